@@ -1,0 +1,50 @@
+"""Package metadata; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+import setuptools
+
+VERSION = "0.1.0"
+
+setuptools.setup(
+    name="zeroone_jax",
+    version=VERSION,
+    description=(
+        "01-loss networks, sensible adversarial training and jit-compiled attacks "
+        "in JAX"
+    ),
+    long_description=Path(__file__).with_name("README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["zeroone_jax", "zeroone_jax.*"]),
+    package_data={"zeroone_jax": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py>=2.1",
+        "array_record>=0.8",
+        "chex>=0.1.92",
+        "filelock>=3.16",
+        "flax>=0.12",
+        # tensorflow-datasets 4.9.10 imports it without declaring it.
+        "importlib_resources>=6.4",
+        "jax>=0.10",
+        "matplotlib>=3.9",
+        "ml_collections>=1.1",
+        "numpy>=2.0",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12",
+        "pillow>=10.0",
+        "tensorflow-datasets>=4.9.10",
+    ],
+    extras_require={
+        "test": ["hypothesis>=6.100", "pytest>=8.0", "pytest-xdist>=3.6"],
+        "peers": [
+            "adversarial-robustness-toolbox==1.20.1",
+            "foolbox==3.3.4",
+            "packaging>=24.0",
+            "scikit-learn>=1.5",
+            "torch==2.13.0",
+        ],
+        "dev": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6"],
+    },
+)
