@@ -1,0 +1,225 @@
+"""One visit to a hidden unit: sweep its threshold, then try coordinate moves."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.coordinate_descent import network as lattice
+from zeroone_jax.coordinate_descent import threshold
+from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.coordinate_descent.problem import LEVELS
+from zeroone_jax.types import Array, Key
+
+_CHUNK = 32
+"""Candidates evaluated at a time; more only costs memory."""
+
+
+class Unit(NamedTuple):
+    """A sign unit.
+
+    Attributes:
+        weights: f32 [d], whole numbers.
+        threshold: f32 [].
+        projection: f32 [n], of every row on the weights.
+    """
+
+    weights: Array
+    threshold: Array
+    projection: Array
+
+
+class Rows(NamedTuple):
+    """The rows a visit works on.
+
+    Attributes:
+        levels_of: coordinates i32 [c] -> their levels f32 [c, n].
+        gain: i32 [n], what the score gains when the row's unit is on, 0 for rows
+            outside the sample.
+        counts: i32 [n], 1 for rows of the sample, 0 for others.
+    """
+
+    levels_of: Callable[[Array], Array]
+    gain: Array
+    counts: Array
+
+
+class Visit(NamedTuple):
+    """The outcome of a visit.
+
+    Attributes:
+        unit: the unit after it.
+        moves: i32 [], coordinate moves accepted.
+    """
+
+    unit: Unit
+    moves: Array
+
+
+class _Try(NamedTuple):
+    unit: Unit
+    gain: Array
+    position: Array
+    moves: Array
+    tries: Array
+    going: Array
+
+
+def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Visit:
+    """Improves one hidden unit on a sample of rows (A2, "one random hidden unit").
+
+    The best threshold is always taken; then coordinates are moved, the threshold
+    fitted anew with each, and the best candidate is taken if it improves the gain.
+    With `config.tries` above 1 that repeats, with fresh coordinates, until nothing
+    improves.
+
+    Args:
+        key: random key, used for the coordinates of repeated tries.
+        unit: the unit as it is.
+        rows: the rows and what each gains.
+        drawn: i32 [features], the coordinates of the first try.
+        config: settings.
+
+    Returns:
+        A `Visit`; its threshold sits mid-gap over all rows.
+    """
+    swept = _sweep(unit.projection, rows.gain, config)
+
+    def attempt(state: _Try) -> _Try:
+        fresh = draw_coordinates(
+            jax.random.fold_in(key, state.tries), unit.weights.shape[0], config
+        )
+        coordinates = jnp.where(state.tries == 0, drawn, fresh)
+        return _attempt(state, rows, coordinates, config)
+
+    position = _position(unit.projection, swept.threshold, rows.counts)
+    zero = jnp.int32(0)
+    start = _Try(
+        unit._replace(threshold=swept.threshold),
+        swept.gain,
+        position,
+        zero,
+        zero,
+        jnp.bool(True),
+    )
+    if config.tries == 1:
+        final = _attempt(start, rows, drawn, config)
+    else:
+        final = jax.lax.while_loop(
+            lambda state: state.going & (state.tries < config.tries), attempt, start
+        )
+    settled = threshold.between(final.unit.projection, final.unit.threshold)
+    return Visit(final.unit._replace(threshold=settled), final.moves)
+
+
+def draw_coordinates(key: Key, coordinates: int, config: Config) -> Array:
+    """Draws `config.features` of the coordinates without repeats: i32 [features]."""
+    bits = jax.random.bits(key, (coordinates,)) >> 8
+    # Numbers below 2**24 are exact in float32, for which top_k is fast.
+    return jax.lax.top_k(bits.astype(jnp.float32), config.features)[1]
+
+
+def _attempt(state: _Try, rows: Rows, drawn: Array, config: Config) -> _Try:
+    unit = state.unit
+    coordinates, deltas = _candidates(unit, rows, drawn, config)
+
+    def evaluate(candidate: tuple[Array, Array]) -> threshold.Cut:
+        coordinate, delta = candidate
+        moved = unit.projection + delta * rows.levels_of(coordinate[None])[0]
+        if config.window > 0:
+            return threshold.threshold_near(
+                _whole(moved), rows.gain, rows.counts, state.position, config.window
+            )
+        return _sweep(moved, rows.gain, config)
+
+    cuts = jax.lax.map(
+        evaluate, (coordinates, deltas), batch_size=min(_CHUNK, deltas.shape[0])
+    )
+    best = jnp.argmax(cuts.gain)
+    accepted = cuts.gain[best] > state.gain
+    if config.acceptance == "not_worse":
+        accepted |= cuts.gain[best] == state.gain
+    coordinate = coordinates[best]
+    delta = jnp.where(accepted, deltas[best], 0.0)
+    # Moves by 0 leave everything exactly as it was.
+    moved = Unit(
+        unit.weights.at[coordinate].add(delta),
+        jnp.where(accepted, cuts.threshold[best], unit.threshold),
+        unit.projection + delta * rows.levels_of(coordinate[None])[0],
+    )
+    return _Try(
+        moved,
+        jnp.where(accepted, cuts.gain[best], state.gain),
+        _position(moved.projection, moved.threshold, rows.counts),
+        state.moves + accepted.astype(jnp.int32),
+        state.tries + 1,
+        # Equal moves could go on for ever; only an improvement earns another try.
+        cuts.gain[best] > state.gain,
+    )
+
+
+def _candidates(
+    unit: Unit, rows: Rows, drawn: Array, config: Config
+) -> tuple[Array, Array]:
+    """Moves to evaluate: coordinates i32 [c] and what to add to each, f32 [c]."""
+    flips = -2 * unit.weights
+    if config.search == "screened":
+        slope = _slope(unit, rows, drawn, config)
+        if config.weights == "binary":
+            slope = slope * flips[drawn]
+            coordinates = drawn[jax.lax.top_k(slope, config.candidates)[1]]
+            return coordinates, flips[coordinates]
+        chosen = jax.lax.top_k(jnp.abs(slope), config.candidates)[1]
+        coordinates, signs = drawn[chosen], jnp.sign(slope[chosen])[None, :]
+    elif config.weights == "binary":
+        return drawn, flips[drawn]
+    else:
+        coordinates = jnp.concatenate([drawn, drawn])
+        signs = jnp.repeat(jnp.array([1.0, -1.0]), drawn.shape[0])[None, :]
+    steps = jnp.round(jnp.array(config.hidden_steps) * _length(unit, config))
+    deltas = steps[:, None] * signs
+    coordinates = jnp.broadcast_to(coordinates, deltas.shape)
+    return coordinates.reshape(-1), deltas.reshape(-1)
+
+
+def _slope(unit: Unit, rows: Rows, drawn: Array, config: Config) -> Array:
+    """First-order gain of each drawn coordinate, up to a common factor: f32 [k].
+
+    The gains of the rows near the threshold, times how far each row's level is from
+    the mean level of all: a sum of whole numbers below 2**24 in all but extreme
+    cases, hence the same in any batch.
+    """
+    # A row is near if the largest step, on a pixel of full range, takes it across.
+    reach = max(config.hidden_steps) * _length(unit, config) * LEVELS
+    near = jnp.abs(unit.projection - unit.threshold) < reach
+    # Class weights, as small whole numbers.
+    size = jnp.abs(rows.gain)
+    smallest = jnp.min(jnp.where(size > 0, size, jnp.iinfo(jnp.int32).max))
+    gain = jnp.minimum(jnp.round(size / smallest), 16) * jnp.sign(rows.gain)
+    gain = jnp.where(near, gain, 0.0).astype(jnp.float32)
+    levels = rows.levels_of(drawn)
+    mean = jnp.round(jnp.mean(levels, axis=1))
+    return jnp.dot(levels, gain, precision="highest") - mean * jnp.sum(gain)
+
+
+def _length(unit: Unit, config: Config) -> Array:
+    """What step sizes are relative to; cross-entropy never renormalises (A1)."""
+    if config.loss == "cross_entropy":
+        return jnp.float32(lattice.HIDDEN_NORM)
+    return lattice.norm(unit.weights)
+
+
+def _sweep(projection: Array, gain: Array, config: Config) -> threshold.Cut:
+    if config.bins == 0:
+        best = threshold.best_threshold(projection, gain)
+        return threshold.Cut(best.gain, best.threshold)
+    return threshold.binned_threshold(_whole(projection), gain, config.bins)
+
+
+def _position(projection: Array, cut: Array, counts: Array) -> Array:
+    return jnp.sum(jnp.where(projection > cut, 0, counts), dtype=jnp.int32)
+
+
+def _whole(projection: Array) -> Array:
+    return jnp.round(projection).astype(jnp.int32)

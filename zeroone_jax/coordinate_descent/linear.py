@@ -1,0 +1,102 @@
+"""One step on a linear 01 classifier, on clean or adversarial rows (SCD01)."""
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.coordinate_descent import hidden_unit
+from zeroone_jax.coordinate_descent import network as lattice
+from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.coordinate_descent.problem import (
+    LEVELS,
+    Problem,
+    class_weights,
+    correct_rows,
+    sample_rows,
+)
+from zeroone_jax.coordinate_descent.state import (
+    Info,
+    State,
+    class_gain,
+    halved,
+    keep_best,
+)
+from zeroone_jax.types import Array, Key
+
+
+def step(
+    key: Key, state: State, data: Problem, config: Config, drawn: Array
+) -> tuple[State, Info]:
+    """One iteration for a linear model: its only unit is visited.
+
+    With `config.adversarial_step` s, every row x of label y (-1 or 1) is joined by
+    clip(x - s y w, 0, 1) for the unit weights w before the step (2002.03444), whole
+    levels of 255; the search samples both and the pocket is kept by both.
+
+    Args and returns are those of `coordinate_descent.step`.
+    """
+    rows_key, tries_key = jax.random.split(key)
+    network, rows = state.network, data.labels.shape[0]
+    counts = sample_rows(rows_key, data, config.rows)
+    weights = class_weights(data, config, state.iteration)
+    before = hidden_unit.Unit(network.w1[0], network.t1[0], state.projection[0])
+    unit, labels = before, data.labels
+
+    def levels_of(coordinates: Array) -> Array:
+        return data.levels[coordinates]
+
+    if config.adversarial_step > 0:
+        shift = _adversarial_shift(network.w1[0], config)
+        unit = before._replace(
+            projection=jnp.append(
+                before.projection, _adversarial_projection(before.weights, shift, data)
+            )
+        )
+        labels, counts = jnp.append(labels, labels), jnp.append(counts, counts)
+
+        def levels_of(coordinates: Array) -> Array:
+            clean = data.levels[coordinates]
+            moved = _adversarial_levels(clean, shift[coordinates], data.labels)
+            return jnp.concatenate([clean, moved], axis=1)
+
+    judged = data._replace(labels=labels)
+    gain = counts * class_gain(judged, weights)
+    visited = hidden_unit.visit(
+        tries_key, unit, hidden_unit.Rows(levels_of, gain, counts), drawn, config
+    )
+    correct = correct_rows(judged, visited.unit.projection > visited.unit.threshold)
+    clean = visited.unit._replace(projection=visited.unit.projection[:rows])
+    moved = state._replace(
+        network=network._replace(w1=clean.weights[None], t1=clean.threshold[None]),
+        iteration=state.iteration + 1,
+    )
+    kept = keep_best(moved, correct, weights, config)
+    after = halved(clean, data, config)
+    kept = kept._replace(
+        network=network._replace(w1=after.weights[None], t1=after.threshold[None]),
+        projection=after.projection[None],
+    )
+    return kept, Info(
+        jnp.sum(kept.pocket_correct) / labels.shape[0],
+        visited.moves > 0,
+        jnp.bool(False),
+        (visited.unit.threshold != before.threshold).astype(jnp.int32),
+        visited.moves,
+    )
+
+
+def _adversarial_shift(weights: Array, config: Config) -> Array:
+    """The shift s w in whole levels, f32 [d], for unit weights w."""
+    size = config.adversarial_step * LEVELS / lattice.norm(weights)
+    return jnp.round(weights * size)
+
+
+def _adversarial_levels(levels: Array, shift: Array, labels: Array) -> Array:
+    """Levels f32 [c, n] moved against their labels by shifts [c], within range."""
+    sign = (2 * labels - 1).astype(jnp.float32)
+    return jnp.clip(levels - shift[:, None] * sign[None, :], 0.0, LEVELS)
+
+
+def _adversarial_projection(weights: Array, shift: Array, data: Problem) -> Array:
+    """Projections f32 [n] of the adversarial rows, which are never stored."""
+    moved = _adversarial_levels(data.levels, shift, data.labels)
+    return jnp.sum(weights[:, None] * moved, axis=0)

@@ -1,0 +1,160 @@
+"""One visit to the output unit: fit its threshold and try moves of its weights."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.coordinate_descent import cross_entropy, threshold
+from zeroone_jax.coordinate_descent import network as lattice
+from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.types import Array, Key
+
+_CHUNK = 32
+
+
+class Output(NamedTuple):
+    """The output unit and what it sees.
+
+    Attributes:
+        weights: f32 [h], whole numbers.
+        threshold: f32 [].
+        sums: f32 [n], weighted sums of the hidden values, whole numbers.
+    """
+
+    weights: Array
+    threshold: Array
+    sums: Array
+
+
+class Visit(NamedTuple):
+    """The outcome of a visit.
+
+    Attributes:
+        output: the unit after it, its threshold mid-gap over all rows.
+        accepted: bool [], whether a weight moved.
+    """
+
+    output: Output
+    accepted: Array
+
+
+class Fit(NamedTuple):
+    """A threshold fitted to sums.
+
+    Attributes:
+        score: i32 [], what is maximised, up to a constant: the gain, or minus the
+            cross-entropy.
+        threshold: f32 [].
+    """
+
+    score: Array
+    threshold: Array
+
+
+def fit_threshold(
+    sums: Array, labels: Array, gain: Array, counts: Array, config: Config
+) -> Fit:
+    """Fits the output's threshold among all.
+
+    Args:
+        sums: f32 [n], whole numbers.
+        labels: i32 [n], 0 or 1.
+        gain: i32 [n], what the score gains when the row's output is class 1.
+        counts: i32 [n], 1 for rows that count, 0 for others.
+        config: settings; `loss` decides what is fitted.
+
+    Returns:
+        A `Fit`.
+    """
+    if config.loss == "cross_entropy":
+        scale = lattice.output_scale(config)
+        cut, _ = cross_entropy.best_shift(sums, labels, counts, scale)
+        cut = threshold.between(sums, cut)
+        total = jnp.sum(
+            counts * cross_entropy.losses(sums, cut, labels, scale), dtype=jnp.int32
+        )
+        return Fit(-total, cut)
+    return Fit(*threshold.binned_threshold(sums.astype(jnp.int32), gain, _bins(config)))
+
+
+def visit(
+    key: Key,
+    output: Output,
+    hidden: Array,
+    labels: Array,
+    gain: Array,
+    counts: Array,
+    config: Config,
+) -> Visit:
+    """Improves the output unit on a sample of rows (A2, "output unit").
+
+    Args:
+        key: random key, to choose among the moves where not all are tried.
+        output: the unit as it is.
+        hidden: f32 [h, n], hidden values, 0 or 1.
+        labels: i32 [n], 0 or 1.
+        gain: i32 [n], what the score gains when the row's output is class 1, 0 for
+            rows outside the sample.
+        counts: i32 [n], 1 for rows of the sample, 0 for others.
+        config: settings.
+
+    Returns:
+        A `Visit`. The threshold is fitted anew whether or not a weight moved.
+    """
+    current = fit_threshold(output.sums, labels, gain, counts, config)
+    off = (output.sums <= current.threshold).astype(jnp.int32)
+    position = jnp.sum(counts * off, dtype=jnp.int32)
+    inputs, deltas = _candidates(key, output.weights, config)
+
+    def evaluate(candidate: tuple[Array, Array]) -> Array:
+        unit, delta = candidate
+        sums = output.sums + delta * hidden[unit]
+        if config.window > 0 and config.loss == "zero_one":
+            whole = sums.astype(jnp.int32)
+            return threshold.threshold_near(
+                whole, gain, counts, position, config.window, _bins(config)
+            ).gain
+        return fit_threshold(sums, labels, gain, counts, config).score
+
+    scores = jax.lax.map(
+        evaluate, (inputs, deltas), batch_size=min(_CHUNK, deltas.shape[0])
+    )
+    best = jnp.argmax(scores)
+    accepted = scores[best] > current.score
+    if config.acceptance == "not_worse":
+        accepted |= scores[best] == current.score
+    moved = output.weights.at[inputs[best]].add(deltas[best])
+    if config.weights == "real" and config.loss == "zero_one":
+        moved = jnp.round(moved * (lattice.OUTPUT_NORM / lattice.norm(moved)))
+    weights = jnp.where(accepted, moved, output.weights)
+    sums = lattice.output_sums(weights, hidden)
+    fitted = fit_threshold(sums, labels, gain, counts, config).threshold
+    return Visit(Output(weights, threshold.between(sums, fitted), sums), accepted)
+
+
+def _candidates(key: Key, weights: Array, config: Config) -> tuple[Array, Array]:
+    """Moves to evaluate: inputs i32 [c] and what to add to their weights, f32 [c]."""
+    inputs = jnp.arange(weights.shape[0], dtype=jnp.int32)
+    if config.weights == "binary":
+        deltas = -2 * weights
+    else:
+        # Cross-entropy never renormalises, so its step is absolute (A1).
+        absolute = config.loss == "cross_entropy"
+        length = lattice.OUTPUT_NORM if absolute else lattice.norm(weights)
+        step = jnp.round(config.output_step * length)
+        deltas = jnp.repeat(jnp.array([1.0, -1.0]), weights.shape[0]) * step
+        inputs = jnp.concatenate([inputs, inputs])
+    if 0 < config.output_candidates < deltas.shape[0]:
+        chosen = jax.random.permutation(key, deltas.shape[0])
+        chosen = chosen[: config.output_candidates]
+        return inputs[chosen], deltas[chosen]
+    return inputs, deltas
+
+
+def _bins(config: Config) -> int:
+    """Bins enough for every sum: |w|_1 <= sqrt(h) |w|_2, and rounding."""
+    units = max(config.hidden, 1)
+    widest = math.sqrt(units) * lattice.OUTPUT_NORM + units
+    return 2 ** math.ceil(math.log2(widest + 2))

@@ -1,0 +1,150 @@
+"""What the solver works on: features in levels, labels, and the rows it samples."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.types import Array, Key
+
+LEVELS = 255.0
+"""Levels of an 8-bit pixel; the solver counts features in levels."""
+
+_TOLERANCE = 1e-3
+
+
+class Problem(NamedTuple):
+    """A two-class training set.
+
+    Attributes:
+        levels: f32 [d, n], features times 255, one row a coordinate. Whole numbers
+            for 8-bit images, which makes every projection exact.
+        labels: i32 [n], 0 or 1.
+    """
+
+    levels: Array
+    labels: Array
+
+
+def problem(x: Array, y: Array, config: Config) -> Problem:
+    """Checks a training set and lays it out for the solver.
+
+    Args:
+        x: f32 [n, d], in [0, 1].
+        y: integers [n], labels 0..k-1, each of them present.
+        config: settings, checked against the data.
+
+    Returns:
+        A `Problem` whose labels are still 0..k-1; `binary` makes them 0 and 1.
+
+    Raises:
+        ValueError: where shapes, ranges, labels or settings do not fit.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    _check(x, y, config)
+    levels = (x * np.asarray(LEVELS, x.dtype)).astype(np.float32)
+    whole = np.rint(levels)
+    if np.max(np.abs(levels - whole)) < _TOLERANCE:
+        levels = whole
+    return Problem(
+        jnp.asarray(np.ascontiguousarray(levels.T)), jnp.asarray(y.astype(np.int32))
+    )
+
+
+def binary(data: Problem, positive: Array) -> Problem:
+    """Turns labels 0..k-1 into 1 for the `positive` class and 0 for all others."""
+    return data._replace(labels=(data.labels == positive).astype(jnp.int32))
+
+
+def correct_rows(data: Problem, predicted: Array) -> Array:
+    """Counts rows predicted right, in class 0 and in class 1: i32 [2]."""
+    right = (predicted == (data.labels == 1)).astype(jnp.int32)
+    ones = jnp.sum(right * data.labels, dtype=jnp.int32)
+    return jnp.stack([jnp.sum(right, dtype=jnp.int32) - ones, ones])
+
+
+def class_weights(data: Problem, config: Config, iteration: Array) -> Array:
+    """The weight of a correct row of each class: i32 [2].
+
+    Plain accuracy weighs rows by 1/n, balanced accuracy by 1/(2 n_c) in a class of
+    n_c rows. Weights are whole multiples of a fixed fraction, so that scores are
+    sums of whole numbers and equal scores are equal on any device; they are as
+    fine as lets n rows fit in an i32.
+    """
+    rows = data.labels.shape[0]
+    ones = jnp.sum(data.labels, dtype=jnp.int32)
+    counts = jnp.stack([rows - ones, ones]).astype(jnp.float32)
+    plain = jnp.full(2, 1 / rows, jnp.float32)
+    # The comparison of a class without rows never matters, but must stay finite.
+    balanced = 0.5 / jnp.maximum(counts, 1.0)
+    if config.objective == "plain":
+        weights = plain
+    elif config.objective == "balanced":
+        weights = balanced
+    else:
+        early = iteration < round(config.balanced_share * config.iterations)
+        weights = jnp.where(early, balanced, balanced + plain)
+    finest = 2 ** (30 - rows.bit_length())
+    return jnp.round(weights / jnp.max(weights) * finest).astype(jnp.int32)
+
+
+def sample_rows(key: Key, data: Problem, share: float) -> Array:
+    """Draws a stratified sample: i32 [n], 1 for floor(share * n_c) rows of class c.
+
+    Exact but for equal random numbers at the border of a sample: one chance in
+    fifty thousand that a sample of 10,000 rows is short of a row.
+    """
+    labels = data.labels
+    if share == 1:
+        return jnp.ones_like(labels)
+    rows = labels.shape[0]
+    ones = jnp.sum(labels, dtype=jnp.int32)
+    zeros = rows - ones
+    # One sort ranks both classes: class 1 draws from the upper half of the range.
+    drawn = (jax.random.bits(key, (rows,)) >> 2).astype(jnp.int32) + (labels << 30)
+    ordered = jnp.append(jnp.sort(drawn), jnp.int32(2**31 - 1))
+    keep_zeros, keep_ones = _share_of(share, zeros), _share_of(share, ones)
+    # A class that is kept whole has no next row, or one of the other class.
+    border = jnp.where(labels == 1, ordered[zeros + keep_ones], ordered[keep_zeros])
+    return (drawn < border).astype(jnp.int32)
+
+
+def _share_of(share: float, rows: Array) -> Array:
+    # The thousandth keeps a product such as .29 * 100 from falling below 29.
+    return jnp.floor(share * rows.astype(jnp.float32) + 1e-3).astype(jnp.int32)
+
+
+def _check(x: np.ndarray, y: np.ndarray, config: Config) -> None:
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"x has shape {x.shape}: expected [n, d], not empty")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise ValueError(f"x has dtype {x.dtype}: expected floats in [0, 1]")
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"y has shape {y.shape}: expected {x.shape[:1]}, as x has")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(f"labels have dtype {y.dtype}: expected integers")
+    lowest, highest = float(np.min(x)), float(np.max(x))
+    if not (lowest >= 0 and highest <= 1):
+        found = "NaN" if np.isnan(lowest) else f"[{lowest:g}, {highest:g}]"
+        raise ValueError(f"features span {found}: expected them in [0, 1]")
+    present = np.unique(y)
+    classes = int(present[-1]) + 1
+    missing = sorted(set(range(max(classes, 2))) - set(present.tolist()))
+    if present[0] < 0 or missing:
+        raise ValueError(
+            f"labels {present.tolist()[:10]}: expected every class of 0..k-1 with "
+            f"k at least 2; without rows: {missing[:10]}"
+        )
+    if config.features > x.shape[1]:
+        raise ValueError(
+            f"features={config.features} coordinates an iteration: there are only "
+            f"{x.shape[1]}"
+        )
+    if config.rows * np.bincount(y).min() < 1:
+        smallest = int(np.bincount(y).argmin())
+        raise ValueError(
+            f"rows={config.rows} leaves no row of class {smallest}, which has "
+            f"{int(np.bincount(y).min())}"
+        )

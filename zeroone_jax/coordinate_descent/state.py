@@ -1,0 +1,101 @@
+"""The state of the search for one network, and what every step does to it."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.coordinate_descent import hidden_unit, threshold
+from zeroone_jax.coordinate_descent import network as lattice
+from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.coordinate_descent.network import Network
+from zeroone_jax.coordinate_descent.problem import Problem
+from zeroone_jax.types import Array
+
+
+class State(NamedTuple):
+    """The state of the search for one network.
+
+    Attributes:
+        network: the network that the search moves.
+        projection: f32 [h, n], of every row on every hidden unit.
+        pocket: the best network so far, on all rows.
+        pocket_correct: i32 [2], rows of class 0 and of class 1 it gets right; with
+            adversarial training, clean and adversarial ones.
+        iteration: i32 [], steps taken.
+    """
+
+    network: Network
+    projection: Array
+    pocket: Network
+    pocket_correct: Array
+    iteration: Array
+
+
+class Info(NamedTuple):
+    """What one step did.
+
+    Attributes:
+        pocket_accuracy: f32 [], the pocket's accuracy on the rows it is kept by.
+        accepted_hidden: bool [], whether a weight of the hidden unit moved.
+        accepted_output: bool [], whether a weight of the output unit moved.
+        threshold_moves: i32 [], thresholds that changed, at most two.
+        weight_moves: i32 [], accepted moves of single weights.
+    """
+
+    pocket_accuracy: Array
+    accepted_hidden: Array
+    accepted_output: Array
+    threshold_moves: Array
+    weight_moves: Array
+
+
+def class_gain(data: Problem, weights: Array) -> Array:
+    """What the score gains when a row's output is class 1: i32 [n]."""
+    return jnp.where(data.labels == 1, weights[1], -weights[0])
+
+
+def keep_best(state: State, correct: Array, weights: Array, config: Config) -> State:
+    """Copies the network to the pocket if it is strictly better on all rows.
+
+    Args:
+        state: the state after a step, with the pocket from before it.
+        correct: i32 [2], rows of each class that the network gets right.
+        weights: i32 [2], the weight of a correct row of each class.
+        config: settings; `pocket_every` says when to compare.
+
+    Returns:
+        The state with the better of the two in its pocket.
+    """
+    score = jnp.sum(weights * correct, dtype=jnp.int32)
+    pocket_score = jnp.sum(weights * state.pocket_correct, dtype=jnp.int32)
+    last = state.iteration == config.iterations
+    due = (state.iteration % config.pocket_every == 0) | last
+    better = due & (score > pocket_score)
+    pocket = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old), state.network, state.pocket
+    )
+    pocket_correct = jnp.where(better, correct, state.pocket_correct)
+    return state._replace(pocket=pocket, pocket_correct=pocket_correct)
+
+
+def halved(unit: hidden_unit.Unit, data: Problem, config: Config) -> hidden_unit.Unit:
+    """Halves the weights of a unit that has grown beyond the lattice's limit.
+
+    Rounding the halves changes the unit a little, as its projections tell.
+    """
+    if config.weights == "binary":
+        return unit
+
+    def halve(unit: hidden_unit.Unit) -> hidden_unit.Unit:
+        weights = jnp.round(unit.weights / 2)
+        projection = lattice.project(weights[None], data.levels)[0]
+        cut = threshold.between(projection, jnp.round(unit.threshold / 2) + 0.5)
+        return hidden_unit.Unit(weights, cut, projection)
+
+    # A loop of at most one turn: under vmap, a condition would always compute both.
+    return jax.lax.while_loop(
+        lambda unit: lattice.norm(unit.weights) > lattice.LARGEST_HIDDEN_NORM,
+        halve,
+        unit,
+    )
