@@ -1,10 +1,10 @@
 """One functional pipeline of data, used by every trainer and attack.
 
 `load` brings a data set to disk if needed and gives arrays on the host; the rest are
-pure functions on arrays. Follow one image through the modules in this order:
-`catalog` (what a data set is), `sources` (where its raw files come from), `raw` (raw
-files to arrays), `store` (a standard TFDS directory), `cache` (decoded arrays),
-`split` and `pipeline` (what the callers use).
+pure functions on arrays. One image goes through the modules in this order: `catalog`
+(what a data set is), `sources` (where its raw files come from), `raw` (raw files to
+arrays), `tfds_writer` (to a standard TFDS directory), `tfds_reader` (and back),
+`cache` (decoded arrays), `split` and `pipeline` (what callers use).
 """
 
 from zeroone_jax.data.catalog import available

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax.data import npz
-from zeroone_jax.data import prepare as preparation
 from zeroone_jax.data.catalog import CATALOG
+from zeroone_jax.data.prepare import read
 from zeroone_jax.data.split import Split, class_labels, select
 from zeroone_jax.types import Array, Key
 
@@ -39,14 +39,14 @@ def load(
 
     Returns:
         The images in the data set's original order, with their original indices
-        (the order of other prepared sets: see `zeroone_jax.data.store.read`).
+        (the order of other prepared sets: see `zeroone_jax.data.tfds_reader`).
 
     Raises:
         ValueError: unknown data set, split or class; a class twice, fewer than two,
             or one without images; arrays of the wrong dtype or shape.
         FileNotFoundError: there is no such `.npz` file.
         NoSourceError: no source gave the data set.
-        DamagedError: a prepared directory's content is not the catalog's.
+        DamagedError: records of a prepared set cannot be read.
     """
     origin = str(name)
     if classes is not None and origin in CATALOG:
@@ -55,7 +55,7 @@ def load(
     if origin.endswith(".npz"):
         whole = npz.read(pathlib.Path(name).expanduser(), split)
     else:
-        whole = preparation.read(origin, split, data_dir)
+        whole = read(origin, split, data_dir)
     return whole if classes is None else select(whole, classes, f"{origin} {split}")
 
 
@@ -88,7 +88,7 @@ def check_features(x: Array | np.ndarray, y: Array | np.ndarray) -> None:
 
 
 def add_gaussian_noise(
-    key: Key, x: Array | np.ndarray, y: Array | np.ndarray, sigma: float
+    key: Key, x: Array | np.ndarray, y: Array | np.ndarray, sigma: float | Array
 ) -> tuple[Array, Array]:
     """Doubles the training rows with a noisy copy of each.
 
@@ -114,7 +114,7 @@ def add_gaussian_noise(
         ((2, 2), [1, 1])
     """
     check_features(x, y)
-    if not sigma >= 0:
+    if not isinstance(sigma, jax.core.Tracer) and not sigma >= 0:
         raise ValueError(f"sigma must not be negative, not {sigma}")
     clean = jnp.asarray(x)
     noise = jax.random.normal(key, clean.shape, clean.dtype)
