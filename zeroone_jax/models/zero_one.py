@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from zeroone_jax.models.zero_one_files import from_npz, load, save
 from zeroone_jax.models.zero_one_params import Params, astype, check, init, linear
 from zeroone_jax.types import Array
 
@@ -37,12 +38,15 @@ __all__ = [
     "Params",
     "astype",
     "check",
+    "from_npz",
     "hidden",
     "init",
     "linear",
+    "load",
     "majority",
     "margins",
     "predict",
+    "save",
     "scores",
     "votes",
 ]
