@@ -2,12 +2,19 @@
 
 import pathlib
 
+import hypothesis
 import jax
 import pytest
+
+from zeroone_jax import data
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# A first example compiles, which takes longer than hypothesis would wait.
+hypothesis.settings.register_profile("compiling", deadline=None)
+hypothesis.settings.load_profile("compiling")
 
 _REFERENCE = pathlib.Path(__file__).parents[2] / "shared" / "reference"
 
@@ -18,3 +25,15 @@ def reference() -> pathlib.Path:
     if not _REFERENCE.is_dir():
         pytest.skip(f"no reference data: {_REFERENCE} is not a folder")
     return _REFERENCE
+
+
+@pytest.fixture(scope="session")
+def cifar10_0v1() -> tuple[data.Split, data.Split]:
+    """CIFAR-10's airplanes against automobiles: 10,000 to train, 2,000 to test."""
+    try:
+        train, test = (
+            data.load("cifar10", split, classes=(0, 1)) for split in ("train", "test")
+        )
+    except data.NoSourceError as error:
+        pytest.skip(str(error))
+    return train, test

@@ -1,5 +1,5 @@
 """01-loss networks, sensible adversarial training and attacks, in JAX."""
 
-from zeroone_jax import types
+from zeroone_jax import data, types
 
-__all__ = ["types"]
+__all__ = ["data", "types"]

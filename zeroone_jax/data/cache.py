@@ -1,0 +1,105 @@
+"""Decoded arrays kept beside the TFDS files, so that a second load is instant.
+
+A split's images and labels are two `.npy` files, mapped rather than read, and a
+manifest with their checksums. The manifest is written last: a kill on the way leaves
+a cache that does not verify and is built again.
+"""
+
+import contextlib
+import json
+import mmap
+import os
+import pathlib
+import tempfile
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from absl import logging
+
+from zeroone_jax.data.split import Split
+
+_FOLDER = "decoded"
+_ARRAYS = ("images", "labels")
+
+
+def write(directory: pathlib.Path, split: str, decoded: Split) -> None:
+    """Keeps a whole split.
+
+    A directory that cannot be written is said and otherwise ignored: the next load
+    decodes again.
+
+    Args:
+        directory: the TFDS directory, `<data_dir>/<name>/<version>`.
+        split: the split's name.
+        decoded: the whole split in its original order.
+    """
+    folder = directory / _FOLDER
+    arrays = {"images": decoded.images, "labels": decoded.labels}
+    checksums = {}
+    try:
+        folder.mkdir(exist_ok=True)
+        for name, array in arrays.items():
+            with _replacing(folder / f"{split}_{name}.npy") as path:
+                np.save(path, array, allow_pickle=False)
+                checksums[name] = _checksum(path)
+        manifest = {"class_names": decoded.class_names, "crc32": checksums}
+        with _replacing(folder / f"{split}.json") as path:
+            path.write_text(json.dumps(manifest))
+    except OSError as error:
+        logging.warning("cannot keep decoded arrays in %s: %s", folder, error)
+
+
+def read(directory: pathlib.Path, split: str) -> Split | None:
+    """Reads what `write` kept.
+
+    Args:
+        directory: the TFDS directory.
+        split: the split's name.
+
+    Returns:
+        The whole split; None if it is not kept, or damaged, which is logged.
+    """
+    folder = directory / _FOLDER
+    manifest_file = folder / f"{split}.json"
+    if not manifest_file.is_file():
+        return None
+    try:
+        manifest = json.loads(manifest_file.read_text())
+        arrays = {}
+        for name in _ARRAYS:
+            path = folder / f"{split}_{name}.npy"
+            if _checksum(path) != manifest["crc32"][name]:
+                raise ValueError(f"{path.name} does not match its checksum")
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            arrays[name] = np.asarray(mapped)
+        class_names = tuple(manifest["class_names"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logging.warning(
+            "decoded arrays in %s are damaged and built again: %s", folder, error
+        )
+        return None
+    indices = np.arange(len(arrays["labels"]), dtype=np.int32)
+    return Split(arrays["images"], arrays["labels"], indices, class_names)
+
+
+def _checksum(path: pathlib.Path) -> int:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return zlib.crc32(content)
+
+
+@contextlib.contextmanager
+def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a new file's path, and puts it in place once it is whole."""
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    os.close(handle)
+    fresh = pathlib.Path(name)
+    try:
+        yield fresh
+        fresh.chmod(0o644)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,263 @@
+"""01 networks: linear or with one hidden layer of sign units, voting in ensembles.
+
+Paper A's models (section A1 of our notes) as pure functions of `Params`. All can be
+jitted and vmapped. No label should hang on rounding: matrix products ask for the
+highest precision, and `margins` tells how near a network's thresholds are to data.
+
+Example:
+    Three lines of which two must agree, and a tie, which means class 0:
+
+    >>> import jax.numpy as jnp
+    >>> params = linear(jnp.array([[1.0], [1.0], [1.0]]), jnp.array([0.0, -1.0, -2.0]))
+    >>> x = jnp.array([[0.5], [1.5], [2.5]])
+    >>> votes(params, x)
+    Array([[1, 1, 1],
+           [0, 1, 1],
+           [0, 0, 1]], dtype=int32)
+    >>> predict(params, x)
+    Array([0, 1, 1], dtype=int32)
+    >>> majority(jnp.array([[0, 1], [1, 1]]))
+    Array([0, 1], dtype=int32)
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from zeroone_jax.models.zero_one_files import from_npz, load, save
+from zeroone_jax.models.zero_one_params import Params, astype, check, init, linear
+from zeroone_jax.types import Array
+
+__all__ = [
+    "Margins",
+    "Params",
+    "astype",
+    "check",
+    "from_npz",
+    "hidden",
+    "init",
+    "linear",
+    "load",
+    "majority",
+    "margins",
+    "predict",
+    "save",
+    "scores",
+    "votes",
+]
+
+
+def hidden(params: Params, x: ArrayLike) -> Array:
+    """Computes what the hidden units pass on.
+
+    Args:
+        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
+        x: float [n, d] in the params' dtype.
+
+    Returns:
+        float [(classes,) votes, n, h], the two values of `params.hidden_values`.
+
+    Raises:
+        ValueError: if x does not fit the networks.
+    """
+    return _over_votes(_hidden, params, _checked(params, x))
+
+
+def scores(params: Params, x: ArrayLike) -> Array:
+    """Computes the output units' values, `H.w2 + b2`.
+
+    Args:
+        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
+        x: float [n, d] in the params' dtype.
+
+    Returns:
+        float [(classes,) votes, n]; above 0 means class 1.
+
+    Raises:
+        ValueError: if x does not fit the networks.
+    """
+    return _over_votes(_score, params, _checked(params, x))
+
+
+def votes(params: Params, x: ArrayLike) -> Array:
+    """Computes every network's own label.
+
+    Args:
+        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
+        x: float [n, d] in the params' dtype.
+
+    Returns:
+        i32 [(classes,) votes, n] of 0 and 1; a score of exactly 0 gives 0.
+
+    Raises:
+        ValueError: if x does not fit the networks.
+    """
+    return (scores(params, x) > 0).astype(jnp.int32)
+
+
+def majority(votes: Array) -> Array:
+    """Counts votes.
+
+    Args:
+        votes: int [votes, n] or, one-vs-all, [classes, votes, n] of 0 and 1.
+
+    Returns:
+        i32 [n]. Two classes: 1 where more than half the votes are 1, so that a tie
+        gives class 0. One-vs-all: the class with the most votes of 1, the lowest one
+        on ties.
+
+    Raises:
+        ValueError: if `votes` has neither two nor three axes.
+    """
+    if votes.ndim not in (2, 3):
+        raise ValueError(
+            f"votes has shape {votes.shape}: neither [votes, n] nor [classes, votes, n]"
+        )
+    ones = jnp.sum(votes, axis=-2)
+    if votes.ndim == 3:
+        return jnp.argmax(ones, axis=0).astype(jnp.int32)
+    return (2 * ones > votes.shape[0]).astype(jnp.int32)
+
+
+def predict(params: Params, x: ArrayLike) -> Array:
+    """Labels every row by the `majority` of the networks' votes.
+
+    Args:
+        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
+        x: float [n, d] in the params' dtype.
+
+    Returns:
+        i32 [n], labels.
+
+    Raises:
+        ValueError: if x does not fit the networks.
+    """
+    return majority(votes(params, x))
+
+
+class Margins(NamedTuple):
+    """How near the data come to a network's thresholds.
+
+    Attributes:
+        hidden: float [(classes,) votes, h], the smallest distance of a row from the
+            unit's hyperplane, `|w1.x + b1| / ||w1||`; infinite where w1 is 0.
+        output: float [(classes,) votes], the smallest `|H.w2 + b2|` of a row.
+        levels: float [levels], what `share` compares with.
+        share: float [(classes,) votes, levels] in [0,1], the share of rows with
+            `|H.w2 + b2|` below the level.
+    """
+
+    hidden: Array
+    output: Array
+    levels: Array
+    share: Array
+
+
+def margins(
+    params: Params, x: ArrayLike, levels: tuple[float, ...] = (1e-6, 1e-5)
+) -> Margins:
+    """Measures the margins to every threshold of the networks.
+
+    Margins within float noise (about 1e-6 in float32) mean that labels hang on the
+    order of summation. The authors' released networks are of that kind (section A6
+    of our notes): evaluate such networks in float64.
+
+    Args:
+        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
+        x: float [n, d] in the params' dtype, n at least 1.
+        levels: the levels of `Margins.share`.
+
+    Returns:
+        The `Margins` over all rows of x.
+
+    Raises:
+        ValueError: if x does not fit the networks or has no rows.
+
+    Example:
+        >>> params = linear(jnp.array([[3.0, 4.0]]), jnp.array([-5.0]))
+        >>> margins(params, jnp.array([[3.0, 4.0], [1.0, 0.0]])).hidden
+        Array([[0.4]], dtype=float32)
+    """
+    x = _checked(params, x)
+    if not x.shape[0]:
+        raise ValueError("x has no rows, so there are no margins")
+    limits = jnp.asarray(levels, x.dtype)
+    distance, least, share = _over_votes(_margin, params, x, limits)
+    return Margins(distance, least, limits, share)
+
+
+def _checked(params: Params, x: ArrayLike) -> Array:
+    """Returns x as an array that the networks can take, or says why it is none."""
+    check(params)
+    x = jnp.asarray(x)
+    if x.ndim != 2:
+        raise ValueError(f"x has shape {x.shape}, but must be [n, features]")
+    features = params.w1.shape[-1]
+    if x.shape[1] != features:
+        raise ValueError(
+            f"x has {x.shape[1]} features but the network takes {features}"
+        )
+    if x.dtype != params.w1.dtype:
+        raise ValueError(
+            f"x is {x.dtype} but the network computes in {params.w1.dtype}: "
+            "cast x, or the network by astype"
+        )
+    return x
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _over_votes(
+    function: Callable[..., Any], params: Params, x: Array, *arguments: Array
+) -> Any:
+    """Applies a function of one network to all, few enough at a time.
+
+    Together the networks in hand have at most as many hidden values as x has numbers,
+    so memory stays of x's size however many votes there are.
+    """
+    leading = params.b2.shape
+    networks = jax.tree.map(
+        lambda array: array.reshape(-1, *array.shape[len(leading) :]), params
+    )
+    units, features = params.w1.shape[-2:]
+    results = jax.lax.map(
+        lambda network: function(network, x, *arguments),
+        networks,
+        batch_size=max(1, features // units),
+    )
+    return jax.tree.map(
+        lambda array: array.reshape(*leading, *array.shape[1:]), results
+    )
+
+
+# What follows takes one network: w1 [h, d], b1 [h], w2 [h], b2 [].
+
+
+def _projection(params: Params, x: Array) -> Array:
+    product = jnp.matmul(x, params.w1.T, precision="highest")
+    return product + params.b1[None, :]
+
+
+def _hidden(params: Params, x: Array) -> Array:
+    projection = _projection(params, x)
+    if params.hidden_values == "01":
+        return (projection > 0).astype(x.dtype)
+    value = jnp.asarray(1 / math.sqrt(params.b1.shape[0]), x.dtype)
+    return jnp.where(projection >= 0, value, -value)
+
+
+def _score(params: Params, x: Array) -> Array:
+    return jnp.matmul(_hidden(params, x), params.w2, precision="highest") + params.b2
+
+
+def _margin(params: Params, x: Array, levels: Array) -> tuple[Array, Array, Array]:
+    norm = jnp.linalg.norm(params.w1, axis=1)
+    nearest = jnp.min(jnp.abs(_projection(params, x)), axis=0)
+    distance = jnp.where(norm > 0, nearest / norm, jnp.inf)
+    size = jnp.abs(_score(params, x))
+    share = jnp.mean(size[:, None] < levels[None, :], axis=0, dtype=x.dtype)
+    return distance, jnp.min(size), share
