@@ -196,8 +196,8 @@ def _slope(unit: Unit, rows: Rows, drawn: Array, config: Config) -> Array:
     # Class weights, as small whole numbers.
     size = jnp.abs(rows.gain)
     smallest = jnp.min(jnp.where(size > 0, size, jnp.iinfo(jnp.int32).max))
-    gain = jnp.minimum(jnp.round(size / smallest), 16) * jnp.sign(rows.gain)
-    gain = jnp.where(near, gain, 0.0).astype(jnp.float32)
+    size = jnp.minimum((size + smallest // 2) // smallest, 16)
+    gain = jnp.where(near, size * jnp.sign(rows.gain), 0).astype(jnp.float32)
     levels = rows.levels_of(drawn)
     mean = jnp.round(jnp.mean(levels, axis=1))
     return jnp.dot(levels, gain, precision="highest") - mean * jnp.sum(gain)

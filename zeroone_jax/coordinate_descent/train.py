@@ -10,12 +10,12 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent import step as single
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
 from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.coordinate_descent.problem import Problem, binary, problem
 from zeroone_jax.coordinate_descent.state import Info, State
+from zeroone_jax.coordinate_descent.step import init, step
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
 
@@ -145,15 +145,18 @@ def _start(
 ) -> Search:
     """Draws the first networks, one after the other on each device."""
 
-    def one(member: tuple[Array, Array]) -> tuple[Network, Array]:
+    def run(shared: tuple[Key, Problem], members: tuple[Array, Array]) -> tuple:
+        return jax.lax.map(functools.partial(one, *shared), members)
+
+    def one(
+        key: Key, data: Problem, member: tuple[Array, Array]
+    ) -> tuple[Network, Array]:
         index, positive = member
-        started = single.init(_network_key(key, index), binary(data, positive), config)
+        started = init(_network_key(key, index), binary(data, positive), config)
         return started.network, started.pocket_correct
 
     members = (jnp.arange(positives.shape[0]), positives)
-    network, correct = _over_devices(
-        lambda members: jax.lax.map(one, members), mesh, members
-    )
+    network, correct = _over_devices(run, mesh, (key, data), members)
     return Search(network, network, correct, jnp.int32(0))
 
 
@@ -175,14 +178,15 @@ def _segment(
     networks = positives.shape[0]
     chunk = _chunk(networks, data, config, mesh)
 
-    def run_chunk(members: tuple) -> tuple:
+    def run_chunk(shared: tuple, members: tuple) -> tuple:
+        key, data, first, stop = shared
         index, positive, network, pocket, correct = members
         states = State(
             network,
             jax.lax.map(lambda w1: lattice.project(w1, data.levels), network.w1),
             pocket,
             correct,
-            jnp.broadcast_to(search.iteration, index.shape),
+            jnp.broadcast_to(first, index.shape),
         )
         keys = jax.vmap(lambda i: _network_key(key, i))(index)
 
@@ -193,7 +197,7 @@ def _segment(
             def one(
                 key: Key, state: State, positive: Array, drawn: Array
             ) -> tuple[State, Info]:
-                return single.step(
+                return step(
                     jax.random.fold_in(key, iteration),
                     state,
                     binary(data, positive),
@@ -204,7 +208,7 @@ def _segment(
             states, info = jax.vmap(one, in_axes=(0, 0, 0, axis))(
                 keys, states, positive, drawn
             )
-            row = iteration - search.iteration
+            row = iteration - first
             infos = jax.tree.map(
                 lambda all_rows, new: all_rows.at[row].set(new), infos, info
             )
@@ -216,17 +220,15 @@ def _segment(
                 for dtype in (jnp.float32, bool, bool, jnp.int32, jnp.int32)
             )
         )
-        states, infos = jax.lax.fori_loop(
-            search.iteration, stop, advance, (states, infos)
-        )
+        states, infos = jax.lax.fori_loop(first, stop, advance, (states, infos))
         infos = jax.tree.map(jnp.transpose, infos)
         return states.network, states.pocket, states.pocket_correct, infos
 
-    def run(members: tuple) -> tuple:
+    def run(shared: tuple, members: tuple) -> tuple:
         chunked = jax.tree.map(
             lambda leaf: leaf.reshape(-1, chunk, *leaf.shape[1:]), members
         )
-        done = jax.lax.map(run_chunk, chunked)
+        done = jax.lax.map(functools.partial(run_chunk, shared), chunked)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), done)
 
     members = (
@@ -236,12 +238,15 @@ def _segment(
         search.pocket,
         search.pocket_correct,
     )
-    network, pocket, correct, infos = _over_devices(run, mesh, members, chunk)
+    shared = (key, data, search.iteration, stop)
+    network, pocket, correct, infos = _over_devices(run, mesh, shared, members, chunk)
     return Search(network, pocket, correct, stop), jax.tree.map(jnp.transpose, infos)
 
 
-def _over_devices(run: Callable, mesh: Mesh, members: tuple, chunk: int = 1) -> tuple:
-    """Splits the leading axis over the devices, padded with copies of the first."""
+def _over_devices(
+    run: Callable, mesh: Mesh, shared: tuple, members: tuple, chunk: int = 1
+) -> tuple:
+    """Splits members' leading axis over devices, padded with copies of the first."""
     count = members[0].shape[0]
     spare = -count % (chunk * mesh.size)
     padded = jax.tree.map(
@@ -250,10 +255,14 @@ def _over_devices(run: Callable, mesh: Mesh, members: tuple, chunk: int = 1) -> 
         ),
         members,
     )
-    votes = PartitionSpec("votes")
+    everywhere, votes = PartitionSpec(), PartitionSpec("votes")
     done = jax.shard_map(
-        run, mesh=mesh, in_specs=(votes,), out_specs=votes, check_vma=False
-    )(padded)
+        run,
+        mesh=mesh,
+        in_specs=(everywhere, votes),
+        out_specs=votes,
+        check_vma=False,
+    )(shared, padded)
     whole = jax.tree.map(lambda leaf: leaf[:count], done)
     # Every device gets the result, so that it fits any topology it is restored on.
     return jax.lax.with_sharding_constraint(whole, NamedSharding(mesh, PartitionSpec()))
