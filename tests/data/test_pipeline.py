@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from zeroone_jax import data
 
 KEY = jax.random.key(0)
+augment = jax.jit(data.augment, static_argnames="padding")
 
 
 class TestLoad:
@@ -187,7 +188,7 @@ class TestAugment:
         return np.array(found)
 
     def test_is_a_reflected_crop_and_flip(self):
-        augmented = jax.jit(data.augment)(KEY, jnp.asarray(self.images))
+        augmented = augment(KEY, jnp.asarray(self.images))
         assert (augmented.shape, augmented.dtype) == (self.images.shape, jnp.uint8)
         rows, columns, flips = self.draws(np.asarray(augmented), padding=4).T
         # All nine shifts are drawn, each about 33 times, and half are flipped.
@@ -202,17 +203,17 @@ class TestAugment:
     def test_an_image_does_not_depend_on_its_batch(self):
         images = jnp.asarray(self.images)
         np.testing.assert_array_equal(
-            data.augment(KEY, images)[:10], data.augment(KEY, images[:10])
+            augment(KEY, images)[:10], augment(KEY, images[:10])
         )
 
     def test_without_padding_only_flips(self):
-        augmented = data.augment(KEY, jnp.asarray(self.images), padding=0)
+        augmented = augment(KEY, jnp.asarray(self.images), padding=0)
         assert 110 < self.draws(np.asarray(augmented), padding=0)[:, 2].sum() < 190
 
     def test_keeps_floats(self):
         images = jnp.asarray(self.images[:8], jnp.float32) / 255
-        augmented = data.augment(KEY, images)
-        as_bytes = data.augment(KEY, jnp.asarray(self.images[:8]))
+        augmented = augment(KEY, images)
+        as_bytes = augment(KEY, jnp.asarray(self.images[:8]))
         np.testing.assert_array_equal(
             augmented, jnp.asarray(as_bytes, jnp.float32) / 255
         )

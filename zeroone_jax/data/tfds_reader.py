@@ -87,7 +87,7 @@ def _keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
 
     kinds = (tfds.features.Image, tfds.features.ClassLabel)
     images, labels = (
-        [key for key, feature in info.features.items() if isinstance(feature, kind)]
+        sorted(key for key, value in info.features.items() if isinstance(value, kind))
         for kind in kinds
     )
     match info.supervised_keys:
@@ -96,7 +96,7 @@ def _keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
     if len(images) != 1 or len(labels) != 1:
         raise ValueError(
             f"{directory} is not one image and one label an example: images {images}, "
-            f"labels {labels} of features {list(info.features)}"
+            f"labels {labels} of features {sorted(info.features)}"
         )
     return images[0], labels[0]
 

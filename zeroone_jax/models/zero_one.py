@@ -30,10 +30,18 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from zeroone_jax.models.zero_one_files import from_npz, load, save
-from zeroone_jax.models.zero_one_params import Params, astype, check, init, linear
+from zeroone_jax.models.zero_one_params import (
+    HIDDEN_VALUES,
+    Params,
+    astype,
+    check,
+    init,
+    linear,
+)
 from zeroone_jax.types import Array
 
 __all__ = [
+    "HIDDEN_VALUES",
     "Margins",
     "Params",
     "astype",
@@ -227,7 +235,7 @@ def _over_votes(
     results = jax.lax.map(
         lambda network: function(network, x, *arguments),
         networks,
-        batch_size=max(1, features // units),
+        batch_size=max(1, features // units) if x.shape[0] else None,
     )
     return jax.tree.map(
         lambda array: array.reshape(*leading, *array.shape[1:]), results

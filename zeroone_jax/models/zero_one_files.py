@@ -57,20 +57,17 @@ def load(path: str | os.PathLike[str]) -> Params:
     path = os.path.abspath(path)
     if not os.path.isdir(path):
         raise FileNotFoundError(f"no checkpoint: {path} is not a folder")
-    with ocp.StandardCheckpointer() as checkpointer:
-        metadata = checkpointer.metadata(path)
-        stored = metadata.item_metadata
-        hidden_values = (metadata.custom_metadata or {}).get("hidden_values")
-        if stored is None or set(stored) != set(_NAMES) or hidden_values is None:
-            raise ValueError(f"{path} is damaged or is no checkpoint of 01 networks")
-        # NumPy targets keep float64 and forget which devices the arrays were on.
-        target = {
-            name: np.empty(stored[name].shape, stored[name].dtype) for name in _NAMES
-        }
+    # As NumPy arrays they stay float64 and forget which devices they were on.
+    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
+    wanted = ocp.args.PyTreeRestore(restore_args=dict.fromkeys(_NAMES, as_numpy))
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         try:
-            arrays = checkpointer.restore(path, target)
+            arrays = checkpointer.restore(path, args=wanted)
+            hidden_values = checkpointer.metadata(path).custom_metadata["hidden_values"]
         except (KeyError, OSError, ValueError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+            raise ValueError(
+                f"{path} is damaged or is no checkpoint of 01 networks: {error}"
+            ) from error
     return _params(arrays, hidden_values, path)
 
 
@@ -142,13 +139,13 @@ def from_npz(
 def _read_npz(path: str) -> dict[str, np.ndarray]:
     damaged = f"{path} is damaged or is no .npz file"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{damaged}: {error}") from error
-    except (AttributeError, TypeError) as error:  # a lone array, a .npy file
+    except TypeError as error:  # a lone array, as in a .npy file, is no context
         raise ValueError(damaged) from error
 
 
