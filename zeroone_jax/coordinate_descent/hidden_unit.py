@@ -1,7 +1,7 @@
 """One visit to a hidden unit: sweep its threshold, then try coordinate moves."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,6 @@ from zeroone_jax.coordinate_descent import threshold
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.problem import LEVELS
 from zeroone_jax.types import Array, Key
-
-_CHUNK = 32
-"""Candidates evaluated at a time; more only costs memory."""
 
 
 class Unit(NamedTuple):
@@ -35,12 +32,14 @@ class Rows(NamedTuple):
 
     Attributes:
         levels_of: coordinates i32 [c] -> their levels f32 [c, n].
+        mean: f32 [d], the mean level of each coordinate, rounded.
         gain: i32 [n], what the score gains when the row's unit is on, 0 for rows
             outside the sample.
         counts: i32 [n], 1 for rows of the sample, 0 for others.
     """
 
     levels_of: Callable[[Array], Array]
+    mean: Array
     gain: Array
     counts: Array
 
@@ -84,7 +83,9 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
     Returns:
         A `Visit`; its threshold sits mid-gap over all rows.
     """
-    swept = _sweep(unit.projection, rows.gain, config)
+    swept = _sweep(
+        unit.projection, rows.gain, threshold.bounds_of(unit.projection), config
+    )
 
     def attempt(state: _Try) -> _Try:
         fresh = draw_coordinates(
@@ -113,6 +114,17 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
     return Visit(final.unit._replace(threshold=settled), final.moves)
 
 
+def over_candidates(evaluate: Callable, candidates: tuple[Array, Array]) -> Any:
+    """Maps over candidates, as many side by side as the backend likes.
+
+    A CPU does best with one at a time, whose rows stay in its cache, an accelerator
+    with as many as fit; the results are whole numbers, the same either way.
+    """
+    count = candidates[0].shape[0]
+    batch = 1 if jax.default_backend() == "cpu" else min(count, 64)
+    return jax.lax.map(evaluate, candidates, batch_size=batch)
+
+
 def draw_coordinates(key: Key, coordinates: int, config: Config) -> Array:
     """Draws `config.features` of the coordinates without repeats: i32 [features]."""
     bits = jax.random.bits(key, (coordinates,)) >> 8
@@ -123,19 +135,24 @@ def draw_coordinates(key: Key, coordinates: int, config: Config) -> Array:
 def _attempt(state: _Try, rows: Rows, drawn: Array, config: Config) -> _Try:
     unit = state.unit
     coordinates, deltas = _candidates(unit, rows, drawn, config)
+    bounds = threshold.bounds_of(unit.projection)
 
     def evaluate(candidate: tuple[Array, Array]) -> threshold.Cut:
         coordinate, delta = candidate
         moved = unit.projection + delta * rows.levels_of(coordinate[None])[0]
-        if config.window > 0:
-            return threshold.threshold_near(
-                _whole(moved), rows.gain, rows.counts, state.position, config.window
-            )
-        return _sweep(moved, rows.gain, config)
+        reached = bounds.plus(delta * LEVELS)
+        if config.window == 0:
+            return _sweep(moved, rows.gain, reached, config)
+        return threshold.threshold_near(
+            _whole(moved),
+            rows.gain,
+            rows.counts,
+            reached,
+            state.position,
+            config.window,
+        )
 
-    cuts = jax.lax.map(
-        evaluate, (coordinates, deltas), batch_size=min(_CHUNK, deltas.shape[0])
-    )
+    cuts = over_candidates(evaluate, (coordinates, deltas))
     best = jnp.argmax(cuts.gain)
     accepted = cuts.gain[best] > state.gain
     if config.acceptance == "not_worse":
@@ -198,9 +215,8 @@ def _slope(unit: Unit, rows: Rows, drawn: Array, config: Config) -> Array:
     smallest = jnp.min(jnp.where(size > 0, size, jnp.iinfo(jnp.int32).max))
     size = jnp.minimum((size + smallest // 2) // smallest, 16)
     gain = jnp.where(near, size * jnp.sign(rows.gain), 0).astype(jnp.float32)
-    levels = rows.levels_of(drawn)
-    mean = jnp.round(jnp.mean(levels, axis=1))
-    return jnp.dot(levels, gain, precision="highest") - mean * jnp.sum(gain)
+    products = jnp.dot(rows.levels_of(drawn), gain, precision="highest")
+    return products - rows.mean[drawn] * jnp.sum(gain)
 
 
 def _length(unit: Unit, config: Config) -> Array:
@@ -210,11 +226,13 @@ def _length(unit: Unit, config: Config) -> Array:
     return lattice.norm(unit.weights)
 
 
-def _sweep(projection: Array, gain: Array, config: Config) -> threshold.Cut:
+def _sweep(
+    projection: Array, gain: Array, bounds: threshold.Bounds, config: Config
+) -> threshold.Cut:
     if config.bins == 0:
         best = threshold.best_threshold(projection, gain)
         return threshold.Cut(best.gain, best.threshold)
-    return threshold.binned_threshold(_whole(projection), gain, config.bins)
+    return threshold.binned_threshold(_whole(projection), gain, bounds, config.bins)
 
 
 def _position(projection: Array, cut: Array, counts: Array) -> Array:

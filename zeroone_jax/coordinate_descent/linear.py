@@ -61,7 +61,11 @@ def step(
     judged = data._replace(labels=labels)
     gain = counts * class_gain(judged, weights)
     visited = hidden_unit.visit(
-        tries_key, unit, hidden_unit.Rows(levels_of, gain, counts), drawn, config
+        tries_key,
+        unit,
+        hidden_unit.Rows(levels_of, data.mean, gain, counts),
+        drawn,
+        config,
     )
     correct = correct_rows(judged, visited.unit.projection > visited.unit.threshold)
     clean = visited.unit._replace(projection=visited.unit.projection[:rows])

@@ -28,7 +28,7 @@ Half a unit is then at least 1.9e-6 on the scale of unit weights and pixels in [
 some ten times what float32 loses in a sum of 3,072 products.
 """
 
-OUTPUT_NORM = 512.0
+OUTPUT_NORM = 256.0
 """Norm that the output unit's real weights keep."""
 
 

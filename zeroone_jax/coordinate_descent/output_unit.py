@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from zeroone_jax.coordinate_descent import cross_entropy, threshold
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.coordinate_descent.hidden_unit import over_candidates
 from zeroone_jax.types import Array, Key
-
-_CHUNK = 32
 
 
 class Output(NamedTuple):
@@ -76,7 +75,8 @@ def fit_threshold(
             counts * cross_entropy.losses(sums, cut, labels, scale), dtype=jnp.int32
         )
         return Fit(-total, cut)
-    return Fit(*threshold.binned_threshold(sums.astype(jnp.int32), gain, _bins(config)))
+    whole, bounds = sums.astype(jnp.int32), threshold.bounds_of(sums)
+    return Fit(*threshold.binned_threshold(whole, gain, bounds, _bins(config)))
 
 
 def visit(
@@ -107,6 +107,7 @@ def visit(
     off = (output.sums <= current.threshold).astype(jnp.int32)
     position = jnp.sum(counts * off, dtype=jnp.int32)
     inputs, deltas = _candidates(key, output.weights, config)
+    bounds = threshold.bounds_of(output.sums)
 
     def evaluate(candidate: tuple[Array, Array]) -> Array:
         unit, delta = candidate
@@ -114,13 +115,17 @@ def visit(
         if config.window > 0 and config.loss == "zero_one":
             whole = sums.astype(jnp.int32)
             return threshold.threshold_near(
-                whole, gain, counts, position, config.window, _bins(config)
+                whole,
+                gain,
+                counts,
+                bounds.plus(delta),
+                position,
+                config.window,
+                _bins(config),
             ).gain
         return fit_threshold(sums, labels, gain, counts, config).score
 
-    scores = jax.lax.map(
-        evaluate, (inputs, deltas), batch_size=min(_CHUNK, deltas.shape[0])
-    )
+    scores = over_candidates(evaluate, (inputs, deltas))
     best = jnp.argmax(scores)
     accepted = scores[best] > current.score
     if config.acceptance == "not_worse":

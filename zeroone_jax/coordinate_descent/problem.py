@@ -21,10 +21,12 @@ class Problem(NamedTuple):
     Attributes:
         levels: f32 [d, n], features times 255, one row a coordinate. Whole numbers
             for 8-bit images, which makes every projection exact.
+        mean: f32 [d], the mean level of each coordinate, rounded.
         labels: i32 [n], 0 or 1.
     """
 
     levels: Array
+    mean: Array
     labels: Array
 
 
@@ -49,7 +51,9 @@ def problem(x: Array, y: Array, config: Config) -> Problem:
     if np.max(np.abs(levels - whole)) < _TOLERANCE:
         levels = whole
     return Problem(
-        jnp.asarray(np.ascontiguousarray(levels.T)), jnp.asarray(y.astype(np.int32))
+        jnp.asarray(np.ascontiguousarray(levels.T)),
+        jnp.asarray(np.rint(np.mean(levels, axis=0, dtype=np.float64)), jnp.float32),
+        jnp.asarray(y.astype(np.int32)),
     )
 
 

@@ -98,7 +98,7 @@ def step(
     before = hidden_unit.Unit(
         network.w1[unit], network.t1[unit], state.projection[unit]
     )
-    rows = hidden_unit.Rows(lambda moved: data.levels[moved], gain, counts)
+    rows = hidden_unit.Rows(lambda moved: data.levels[moved], data.mean, gain, counts)
     visited = hidden_unit.visit(tries_key, before, rows, drawn, config)
     after = halved(visited.unit, data, config)
     network = network._replace(

@@ -46,6 +46,33 @@ class Cut(NamedTuple):
     threshold: Array
 
 
+class Bounds(NamedTuple):
+    """A range of whole numbers.
+
+    Attributes:
+        low: i32 [], the lowest.
+        high: i32 [], the highest.
+    """
+
+    low: Array
+    high: Array
+
+    def plus(self, change: Array) -> "Bounds":
+        """The range after adding to each number something from 0 to `change`."""
+        change = change.astype(jnp.int32)
+        return Bounds(
+            self.low + jnp.minimum(0, change), self.high + jnp.maximum(0, change)
+        )
+
+
+def bounds_of(projection: Array) -> Bounds:
+    """The range of projections f32 [n], rounded."""
+    return Bounds(
+        jnp.round(jnp.min(projection)).astype(jnp.int32),
+        jnp.round(jnp.max(projection)).astype(jnp.int32),
+    )
+
+
 def best_threshold(projection: Array, gain: Array, min_gap: float = 1e-5) -> Sweep:
     """Finds the threshold with the largest total gain of the rows that are on.
 
@@ -77,36 +104,40 @@ def best_threshold(projection: Array, gain: Array, min_gap: float = 1e-5) -> Swe
     return Sweep(on_from[best], (below[best] + above[best]) / 2, gap[best])
 
 
-def binned_threshold(projection: Array, gain: Array, bins: int) -> Cut:
+def binned_threshold(projection: Array, gain: Array, bounds: Bounds, bins: int) -> Cut:
     """Finds the best threshold among the edges of at most `bins` equal bins.
 
-    Exact where the projections span fewer than `bins` whole numbers.
+    Exact where the bounds span fewer than `bins` whole numbers.
 
     Args:
         projection: i32 [n].
         gain: i32 [n], as in `best_threshold`; 0 for rows that do not count.
+        bounds: the projections lie between these.
         bins: number of bins, at least 2.
 
     Returns:
         The best `Cut`; the lowest threshold wins a tie.
 
     Example:
-        >>> binned_threshold(jnp.array([1, 5, 9]), jnp.array([-1, 1, 1]), 16).threshold
+        >>> values, gains = jnp.array([1, 5, 9]), jnp.array([-1, 1, 1])
+        >>> binned_threshold(values, gains, Bounds(1, 9), 16).threshold
         Array(1.5, dtype=float32)
     """
     chex.assert_rank([projection, gain], 1)
-    lowest = jnp.min(projection)
-    shift = _shift(jnp.max(projection) - lowest + 1, bins)
-    index = (projection - lowest) >> shift
-    on_from = _from_bin(jnp.zeros(bins, gain.dtype).at[index].add(gain))
+    shift = _shift(bounds.high - bounds.low + 1, bins)
+    index = (projection - bounds.low) >> shift
+    on_from = _from_bin(
+        jnp.zeros(bins, gain.dtype).at[index].add(gain, mode="promise_in_bounds")
+    )
     best = jnp.argmax(on_from)
-    return Cut(on_from[best], _edge(lowest, best, shift))
+    return Cut(on_from[best], _edge(bounds.low, best, shift))
 
 
 def threshold_near(
     projection: Array,
     gain: Array,
     counts: Array,
+    bounds: Bounds,
     position: Array,
     window: int,
     bins: int = 1024,
@@ -122,35 +153,38 @@ def threshold_near(
         projection: i32 [n].
         gain: i32 [n], as in `best_threshold`; 0 for rows that do not count.
         counts: i32 [n], 1 for rows that count, 0 for others.
+        bounds: the projections lie between these.
         position: i32 [], the middle of the window.
         window: how many positions to each side.
         bins: number of bins of each count.
 
     Returns:
-        The best `Cut` in the window; the lowest threshold wins a tie.
+        The best `Cut` in the window; the lowest threshold wins a tie. If a run of
+        equal projections leaves no threshold in the window, the best of those at
+        the least distance from its middle.
     """
     chex.assert_rank([projection, gain, counts], 1)
     chex.assert_equal_shape([projection, gain, counts])
-    lowest = jnp.min(projection)
-    coarse = _shift(jnp.max(projection) - lowest + 1, bins)
-    index = (projection - lowest) >> coarse
-    below = _below_bin(jnp.zeros(bins, counts.dtype).at[index].add(counts))
+    coarse = _shift(bounds.high - bounds.low + 1, bins)
+    index = (projection - bounds.low) >> coarse
+    below = _below_bin(
+        jnp.zeros(bins, counts.dtype).at[index].add(counts, mode="promise_in_bounds")
+    )
     first = jnp.sum(below <= position - window, dtype=jnp.int32) - 1
     first = jnp.maximum(first, 0)
     last = jnp.sum(below < position + window, dtype=jnp.int32)
     last = jnp.minimum(last, bins)
 
-    start = lowest + (first << coarse)
+    start = bounds.low + (first << coarse)
     # One more than the span, so that the edge above the last row has its own bin.
     fine = _shift(((last - first) << coarse) + 1, bins)
-    inside = (index >= first) & (index < last)
-    # Rows outside land beyond the array, where a scatter drops them.
-    slot = jnp.where(inside, (projection - start) >> fine, bins)
-    gains = jnp.zeros(bins, gain.dtype).at[slot].add(gain, mode="drop")
-    rows = jnp.zeros(bins, counts.dtype).at[slot].add(counts, mode="drop")
-    beyond = jnp.sum(jnp.where(index >= last, gain, 0), dtype=gain.dtype)
-    on_from = beyond + _from_bin(gains)
-    distance = jnp.abs(below[first] + _below_bin(rows) - position)
+    # One bin more to each side takes the rows below and above.
+    slot = jnp.clip(((projection - start) >> fine) + 1, 0, bins + 1)
+    both = jnp.stack([gain, counts], axis=1)
+    sums = jnp.zeros((bins + 2, 2), gain.dtype)
+    sums = sums.at[slot].add(both, mode="promise_in_bounds")
+    on_from = _from_bin(sums[:, 0])[1:-1]
+    distance = jnp.abs(_below_bin(sums[:, 1])[1:-1] - position)
     allowed = distance <= jnp.maximum(window, jnp.min(distance))
     best = jnp.argmax(jnp.where(allowed, on_from, _least(gain.dtype)))
     return Cut(on_from[best], _edge(start, best, fine))

@@ -303,18 +303,18 @@ def _positive_classes(data: Problem, config: Config) -> Array:
 def _chunk(networks: int, data: Problem, config: Config, mesh: Mesh) -> int:
     """Networks that go through their iterations side by side on one device."""
     rows = data.labels.shape[0]
-    candidates = 2 * config.features * len(config.hidden_steps)
-    if config.search == "screened":
-        candidates = config.candidates * len(config.hidden_steps)
-    # Candidates are evaluated 32 at a time, in about four arrays each.
-    arrays = 4 * min(candidates, 32) + max(config.hidden, 1)
+    platform = mesh.devices.flat[0].platform
+    if platform == "cpu" and config.search == "blind":
+        # Nothing to share: one network at a time keeps its rows in the cache.
+        return 1
+    candidates = 64 if platform != "cpu" else 1
+    # About four arrays a candidate, and the projections.
+    arrays = 4 * candidates + max(config.hidden, 1)
     if config.search == "blind":
         arrays += config.features
     if config.adversarial_step > 0:
         arrays *= 2
-    room = _BYTES_PER_CHUNK.get(
-        mesh.devices.flat[0].platform, _BYTES_PER_CHUNK_ELSEWHERE
-    )
+    room = _BYTES_PER_CHUNK.get(platform, _BYTES_PER_CHUNK_ELSEWHERE)
     most = max(1, room // (4 * rows * arrays))
     on_device = -(-networks // mesh.size)
     return -(-on_device // -(-on_device // most))
