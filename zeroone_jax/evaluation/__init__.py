@@ -1,0 +1,1 @@
+"""What came out: accuracies, tables and figures, beside what others published."""
