@@ -1,0 +1,227 @@
+"""What launchers share: flags, among them a preset's fields, and users' errors."""
+
+import dataclasses
+import difflib
+import inspect
+import logging
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import absl.logging
+from absl import app, flags
+from ml_collections import config_flags
+
+from zeroone_jax import data
+
+Settings = TypeVar("Settings")
+Defined = TypeVar("Defined")
+
+
+class UserError(Exception):
+    """What the user asked for cannot be done; the message says why."""
+
+
+# The flags belong to the launcher that asks for them, and so to its --help.
+flags.disclaim_key_flags()
+
+
+def define_settings(
+    presets: Mapping[str, Callable[[], Settings]],
+    argv: Sequence[str],
+    flag_values: flags.FlagValues = flags.FLAGS,
+) -> Callable[[], Settings]:
+    """Defines --preset=NAME and --config.FIELD=VALUE for each field of the settings.
+
+    Args:
+        presets: functions that make frozen dataclasses, perhaps nested; the first is
+            the default, the first line of their docstrings is the help.
+        argv: the command line, whose preset and fields decide which flags there are.
+        flag_values: where to define them.
+
+    Returns:
+        A function that gives the settings once flags are parsed. It raises
+        `UserError` where they do not go together.
+
+    Raises:
+        flags.Error: an unknown preset or field, or a value of the wrong type.
+    """
+    names = list(presets)
+    meanings = [f"{name}: {_first_line(preset)}" for name, preset in presets.items()]
+    help_text = "Settings to start from.\n" + "\n".join(meanings)
+    chooser = flags.FlagValues()
+    # Values of flags that are not known yet must not end the search.
+    chooser.set_gnu_getopt(True)
+    for values in (chooser, flag_values):
+        flags.DEFINE_enum("preset", names[0], names, help_text, flag_values=values)
+    chooser(argv, known_only=True)
+
+    settings = presets[chooser.preset]()
+    _check_fields(settings, argv)
+    holder = config_flags.DEFINE_config_dataclass(
+        "config",
+        _thawed(settings),
+        help_string="Fields of the settings.\n" + "\n".join(_descriptions(settings)),
+        flag_values=flag_values,
+        sys_argv=list(argv),
+    )
+    # absl would print the whole object as the default, after the fields' own.
+    flag_values["config"].default_as_str = "those of the preset"
+
+    def parsed() -> Settings:
+        try:
+            return _frozen(settings, holder.value)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    return parsed
+
+
+def define_data_dir() -> None:
+    """Defines --data_dir."""
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of prepared data sets. Default: $TFDS_DATA_DIR, or else "
+        "~/tensorflow_datasets.",
+    )
+
+
+def define_devices() -> None:
+    """Defines --devices."""
+    flags.DEFINE_integer(
+        "devices",
+        os.cpu_count() or 1,
+        "Devices to make of the processor's cores; work is spread over them.",
+        lower_bound=1,
+    )
+
+
+def load(
+    name: str, split: str, classes: Sequence[int], data_dir: str | None
+) -> data.Split:
+    """Loads a split for a user, who may have misspelt it.
+
+    Args:
+        name: as for `data.load`.
+        split: "train" or "test".
+        classes: labels to keep; none keeps all.
+        data_dir: folder of prepared data sets; None for the usual one.
+
+    Returns:
+        The split.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    try:
+        return data.load(name, split, classes=classes or None, data_dir=data_dir)
+    except (OSError, ValueError, data.NoSourceError, data.DamagedError) as error:
+        raise UserError(str(error)) from error
+
+
+def run(
+    main: Callable[[Defined], None], define_flags: Callable[[Sequence[str]], Defined]
+) -> None:
+    """Runs a launcher: defines its flags, parses them, calls it.
+
+    Args:
+        main: takes what `define_flags` returns.
+        define_flags: takes the command line.
+    """
+
+    def parse(argv: Sequence[str]) -> tuple[Defined, list[str]]:
+        try:
+            defined = define_flags(argv)
+        except flags.Error as error:
+            sys.exit(f"{error}\nPass --help to see what there is.")
+        return defined, app.parse_flags_with_usage(list(argv))
+
+    def start(parsed: tuple[Defined, list[str]]) -> None:
+        defined, (_, *words) = parsed
+        if words:
+            sys.exit(f"Not a flag: {' '.join(words)}")
+        try:
+            main(defined)
+        except UserError as error:
+            sys.exit(str(error))
+
+    # Orbax tells of every step of a checkpoint, JAX of the hardware that is missing.
+    chatty = re.compile(r"[/\\](jax|orbax)[/\\]")
+    absl.logging.get_absl_handler().addFilter(
+        lambda record: (
+            record.levelno > logging.INFO or not chatty.search(record.pathname)
+        )
+    )
+    app.run(start, flags_parser=parse)
+
+
+def _first_line(documented: Any) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0]
+
+
+def _fields(settings: Any, prefix: str = "") -> dict[str, tuple[Any, str, Any]]:
+    """Lists dotted field name -> (owner, field name, value), leaves only."""
+    fields = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            fields.update(_fields(value, f"{prefix}{field.name}."))
+        else:
+            fields[prefix + field.name] = (settings, field.name, value)
+    return fields
+
+
+def _descriptions(settings: Any) -> list[str]:
+    """Describes each field by its entry in its dataclass's "Attributes:" section."""
+    return [
+        f"--config.{path} ({value!r}): {_attribute_help(owner).get(name, '')}"
+        for path, (owner, name, value) in _fields(settings).items()
+    ]
+
+
+def _attribute_help(documented: Any) -> dict[str, str]:
+    """Reads the "Attributes:" section of a docstring."""
+    _, _, section = (inspect.getdoc(documented) or "").partition("Attributes:\n")
+    entries = re.split(r"^(\w+): ", textwrap.dedent(section), flags=re.MULTILINE)
+    texts = (" ".join(text.split()) for text in entries[2::2])
+    return dict(zip(entries[1::2], texts, strict=True))
+
+
+def _check_fields(settings: Any, argv: Sequence[str]) -> None:
+    fields = _fields(settings)
+    for argument in argv[1:]:
+        match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
+        if match and match[1] not in fields:
+            near = difflib.get_close_matches(match[1], fields)
+            raise flags.UnrecognizedFlagError(
+                f"config.{match[1]}", suggestions=[f"config.{name}" for name in near]
+            )
+
+
+def _thawed(settings: Any) -> Any:
+    """Copies a frozen dataclass into one that ml_collections' flags can fill."""
+    values = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        values[field.name] = (
+            _thawed(value) if dataclasses.is_dataclass(value) else value
+        )
+    types = {field.name: field.type for field in dataclasses.fields(settings)}
+    twin = dataclasses.make_dataclass(type(settings).__name__, types.items())
+    return twin(**values)
+
+
+def _frozen(settings: Any, thawed: Any) -> Any:
+    """Makes the frozen dataclass again, which checks what was filled in."""
+    values = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        filled = getattr(thawed, field.name)
+        if dataclasses.is_dataclass(value):
+            filled = _frozen(value, filled)
+        values[field.name] = filled
+    return type(settings)(**values)

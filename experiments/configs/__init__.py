@@ -1,0 +1,1 @@
+"""Settings of the launchers: one module each, with its presets."""

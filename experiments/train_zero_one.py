@@ -1,0 +1,154 @@
+"""Trains an ensemble of 01-loss networks by coordinate descent.
+
+    python -m experiments.train_zero_one
+    python -m experiments.train_zero_one --preset=paper_cifar10_0v1
+    python -m experiments.train_zero_one --preset=paper_2021 --config.solver.votes=32
+    python -m experiments.train_zero_one --run_dir=runs/mine --resume
+
+Without flags it trains 8 votes on CIFAR-10, class 0 against 1, in minutes on a laptop,
+and fetches the images first if they are not there.
+
+--preset picks the settings to start from, --config.FIELD=VALUE changes one of them.
+The run directory fills with config.json (the settings), metrics.jsonl (how training
+went), checkpoints, params (the networks, for models.zero_one.load), summary.json and
+accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes on with
+--resume, under the same settings, and ends with the very same networks.
+"""
+
+import dataclasses
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import command_line, zero_one_report
+from experiments.configs import zero_one as configs
+from experiments.progress import Progress
+from zeroone_jax import coordinate_descent, data, runs
+from zeroone_jax.models import zero_one
+
+# None of the numbers that the solver folds into the same key.
+_NOISE_STREAM = 2**31 - 2
+
+
+def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
+    """Defines the flags of this launcher.
+
+    Args:
+        argv: the command line.
+
+    Returns:
+        A function that gives the settings once flags are parsed.
+    """
+    flags.DEFINE_string(
+        "run_dir", None, "Directory to fill. Default: runs/PRESET-seedSEED."
+    )
+    flags.DEFINE_bool("resume", False, "Go on with what the run directory holds.")
+    flags.DEFINE_integer(
+        "checkpoint_every",
+        200,
+        "Iterations between checkpoints, rounded up to where the solver stops anyway.",
+        lower_bound=1,
+    )
+    command_line.define_data_dir()
+    command_line.define_devices()
+    return command_line.define_settings(configs.PRESETS, argv)
+
+
+def main(settings: Callable[[], configs.Experiment]) -> None:
+    """Runs the launcher.
+
+    Args:
+        settings: what `define_flags` returned.
+    """
+    options = flags.FLAGS
+    experiment = settings()
+    jax.config.update("jax_num_cpu_devices", options.devices)
+    default = pathlib.Path("runs") / f"{options.preset}-seed{experiment.seed}"
+    path = default if options.run_dir is None else pathlib.Path(options.run_dir)
+    try:
+        with runs.RunDirectory(
+            path,
+            dataclasses.asdict(experiment),
+            resume=options.resume,
+            revision=runs.git_revision(pathlib.Path(__file__)),
+        ) as run:
+            if run.summary() is None:
+                train(experiment, run, options.checkpoint_every, options.data_dir)
+            print((path / "accuracy.md").read_text())
+            print(f"Run directory: {path}")
+    except runs.RunError as error:
+        raise command_line.UserError(str(error)) from error
+    except KeyboardInterrupt:
+        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
+
+
+def train(
+    experiment: configs.Experiment,
+    run: runs.RunDirectory,
+    checkpoint_every: int,
+    data_dir: str | None = None,
+) -> None:
+    """Trains, from the last checkpoint if there is one, and fills the run directory.
+
+    Args:
+        experiment: the settings.
+        run: the open run directory.
+        checkpoint_every: iterations between checkpoints; they fall on the ends of
+            the solver's segments.
+        data_dir: folder of prepared data sets; None for the usual one.
+
+    Raises:
+        command_line.UserError: the data set cannot be loaded.
+    """
+    began = time.monotonic()
+    key = jax.random.key(experiment.seed)
+    training, test = (
+        command_line.load(
+            experiment.data.name, split, experiment.data.classes, data_dir
+        )
+        for split in ("train", "test")
+    )
+    x, y = map(jnp.asarray, data.as_features(training))
+    if experiment.data.noise > 0:
+        noise_key = jax.random.fold_in(key, _NOISE_STREAM)
+        x, y = data.add_gaussian_noise(noise_key, x, y, experiment.data.noise)
+
+    solver = experiment.solver
+    state = coordinate_descent.initial(key, x, y, solver)
+    state = run.restore(state) or state
+    start = int(state.iteration)
+    progress = Progress("training", solver.iterations, start)
+    saved = start
+
+    def on_segment(
+        state: coordinate_descent.Search, history: coordinate_descent.History
+    ) -> None:
+        nonlocal saved
+        iteration = int(state.iteration)
+        run.append_metrics(zero_one_report.records(iteration, history))
+        if iteration - saved >= checkpoint_every or iteration >= solver.iterations:
+            run.save(iteration, state)
+            saved = iteration
+        mean = float(np.mean(history.pocket_accuracy[-1]))
+        progress.report(iteration, f"mean train accuracy {mean:.4f}")
+
+    params = coordinate_descent.fit(
+        key, x, y, solver, state=state, on_segment=on_segment
+    ).params
+    # A run killed after this point comes here again, with the same networks.
+    if not (run.path / "params").exists():
+        zero_one.save(run.path / "params", params)
+    seconds = time.monotonic() - began
+    x_test, y_test = map(jnp.asarray, data.as_features(test))
+    splits = {"train": (x, y), "test": (x_test, y_test)}
+    zero_one_report.write(experiment, run, params, splits, training, seconds)
+
+
+if __name__ == "__main__":
+    command_line.run(main, define_flags)

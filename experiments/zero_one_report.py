@@ -1,0 +1,205 @@
+"""What a training run of 01 networks reports: metrics, tables, figures, summary."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.configs import zero_one as configs
+from zeroone_jax import coordinate_descent, data, runs
+from zeroone_jax.evaluation import accuracy, figures, tables
+from zeroone_jax.models import zero_one
+from zeroone_jax.types import Array
+
+_RECORD_EVERY = 25
+_MOST_LISTED_VOTES = 10
+_DRAWN_VOTES = 4
+_ROUNDING = 1e-5
+
+
+def records(
+    iteration: int, history: coordinate_descent.History
+) -> list[dict[str, Any]]:
+    """Condenses a segment of training to a record every few iterations.
+
+    Args:
+        iteration: how many iterations are done at the segment's end.
+        history: of each iteration of the segment.
+
+    Returns:
+        Records with the iteration as "step", the pocket's accuracy of each vote, and
+        the means since the record before, over iterations and votes, of the rest.
+    """
+    length = len(history.pocket_accuracy)
+    first = iteration - length
+    ends = [
+        end
+        for end in range(1, length + 1)
+        if (first + end) % _RECORD_EVERY == 0 or end == length
+    ]
+    condensed = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        record: dict[str, Any] = {
+            "step": first + end,
+            "pocket_accuracy": [
+                round(float(share), 6) for share in history.pocket_accuracy[end - 1]
+            ],
+        }
+        for name in (
+            "accepted_hidden",
+            "accepted_output",
+            "threshold_moves",
+            "weight_moves",
+        ):
+            record[name] = round(float(np.mean(getattr(history, name)[start:end])), 6)
+        condensed.append(record)
+    return condensed
+
+
+def curve(name: str, metrics: Sequence[Mapping[str, Any]]) -> figures.Curve:
+    """Gathers records for a figure.
+
+    Args:
+        name: what the legend says.
+        metrics: every record of a run.
+
+    Returns:
+        The run's curve.
+    """
+
+    def column(field: str) -> np.ndarray:
+        return np.array([record[field] for record in metrics])
+
+    return figures.Curve(
+        name,
+        column("step"),
+        column("pocket_accuracy"),
+        column("accepted_hidden"),
+        column("accepted_output"),
+    )
+
+
+def write(
+    experiment: configs.Experiment,
+    run: runs.RunDirectory,
+    params: zero_one.Params,
+    splits: Mapping[str, tuple[Array, Array]],
+    training: data.Split,
+    seconds: float,
+) -> None:
+    """Evaluates the networks and writes all that the run directory still lacks.
+
+    Args:
+        experiment: the settings.
+        run: the open run directory, with the metrics of every iteration.
+        params: the trained networks.
+        splits: features and labels of "train" and "test".
+        training: the images, for their shape and the names of their classes.
+        seconds: what this session's training took, loading and compiling included.
+    """
+    accuracies = {
+        name: accuracy.accuracy(params, *rows) for name, rows in splits.items()
+    }
+    margins = {name: _margins(params, x) for name, (x, _) in splits.items()}
+    with runs.replacing(run.path / "accuracy.md") as path:
+        path.write_text(_text(accuracies, margins))
+    with runs.replacing(run.path / "curves.png") as path:
+        name = f"{params.b2.size} networks"
+        figures.write(figures.training_curves([curve(name, run.metrics())]), path)
+    draw_hidden_units(params, training, run.path / "hidden_units.png")
+    run.finish(
+        {
+            "config": dataclasses.asdict(experiment),
+            "accuracy": {
+                name: {"votes": shares.votes.tolist(), "majority": shares.majority}
+                for name, shares in accuracies.items()
+            },
+            "margins": margins,
+            "seconds": round(seconds, 1),
+            "sessions": run.sessions(),
+        }
+    )
+
+
+def draw_hidden_units(
+    params: zero_one.Params, training: data.Split, path: pathlib.Path
+) -> None:
+    """Draws the units of the first votes, or of each class's first vote.
+
+    Args:
+        params: the networks.
+        training: the images, for their shape and the names of their classes.
+        path: the image to write.
+    """
+    w1, w2 = np.asarray(params.w1), np.asarray(params.w2)
+    if w1.ndim == 4:
+        w1, w2 = w1[:, 0], w2[:, 0]
+        names = list(training.class_names)
+    else:
+        w1, w2 = w1[:_DRAWN_VOTES], w2[:_DRAWN_VOTES]
+        names = [f"vote {vote + 1}" for vote in range(len(w1))]
+    figure = figures.hidden_units(w1, w2, training.images.shape[1:], names)
+    with runs.replacing(path) as partial:
+        figures.write(figure, partial)
+
+
+def _margins(params: zero_one.Params, x: Array) -> dict[str, float]:
+    """Measures how near rows come to thresholds, the worst of all networks."""
+    margins = zero_one.margins(params, x, levels=(_ROUNDING,))
+    return {
+        "hidden": float(margins.hidden.min()),
+        "output": float(margins.output.min()),
+        "share_below_1e-5": float(margins.share.max()),
+    }
+
+
+def _text(
+    accuracies: Mapping[str, accuracy.Accuracy],
+    margins: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Writes the run's results for people."""
+    table = tables.Table(
+        "Accuracy", ["", *accuracies], accuracy_rows(list(accuracies.values()))
+    )
+    nearest = tables.Table(
+        "Margins, the worst network's",
+        ["", *margins],
+        [
+            [meaning, *(f"{values[name]:.1e}" for values in margins.values())]
+            for meaning, name in (
+                ("nearest row to a hidden unit's threshold", "hidden"),
+                ("nearest row to the output's threshold", "output"),
+                ("share of rows within 1e-5 of the output's", "share_below_1e-5"),
+            )
+        ],
+    )
+    paragraphs = [tables.markdown(table), tables.markdown(nearest)]
+    if any(values["output"] < _ROUNDING for values in margins.values()):
+        paragraphs.append(
+            "Rows lie within 1e-5 of an output's threshold: their labels may hang on\n"
+            "rounding. Evaluate these networks in float64 (models.zero_one.astype)."
+        )
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def accuracy_rows(columns: Sequence[accuracy.Accuracy]) -> list[list[Any]]:
+    """Lists accuracies vote by vote, or in a large ensemble their range.
+
+    Args:
+        columns: what to stand beside each other, of equally many votes.
+
+    Returns:
+        Rows of a table: each vote or the range, the mean over votes, the majority.
+    """
+    votes = np.stack([column.votes for column in columns], axis=1)
+    if len(votes) <= _MOST_LISTED_VOTES:
+        rows = [[f"vote {number}", *vote] for number, vote in enumerate(votes, 1)]
+    else:
+        rows = [["lowest vote", *votes.min(0)], ["highest vote", *votes.max(0)]]
+    return [
+        *rows,
+        ["mean of votes", *votes.mean(0)],
+        ["majority", *(column.majority for column in columns)],
+    ]

@@ -1,0 +1,109 @@
+import dataclasses
+
+import pytest
+from absl import flags
+
+from experiments import command_line
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    """Settings within settings.
+
+    Attributes:
+        size: how large,
+            in pixels.
+        steps: several numbers.
+    """
+
+    size: int = 3
+    steps: tuple[float, ...] = (0.5,)
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError(f"size={self.size}: must not be negative")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    """Settings.
+
+    Attributes:
+        inner: more settings.
+        name: a word.
+        loud: whether it shouts.
+    """
+
+    inner: Inner = dataclasses.field(default_factory=Inner)
+    name: str = "plain"
+    loud: bool = False
+
+
+def plain() -> Outer:
+    """The plain one."""
+    return Outer()
+
+
+def large() -> Outer:
+    """The large one.
+
+    More about it.
+    """
+    return Outer(inner=Inner(size=30))
+
+
+def parse(*words: str) -> Outer:
+    values = flags.FlagValues()
+    argv = ["program", *words]
+    settings = command_line.define_settings(
+        {"plain": plain, "large": large}, argv, values
+    )
+    values(argv)
+    return settings()
+
+
+def test_the_first_preset_is_the_default():
+    assert parse() == Outer()
+
+
+def test_fields_change_a_preset_wherever_it_is_named():
+    expected = Outer(Inner(size=30, steps=(0.1, 0.2)), name="x", loud=True)
+    fields = ["--config.inner.steps=0.1,0.2", "--config.name=x", "--config.loud"]
+    assert parse("--preset=large", *fields) == expected
+    assert parse(*fields, "--preset", "large") == expected
+
+
+def test_false_can_be_said_both_ways():
+    assert parse("--config.loud", "--noconfig.loud") == Outer()
+    assert parse("--config.loud=false") == Outer()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "--config.inner.sise=3",
+            r"config\.inner\.sise.*Did you mean.*config\.inner\.size",
+        ),
+        ("--config.inner=3", "config.inner"),
+        ("--config.inner.size=big", "big"),
+        ("--preset=huge", "one of <plain|large>"),
+        ("--presett=large", "presett"),
+    ],
+)
+def test_mistakes_are_errors(word, message):
+    with pytest.raises(flags.Error, match=message):
+        parse(word)
+
+
+def test_settings_that_do_not_go_together_are_the_users_error():
+    with pytest.raises(command_line.UserError, match="must not be negative"):
+        parse("--config.inner.size=-1")
+
+
+def test_help_describes_presets_and_fields():
+    values = flags.FlagValues()
+    command_line.define_settings({"plain": plain, "large": large}, ["program"], values)
+    assert "large: The large one.\n" in values["preset"].help + "\n"
+    assert "--config.inner.size (3): how large, in pixels." in values["config"].help
+    assert "--config.loud (False): whether it shouts." in values["config"].help
