@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import absl.logging
+import jax
 from absl import app, flags
 from ml_collections import config_flags
 
@@ -94,10 +95,23 @@ def define_devices() -> None:
     """Defines --devices."""
     flags.DEFINE_integer(
         "devices",
-        os.cpu_count() or 1,
-        "Devices to make of the processor's cores; work is spread over them.",
+        None,
+        "Devices to make of the processor's cores; votes are spread over them. "
+        "Default: one a core, but no more than votes.",
         lower_bound=1,
     )
+
+
+def use_cores(votes: int) -> None:
+    """Makes as many devices of the processor as --devices says.
+
+    Call it before JAX computes anything. Other hardware is not affected.
+
+    Args:
+        votes: the size of the ensemble: more devices would only idle.
+    """
+    devices = flags.FLAGS.devices or min(os.cpu_count() or 1, votes)
+    jax.config.update("jax_num_cpu_devices", devices)
 
 
 def load(

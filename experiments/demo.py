@@ -57,11 +57,11 @@ def define_flags(argv: Sequence[str]) -> None:
 def main(_: None) -> None:
     """Runs the demonstration."""
     options = flags.FLAGS
-    jax.config.update("jax_num_cpu_devices", options.devices)
+    configs = {name: coordinate_descent.PRESETS[name]() for name in _PRESETS}
+    command_line.use_cores(max(config.votes for config in configs.values()))
     classes = (0, 1)
     training = command_line.load("cifar10", "train", classes, options.data_dir)
     test = command_line.load("cifar10", "test", classes, options.data_dir)
-    configs = {name: coordinate_descent.PRESETS[name]() for name in _PRESETS}
     print(demonstrate(configs, training, test, pathlib.Path(options.output)))
 
 
@@ -92,7 +92,7 @@ def demonstrate(
     text = tables.markdown(table)
     output.mkdir(parents=True, exist_ok=True)
     with runs.replacing(output / "table.md") as path:
-        path.write_text(text + "\n")
+        path.write_text(text + "\n", encoding="utf-8")
     runs.write_json(
         output / "demo.json",
         {

@@ -3,7 +3,7 @@
     python -m experiments.train_zero_one
     python -m experiments.train_zero_one --preset=paper_cifar10_0v1
     python -m experiments.train_zero_one --preset=paper_2021 --config.solver.votes=32
-    python -m experiments.train_zero_one --run_dir=runs/mine --resume
+    python -m experiments.train_zero_one --preset=paper_100_votes --resume
 
 Without flags it trains 8 votes on CIFAR-10, class 0 against 1, in minutes on a laptop,
 and fetches the images first if they are not there.
@@ -12,7 +12,7 @@ and fetches the images first if they are not there.
 The run directory fills with config.json (the settings), metrics.jsonl (how training
 went), checkpoints, params (the networks, for models.zero_one.load), summary.json and
 accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes on with
---resume, under the same settings, and ends with the very same networks.
+--resume and the same settings, and ends with the very same networks.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
+from absl import flags, logging
 
 from experiments import command_line, zero_one_report
 from experiments.configs import zero_one as configs
@@ -68,7 +68,7 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     """
     options = flags.FLAGS
     experiment = settings()
-    jax.config.update("jax_num_cpu_devices", options.devices)
+    command_line.use_cores(experiment.solver.votes)
     default = pathlib.Path("runs") / f"{options.preset}-seed{experiment.seed}"
     path = default if options.run_dir is None else pathlib.Path(options.run_dir)
     try:
@@ -104,7 +104,8 @@ def train(
         data_dir: folder of prepared data sets; None for the usual one.
 
     Raises:
-        command_line.UserError: the data set cannot be loaded.
+        command_line.UserError: the data set cannot be loaded, or does not go with the
+            solver's settings.
     """
     began = time.monotonic()
     key = jax.random.key(experiment.seed)
@@ -120,9 +121,13 @@ def train(
         x, y = data.add_gaussian_noise(noise_key, x, y, experiment.data.noise)
 
     solver = experiment.solver
-    state = coordinate_descent.initial(key, x, y, solver)
+    try:
+        state = coordinate_descent.initial(key, x, y, solver)
+    except ValueError as error:
+        raise command_line.UserError(str(error)) from error
     state = run.restore(state) or state
     start = int(state.iteration)
+    logging.info("%s: from iteration %d", run.path, start)
     progress = Progress("training", solver.iterations, start)
     saved = start
 

@@ -136,7 +136,7 @@ def draw_hidden_units(
     w1, w2 = np.asarray(params.w1), np.asarray(params.w2)
     if w1.ndim == 4:
         w1, w2 = w1[:, 0], w2[:, 0]
-        names = list(training.class_names)
+        names = [f"class {name}" for name in training.class_names]
     else:
         w1, w2 = w1[:_DRAWN_VOTES], w2[:_DRAWN_VOTES]
         names = [f"vote {vote + 1}" for vote in range(len(w1))]
@@ -167,7 +167,7 @@ def _text(
         "Margins, the worst network's",
         ["", *margins],
         [
-            [meaning, *(f"{values[name]:.1e}" for values in margins.values())]
+            [meaning, *(f"{values[name]:.2g}" for values in margins.values())]
             for meaning, name in (
                 ("nearest row to a hidden unit's threshold", "hidden"),
                 ("nearest row to the output's threshold", "output"),
@@ -195,11 +195,16 @@ def accuracy_rows(columns: Sequence[accuracy.Accuracy]) -> list[list[Any]]:
     """
     votes = np.stack([column.votes for column in columns], axis=1)
     if len(votes) <= _MOST_LISTED_VOTES:
-        rows = [[f"vote {number}", *vote] for number, vote in enumerate(votes, 1)]
+        rows = [
+            [f"vote {number}", *vote.tolist()] for number, vote in enumerate(votes, 1)
+        ]
     else:
-        rows = [["lowest vote", *votes.min(0)], ["highest vote", *votes.max(0)]]
+        rows = [
+            ["lowest vote", *votes.min(0).tolist()],
+            ["highest vote", *votes.max(0).tolist()],
+        ]
     return [
         *rows,
-        ["mean of votes", *votes.mean(0)],
+        ["mean of votes", *votes.mean(0).tolist()],
         ["majority", *(column.majority for column in columns)],
     ]

@@ -14,7 +14,7 @@ def test_the_demo_compares_settings_with_the_authors(two_classes, tmp_path):
     )
     output = tmp_path / "out"
     text = demo.demonstrate({"default": SMALL, "same": SMALL}, training, test, output)
-    assert (output / "table.md").read_text() == text + "\n"
+    assert (output / "table.md").read_text(encoding="utf-8") == text + "\n"
     written = json.loads((output / "demo.json").read_text())
     rows = {row["row"]: row for row in written["rows"]}
     assert list(rows) == [

@@ -223,6 +223,7 @@ def test_other_settings_are_refused(two_classes, finished):
         ("--config.solver.votse=3", "config.solver.votes"),
         ("--config.solver.rows=2", "rows=2.0: must be in (0, 1]"),
         ("--config.data.classes=0,7", "class 7"),
+        ("--config.solver.features=1000", "features"),
         ("--run-dir=x", "run-dir"),
         ("train", "Not a flag: train"),
     ],
@@ -259,25 +260,6 @@ def test_one_vs_all_with_noise(three_classes, tmp_path):
 def test_a_missing_data_set_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match=r"missing\.npz"):
         train(tmp_path, Experiment(data=Data("missing.npz")))
-
-
-def test_records_fall_on_whole_steps_wherever_a_segment_begins():
-    def history(length: int) -> coordinate_descent.History:
-        moved = np.arange(length)[:, None] % 2 == np.zeros((1, 2), int)
-        ones = np.ones((length, 2), np.int32)
-        accuracy = np.linspace(0, 1, 2 * length, dtype=np.float32).reshape(length, 2)
-        return coordinate_descent.History(accuracy, moved, ~moved, ones, 2 * ones)
-
-    assert [x["step"] for x in zero_one_report.records(60, history(60))] == [25, 50, 60]
-    (only,) = zero_one_report.records(70, history(10))
-    assert only == {
-        "step": 70,
-        "pocket_accuracy": [round(18 / 19, 6), 1.0],
-        "accepted_hidden": 0.5,
-        "accepted_output": 0.5,
-        "threshold_moves": 1.0,
-        "weight_moves": 2.0,
-    }
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -79,7 +79,7 @@ def training_curves(curves: Sequence[Curve]) -> Figure:
                 lw=2,
                 label=f"{curve.name}, {unit}",
             )
-    top.set_ylabel("train accuracy\nmean and range of votes", fontsize=_TEXT_SIZE)
+    top.set_ylabel("train accuracy\nmean and range of networks", fontsize=_TEXT_SIZE)
     bottom.set_ylabel("visits that\ntook a move", fontsize=_TEXT_SIZE)
     bottom.set_xlabel("iteration", fontsize=_TEXT_SIZE)
     bottom.set_ylim(-0.03, 1.03)
