@@ -191,10 +191,10 @@ def test_sigkill_at_random_moments_resumes_to_the_same(
     assert done.returncode == 0, done.stderr
     assert "majority" in done.stdout
     assert_same_run(path, tmp_path / "whole")
+    # The second kill came after a segment more than the first, so after a checkpoint.
     lines = (path / "sessions.jsonl").read_text().splitlines()
-    first, *resumed = [json.loads(line)["from_step"] for line in lines]
-    assert first == 0
-    assert all(0 < step < 6000 for step in resumed)
+    assert len(lines) == 3
+    assert json.loads(lines[-1])["from_step"] > 0
 
 
 def test_a_finished_run_is_only_shown(two_classes, finished):
