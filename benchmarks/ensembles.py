@@ -15,14 +15,13 @@ import json
 import pathlib
 import platform
 import resource
-import subprocess
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import coordinate_descent, data
+from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.models import zero_one
 
 
@@ -74,7 +73,7 @@ def run(name: str, votes: int | None, seed: int, source: str) -> dict:
         "hardware": _hardware(),
         "jax": jax.__version__,
         "date": datetime.date.today().isoformat(),
-        "revision": _revision(),
+        "revision": runs.git_revision(pathlib.Path(__file__)),
     }
 
 
@@ -92,13 +91,6 @@ def _hardware() -> str:
     if devices[0].platform == "cpu":
         return f"{len(devices)} CPU cores, {platform.machine()}"
     return f"{len(devices)} x {devices[0].device_kind}"
-
-
-def _revision() -> str:
-    answer = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    )
-    return answer.stdout.strip() or "unknown"
 
 
 def main() -> None:

@@ -132,5 +132,10 @@ def as_params(network: Network, config: Config) -> zero_one.Params:
         # A unit of value v(2H - 1), v = 1/sqrt(h), gives the score 2v(H.w2 - t2).
         value = 1 / np.sqrt(w1.shape[-2])
         b2 = value * (np.sum(w2, axis=-1) - 2 * t2)
-    arrays = (jnp.asarray(array, jnp.float32) for array in (w1, b1, w2, b2))
-    return zero_one.Params(*arrays, hidden_values=config.hidden_values)
+
+    def single(array: np.ndarray) -> Array:
+        return jnp.asarray(array, jnp.float32)
+
+    return zero_one.Params(
+        single(w1), single(b1), single(w2), single(b2), config.hidden_values
+    )

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.data import check_features
 from zeroone_jax.types import Array, Key
 
 LEVELS = 255.0
@@ -44,16 +45,17 @@ def problem(x: Array, y: Array, config: Config) -> Problem:
     Raises:
         ValueError: where shapes, ranges, labels or settings do not fit.
     """
-    x, y = np.asarray(x), np.asarray(y)
-    _check(x, y, config)
-    levels = (x * np.asarray(LEVELS, x.dtype)).astype(np.float32)
+    features, labels = np.asarray(x), np.asarray(y)
+    _check(features, labels, config)
+    levels = (features * np.asarray(LEVELS, features.dtype)).astype(np.float32)
     whole = np.rint(levels)
     if np.max(np.abs(levels - whole)) < _TOLERANCE:
         levels = whole
+    mean = np.rint(np.mean(levels, axis=0, dtype=np.float64))
     return Problem(
         jnp.asarray(np.ascontiguousarray(levels.T)),
-        jnp.asarray(np.rint(np.mean(levels, axis=0, dtype=np.float64)), jnp.float32),
-        jnp.asarray(y.astype(np.int32)),
+        jnp.asarray(mean, jnp.float32),
+        jnp.asarray(labels, jnp.int32),
     )
 
 
@@ -121,18 +123,9 @@ def _share_of(share: float, rows: Array) -> Array:
 
 
 def _check(x: np.ndarray, y: np.ndarray, config: Config) -> None:
-    if x.ndim != 2 or 0 in x.shape:
-        raise ValueError(f"x has shape {x.shape}: expected [n, d], not empty")
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"x has dtype {x.dtype}: expected floats in [0, 1]")
-    if y.shape != x.shape[:1]:
-        raise ValueError(f"y has shape {y.shape}: expected {x.shape[:1]}, as x has")
-    if not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(f"labels have dtype {y.dtype}: expected integers")
-    lowest, highest = float(np.min(x)), float(np.max(x))
-    if not (lowest >= 0 and highest <= 1):
-        found = "NaN" if np.isnan(lowest) else f"[{lowest:g}, {highest:g}]"
-        raise ValueError(f"features span {found}: expected them in [0, 1]")
+    check_features(x, y)
+    if x.ndim != 2 or x.size == 0:
+        raise ValueError(f"features must be [n, d] and not empty, not {list(x.shape)}")
     present = np.unique(y)
     classes = int(present[-1]) + 1
     missing = sorted(set(range(max(classes, 2))) - set(present.tolist()))

@@ -1,7 +1,7 @@
 """Ensembles: iterations in a loop, networks under vmap, chunks of them per device."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -88,12 +88,13 @@ def fit(
     *,
     state: Search | None = None,
     on_segment: Callable[[Search, History], None] | None = None,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Result:
     """Trains a vote ensemble of 01 networks by stochastic coordinate descent.
 
-    Networks are split over all devices of the default backend. For features that are
-    whole multiples of 1/255 the result is the same, to the bit, on any number of
-    devices and wherever the run was interrupted.
+    Networks are split over the devices. For features that are whole multiples of
+    1/255 the result is the same, to the bit, on any number of devices and wherever
+    the run was interrupted.
 
     Args:
         key: random key; the same one when a run goes on.
@@ -104,6 +105,7 @@ def fit(
         state: from an earlier, shorter run with the same other arguments.
         on_segment: called after every `SEGMENT` iterations, and at the end, with the
             state and the history since the last call.
+        devices: where to train; all devices of the default backend if None.
 
     Returns:
         A `Result`.
@@ -113,7 +115,7 @@ def fit(
     """
     data = problem(x, y, config)
     positives = _positive_classes(data, config)
-    mesh = jax.make_mesh((jax.device_count(),), ("votes",), (AxisType.Auto,))
+    mesh = _mesh(devices)
     data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
     if state is None:
         state = _start(key, data, positives, config, mesh)
@@ -135,7 +137,7 @@ def fit(
 def initial(key: Key, x: Array, y: Array, config: Config) -> Search:
     """The state of `fit` before its first iteration; arguments as there."""
     data = problem(x, y, config)
-    mesh = jax.make_mesh((jax.device_count(),), ("votes",), (AxisType.Auto,))
+    mesh = _mesh(None)
     return _start(key, data, _positive_classes(data, config), config, mesh)
 
 
@@ -286,6 +288,11 @@ def _draw(
         return draw_coordinates(own, coordinates, config)
 
     return jax.vmap(one)(keys), 0
+
+
+def _mesh(devices: Sequence[jax.Device] | None) -> Mesh:
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh((len(devices),), ("votes",), (AxisType.Auto,), devices=devices)
 
 
 def _network_key(key: Key, index: Array) -> Key:
