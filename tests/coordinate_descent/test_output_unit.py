@@ -19,8 +19,9 @@ CROSS_ENTROPY = dataclasses.replace(ZERO_ONE, loss="cross_entropy")
 SETTINGS = {
     "real": ZERO_ONE,
     "real_windowed": dataclasses.replace(ZERO_ONE, window=1),
-    "real_equal_moves": dataclasses.replace(ZERO_ONE, acceptance="not_worse"),
-    "real_some": dataclasses.replace(ZERO_ONE, output_candidates=4),
+    "real_some_equal_moves": dataclasses.replace(
+        ZERO_ONE, output_candidates=4, acceptance="not_worse"
+    ),
     "binary": dataclasses.replace(ZERO_ONE, weights="binary"),
     "cross_entropy": CROSS_ENTROPY,
     "binary_cross_entropy": dataclasses.replace(CROSS_ENTROPY, weights="binary"),
