@@ -110,8 +110,8 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
         final = jax.lax.while_loop(
             lambda state: state.going & (state.tries < config.tries), attempt, start
         )
-    settled = threshold.between(final.unit.projection, final.unit.threshold)
-    return Visit(final.unit._replace(threshold=settled), final.moves)
+    cut = threshold.settled(final.unit.projection, rows.counts, final.unit.threshold)
+    return Visit(final.unit._replace(threshold=cut), final.moves)
 
 
 def over_candidates(evaluate: Callable, candidates: tuple[Array, Array]) -> Any:

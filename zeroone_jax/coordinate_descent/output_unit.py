@@ -136,7 +136,8 @@ def visit(
     weights = jnp.where(accepted, moved, output.weights)
     sums = lattice.output_sums(weights, hidden)
     fitted = fit_threshold(sums, labels, gain, counts, config).threshold
-    return Visit(Output(weights, threshold.between(sums, fitted), sums), accepted)
+    cut = threshold.settled(sums, counts, fitted)
+    return Visit(Output(weights, cut, sums), accepted)
 
 
 def _candidates(key: Key, weights: Array, config: Config) -> tuple[Array, Array]:
