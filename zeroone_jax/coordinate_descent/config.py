@@ -103,7 +103,9 @@ class Config:
         self._require(
             "hidden_steps",
             "a tuple of numbers above 0",
-            len(self.hidden_steps) > 0 and min(self.hidden_steps) > 0,
+            isinstance(self.hidden_steps, tuple)
+            and len(self.hidden_steps) > 0
+            and all(size > 0 for size in self.hidden_steps),
         )
         self._require(
             "candidates",

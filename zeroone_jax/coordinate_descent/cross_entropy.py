@@ -62,7 +62,8 @@ def best_shift(
         low, high = ends
         middle = (low + high) // 2
         up = rises(middle)
-        return jnp.where(up, low, middle + 1), jnp.where(up, middle, high)
+        above = jnp.minimum(middle + 1, high)
+        return jnp.where(up, low, above), jnp.where(up, middle, high)
 
     ends = (jnp.min(whole) - 1, jnp.max(whole))
     # 2**18 exceeds any range of sums.

@@ -157,6 +157,8 @@ def _attempt(state: _Try, rows: Rows, drawn: Array, config: Config) -> _Try:
     accepted = cuts.gain[best] > state.gain
     if config.acceptance == "not_worse":
         accepted |= cuts.gain[best] == state.gain
+    # The screen proposes to move a coordinate of slope 0 by 0.
+    accepted &= deltas[best] != 0
     coordinate = coordinates[best]
     delta = jnp.where(accepted, deltas[best], 0.0)
     # Moves by 0 leave everything exactly as it was.

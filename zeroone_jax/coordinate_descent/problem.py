@@ -1,5 +1,6 @@
 """What the solver works on: features in levels, labels, and the rows it samples."""
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import jax
@@ -118,8 +119,10 @@ def sample_rows(key: Key, data: Problem, share: float) -> Array:
 
 
 def _share_of(share: float, rows: Array) -> Array:
-    # The thousandth keeps a product such as .29 * 100 from falling below 29.
-    return jnp.floor(share * rows.astype(jnp.float32) + 1e-3).astype(jnp.int32)
+    # As a fraction, in whole numbers: .29 of 100 is 29, which floats fall short of.
+    # Terms up to 2**15 keep all products within i32.
+    parts, whole = Fraction(share).limit_denominator(2**15).as_integer_ratio()
+    return rows // whole * parts + rows % whole * parts // whole
 
 
 def _check(x: np.ndarray, y: np.ndarray, config: Config) -> None:
