@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as numpy_strategies
 
 from zeroone_jax.coordinate_descent import Config, output_unit
 
@@ -19,7 +18,7 @@ ZERO_ONE = Config(hidden=UNITS, output_candidates=0, acceptance="better")
 CROSS_ENTROPY = dataclasses.replace(ZERO_ONE, loss="cross_entropy")
 SETTINGS = {
     "real": ZERO_ONE,
-    "real_windowed": dataclasses.replace(ZERO_ONE, window=3),
+    "real_windowed": dataclasses.replace(ZERO_ONE, window=1),
     "real_equal_moves": dataclasses.replace(ZERO_ONE, acceptance="not_worse"),
     "real_some": dataclasses.replace(ZERO_ONE, output_candidates=4),
     "binary": dataclasses.replace(ZERO_ONE, weights="binary"),
@@ -40,22 +39,22 @@ fit = jax.jit(output_unit.fit_threshold, static_argnames="config")
 @st.composite
 def problems(draw, config):
     """An output unit's weights, hidden values, labels, gains, which rows count."""
-
-    def integers(low, high, *shape):
-        elements = st.integers(low, high)
-        return draw(numpy_strategies.arrays(np.int32, shape, elements=elements))
-
-    weights = integers(-100, 100, UNITS)
+    # A generator draws more varied rows than hypothesis would.
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    weights = generator.normal(size=UNITS)
     if config.weights == "binary":
         weights = np.where(weights > 0, 1, -1)
     else:
-        hypothesis.assume(weights.any())
-        length = np.sqrt(np.float64(weights @ weights))
-        weights = np.rint(weights * 256 / length).astype(int)
-    labels, counts = integers(0, 1, ROWS), integers(0, 1, ROWS)
-    for_off, for_on = draw(st.sampled_from([(1, 1), (9, 4), (30, 1)]))
+        # Cross-entropy lets weights grow.
+        length = 256 if config.loss == "zero_one" else 400
+        weights = np.rint(weights * length / np.linalg.norm(weights)).astype(int)
+    share = draw(st.sampled_from([0.0, 0.1, 0.5, 0.8]))
+    labels = (generator.random(ROWS) < share).astype(int)
+    counts = (generator.random(ROWS) < draw(st.sampled_from([0.2, 0.75, 1.0]))) + 0
+    hidden = (generator.random((UNITS, ROWS)) < 0.5).astype(int)
+    for_off, for_on = draw(st.sampled_from([(1, 1), (7, 4), (30, 1)]))
     gain = np.where(labels == 1, for_on, -for_off) * counts
-    return weights, integers(0, 1, UNITS, ROWS), labels, gain, counts
+    return weights, hidden, labels, gain, counts
 
 
 def arrays(problem):
@@ -244,6 +243,21 @@ class VisitTest(parameterized.TestCase):
                 ]
             )
             assert abs(after - best) <= rounding
+
+    @parameterized.parameters((0, 10), (4, 4), (10, 10), (50, 10))
+    def test_draws_distinct_moves(self, candidates, expected):
+        config = dataclasses.replace(ZERO_ONE, output_candidates=candidates)
+        weights = np.array([200, -100, 80, 60, 70])
+        everything = set(moves(weights, config))
+        seen = set()
+        for seed in range(20):
+            inputs, deltas = output_unit._candidates(
+                jax.random.key(seed), jnp.asarray(weights, jnp.float32), config
+            )
+            drawn = set(zip(inputs.tolist(), deltas.tolist(), strict=True))
+            assert len(drawn) == inputs.size == expected
+            seen |= drawn
+        assert seen == everything
 
     def _visit(self, problem, config):
         weights, *rows = arrays(problem)
