@@ -70,7 +70,7 @@ def fit_threshold(
     if config.loss == "cross_entropy":
         scale = lattice.output_scale(config)
         cut, _ = cross_entropy.best_shift(sums, labels, counts, scale)
-        cut = threshold.between(sums, cut)
+        cut = threshold.settled(sums, counts, cut)
         total = jnp.sum(
             counts * cross_entropy.losses(sums, cut, labels, scale), dtype=jnp.int32
         )
