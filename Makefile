@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(RUN) -m experiments.demo
 
 test: $(VENV)/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .

@@ -4,8 +4,8 @@
 
 trains CIFAR-10 class 0 against 1; `NAME:VOTES` overrides a preset's votes. Every
 run ends in a file `results/zero_one/<name>-<votes>-<platform>.json`, which the
-README's tables quote. `--data file.npz` takes the two classes from a file instead,
-for machines without a network.
+README's table quotes; `--table` prints it. `--data file.npz` takes the two classes from
+a file instead, for machines without a network.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import coordinate_descent, data, runs
+from zeroone_jax.evaluation import published, tables
 from zeroone_jax.models import zero_one
 
 
@@ -77,6 +78,44 @@ def run(name: str, votes: int | None, seed: int, source: str) -> dict:
     }
 
 
+def table(folder: pathlib.Path) -> tables.Table:
+    """All stored runs beside the authors' figures, in the order of the presets."""
+    runs_stored = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    order = list(coordinate_descent.PRESETS)
+    runs_stored.sort(key=lambda r: (order.index(r["preset"]), r["config"]["votes"]))
+    rows = []
+    for stored in runs_stored:
+        authors = published.PRESETS_0V1.get(stored["preset"], {})
+        rows.append(
+            [
+                stored["preset"],
+                stored["config"]["votes"],
+                f"{_spread(stored['train_votes'])} / {_spread(stored['test_votes'])}",
+                stored["test_majority"],
+                *(
+                    authors[kind].text if kind in authors else None
+                    for kind in ("vote", "majority")
+                ),
+            ]
+        )
+    return tables.Table(
+        "CIFAR-10, airplane against automobile",
+        (
+            "preset",
+            "votes",
+            "a vote: train / test",
+            "majority: test",
+            "authors: a vote",
+            "authors: majority",
+        ),
+        rows,
+    )
+
+
+def _spread(accuracies: list[float]) -> str:
+    return f"{np.mean(accuracies):.4f} ± {np.std(accuracies):.4f}"
+
+
 def _accuracy(
     params: zero_one.Params, x: np.ndarray, y: np.ndarray
 ) -> tuple[list[float], float]:
@@ -98,7 +137,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("presets", nargs="+", metavar="NAME[:VOTES]")
+    parser.add_argument("presets", nargs="*", metavar="NAME[:VOTES]")
+    parser.add_argument("--table", action="store_true", help="print what is stored")
     parser.add_argument("--data", default="cifar10", help="data set or .npz file")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=pathlib.Path, default="results/zero_one")
@@ -120,6 +160,8 @@ def main() -> None:
             f"{measured['seconds_per_iteration']} s an iteration",
             flush=True,
         )
+    if arguments.table:
+        print(tables.markdown(table(arguments.out)))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def draw_rows(seed=0):
 
 def start(config, seed=0):
     levels, labels = draw_rows(seed)
-    data = coordinate_descent.problem(levels / np.float32(255), labels, config)
+    data = coordinate_descent.prepare(levels / np.float32(255), labels, config)
     return data, init(jax.random.key(seed), data, config)
 
 

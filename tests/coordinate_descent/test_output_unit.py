@@ -144,7 +144,8 @@ class FitThresholdTest(parameterized.TestCase):
         everywhere = np.arange(sums.min() - 0.5, sums.max() + 1)
         losses = [loss(sums, value, labels, counts, config) for value in everywhere]
         best = everywhere[np.array(losses) <= min(losses) + ROWS * 1e-3]
-        below, above = sums[sums < cut], sums[sums > cut]
+        sampled = sums[counts == 1]
+        below, above = sampled[sampled < cut], sampled[sampled > cut]
         low = below.max() if below.size else -np.inf
         high = above.min() if above.size else np.inf
         assert np.any((low < best) & (best < high))

@@ -35,7 +35,7 @@ def labelled(*rows):
 
 class ProblemTest(parameterized.TestCase):
     def test_lays_out_a_row_of_whole_levels_a_coordinate(self):
-        data = coordinate_descent.problem(jnp.asarray(X), jnp.asarray(Y), CONFIG)
+        data = coordinate_descent.prepare(jnp.asarray(X), jnp.asarray(Y), CONFIG)
         assert data.levels.shape == (3, 5)
         np.testing.assert_array_equal(
             data.levels, [[0, 1, 2, 7, 9], [51, 52, 53, 53, 60], [255, 254, 253, 0, 1]]
@@ -48,13 +48,13 @@ class ProblemTest(parameterized.TestCase):
     @parameterized.parameters(np.float32, np.float64)
     def test_every_level_of_a_pixel_is_whole(self, dtype):
         x = np.repeat(np.arange(256, dtype=dtype)[:, None] / dtype(255), 3, axis=1)
-        data = coordinate_descent.problem(x, np.arange(256) % 2, CONFIG)
+        data = coordinate_descent.prepare(x, np.arange(256) % 2, CONFIG)
         np.testing.assert_array_equal(data.levels[1], np.arange(256))
         assert data.levels.dtype == jnp.float32
 
     def test_noisy_features_are_kept_as_they_are(self):
         x = np.random.default_rng(0).random((50, 3)).astype(np.float32)
-        data = coordinate_descent.problem(x, np.arange(50) % 2, CONFIG)
+        data = coordinate_descent.prepare(x, np.arange(50) % 2, CONFIG)
         np.testing.assert_allclose(data.levels.T, x.astype(np.float64) * 255, rtol=1e-6)
         np.testing.assert_array_equal(
             data.mean, np.rint(255 * x.mean(axis=0, dtype=np.float64))
@@ -63,7 +63,7 @@ class ProblemTest(parameterized.TestCase):
     def test_one_number_between_levels_keeps_all_as_they_are(self):
         x = X.copy()
         x[3, 1] += 0.3 / 255
-        data = coordinate_descent.problem(x, Y, CONFIG)
+        data = coordinate_descent.prepare(x, Y, CONFIG)
         np.testing.assert_allclose(data.levels[1, 3], 53.3, rtol=1e-6)
 
     @parameterized.named_parameters(
@@ -85,18 +85,18 @@ class ProblemTest(parameterized.TestCase):
     )
     def test_refuses(self, x, y, message):
         with pytest.raises(ValueError, match=message):
-            coordinate_descent.problem(x, y, CONFIG)
+            coordinate_descent.prepare(x, y, CONFIG)
 
     def test_refuses_more_features_than_there_are(self):
         with pytest.raises(ValueError, match=r"features=4 .* only 3"):
-            coordinate_descent.problem(X, Y, Config(features=4, candidates=1))
+            coordinate_descent.prepare(X, Y, Config(features=4, candidates=1))
 
     def test_refuses_samples_without_a_row_of_some_class(self):
         small = Config(features=3, candidates=3, rows=0.4)
         with pytest.raises(ValueError, match=r"rows=0.4 .* class 0, which has 2"):
-            coordinate_descent.problem(X, Y, small)
+            coordinate_descent.prepare(X, Y, small)
         just = Config(features=3, candidates=3, rows=0.5)
-        coordinate_descent.problem(X, Y, just)
+        coordinate_descent.prepare(X, Y, just)
 
     @parameterized.parameters(0, 1, 2)
     def test_binary_tells_one_class_from_all_others(self, positive):

@@ -3,8 +3,8 @@
 import pathlib
 
 import pytest
-import small_sets
 
+from tests.data import small_sets
 from zeroone_jax.data.catalog import CATALOG, Dataset
 
 

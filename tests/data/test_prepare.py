@@ -7,8 +7,8 @@ import signal
 
 import numpy as np
 import pytest
-import small_sets
 
+from tests.data import small_sets
 from zeroone_jax import data
 from zeroone_jax.data import Split, tfds_directory
 from zeroone_jax.data.catalog import CATALOG

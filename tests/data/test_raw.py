@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-import small_sets
 
+from tests.data import small_sets
 from zeroone_jax.data import raw
 from zeroone_jax.data.catalog import CATALOG
 

@@ -7,8 +7,8 @@ import pathlib
 import shutil
 
 import pytest
-import small_sets
 
+from tests.data import small_sets
 from zeroone_jax.data import raw, sources
 from zeroone_jax.data.catalog import CATALOG, DebianMirror, NpmMirror
 from zeroone_jax.data.download import UnavailableError

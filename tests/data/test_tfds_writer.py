@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import pytest
-import small_sets
 import tensorflow_datasets as tfds
 
+from tests.data import small_sets
 from zeroone_jax import data
 from zeroone_jax.data.catalog import CATALOG
 

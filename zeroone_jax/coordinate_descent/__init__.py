@@ -2,7 +2,7 @@
 
 from zeroone_jax.coordinate_descent.config import PRESETS, Config
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
-from zeroone_jax.coordinate_descent.problem import Problem, problem
+from zeroone_jax.coordinate_descent.problem import Problem, prepare
 from zeroone_jax.coordinate_descent.state import Info, State
 from zeroone_jax.coordinate_descent.step import init, step
 from zeroone_jax.coordinate_descent.train import (
@@ -28,6 +28,6 @@ __all__ = [
     "fit",
     "init",
     "initial",
-    "problem",
+    "prepare",
     "step",
 ]

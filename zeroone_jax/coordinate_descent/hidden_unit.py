@@ -110,8 +110,8 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
         final = jax.lax.while_loop(
             lambda state: state.going & (state.tries < config.tries), attempt, start
         )
-    settled = threshold.between(final.unit.projection, final.unit.threshold)
-    return Visit(final.unit._replace(threshold=settled), final.moves)
+    cut = threshold.settled(final.unit.projection, rows.counts, final.unit.threshold)
+    return Visit(final.unit._replace(threshold=cut), final.moves)
 
 
 def over_candidates(evaluate: Callable, candidates: tuple[Array, Array]) -> Any:
@@ -157,8 +157,6 @@ def _attempt(state: _Try, rows: Rows, drawn: Array, config: Config) -> _Try:
     accepted = cuts.gain[best] > state.gain
     if config.acceptance == "not_worse":
         accepted |= cuts.gain[best] == state.gain
-    # The screen proposes to move a coordinate of slope 0 by 0.
-    accepted &= deltas[best] != 0
     coordinate = coordinates[best]
     delta = jnp.where(accepted, deltas[best], 0.0)
     # Moves by 0 leave everything exactly as it was.
@@ -190,7 +188,9 @@ def _candidates(
             coordinates = drawn[jax.lax.top_k(slope, config.candidates)[1]]
             return coordinates, flips[coordinates]
         chosen = jax.lax.top_k(jnp.abs(slope), config.candidates)[1]
-        coordinates, signs = drawn[chosen], jnp.sign(slope[chosen])[None, :]
+        # A slope of 0 must not become a move by 0.
+        signs = jnp.where(slope[chosen] < 0, -1.0, 1.0)[None, :]
+        coordinates = drawn[chosen]
     elif config.weights == "binary":
         return drawn, flips[drawn]
     else:

@@ -101,6 +101,6 @@ def _adversarial_levels(levels: Array, shift: Array, labels: Array) -> Array:
 
 
 def _adversarial_projection(weights: Array, shift: Array, data: Problem) -> Array:
-    """Projections f32 [n] of the adversarial rows, which are never stored."""
+    """Projections f32 [n] of the adversarial rows."""
     moved = _adversarial_levels(data.levels, shift, data.labels)
-    return jnp.sum(weights[:, None] * moved, axis=0)
+    return lattice.project(weights[None], moved)[0]

@@ -70,7 +70,7 @@ def fit_threshold(
     if config.loss == "cross_entropy":
         scale = lattice.output_scale(config)
         cut, _ = cross_entropy.best_shift(sums, labels, counts, scale)
-        cut = threshold.between(sums, cut)
+        cut = threshold.settled(sums, counts, cut)
         total = jnp.sum(
             counts * cross_entropy.losses(sums, cut, labels, scale), dtype=jnp.int32
         )
@@ -136,7 +136,8 @@ def visit(
     weights = jnp.where(accepted, moved, output.weights)
     sums = lattice.output_sums(weights, hidden)
     fitted = fit_threshold(sums, labels, gain, counts, config).threshold
-    return Visit(Output(weights, threshold.between(sums, fitted), sums), accepted)
+    cut = threshold.settled(sums, counts, fitted)
+    return Visit(Output(weights, cut, sums), accepted)
 
 
 def _candidates(key: Key, weights: Array, config: Config) -> tuple[Array, Array]:

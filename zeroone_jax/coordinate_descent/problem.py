@@ -32,7 +32,7 @@ class Problem(NamedTuple):
     labels: Array
 
 
-def problem(x: Array, y: Array, config: Config) -> Problem:
+def prepare(x: Array, y: Array, config: Config) -> Problem:
     """Checks a training set and lays it out for the solver.
 
     Args:

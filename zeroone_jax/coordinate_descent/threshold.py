@@ -203,14 +203,36 @@ def between(projection: Array, threshold: Array) -> Array:
         unseen, can then lie nearer than half a unit. Beyond the outermost row, half
         a unit from it.
     """
-    on = projection > threshold
-    below = jnp.max(jnp.where(on, -jnp.inf, projection))
-    above = jnp.min(jnp.where(on, projection, jnp.inf))
-    below = jnp.where(jnp.isfinite(below), below, above - 1)
-    above = jnp.where(jnp.isfinite(above), above, below + 1)
+    below, above = _gap(projection, threshold, jnp.bool(True))
     middle = below + (above - below) / 2
     half = jnp.floor(middle) + 0.5
     return jnp.where((below < half) & (half < above), half, middle)
+
+
+def settled(projection: Array, counts: Array, threshold: Array) -> Array:
+    """Moves a threshold found on a sample to where it belongs for all rows.
+
+    That is `between` all rows, nearest to the middle of its gap in the sample.
+
+    Args:
+        projection: f32 [n].
+        counts: i32 [n], 1 for rows of the sample, 0 for others.
+        threshold: f32 [].
+
+    Returns:
+        f32 [], with every row of the sample on its side.
+    """
+    below, above = _gap(projection, threshold, counts > 0)
+    return between(projection, below + (above - below) / 2)
+
+
+def _gap(projection: Array, threshold: Array, among: Array) -> tuple[Array, Array]:
+    """The nearest projections to each side; beyond the outermost, one unit off."""
+    on = projection > threshold
+    below = jnp.max(jnp.where(among & ~on, projection, -jnp.inf))
+    above = jnp.min(jnp.where(among & on, projection, jnp.inf))
+    below = jnp.where(jnp.isfinite(below), below, above - 1)
+    return below, jnp.where(jnp.isfinite(above), above, below + 1)
 
 
 def _shift(span: Array, bins: int) -> Array:

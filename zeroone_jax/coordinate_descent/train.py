@@ -13,7 +13,7 @@ from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
 from zeroone_jax.coordinate_descent.network import Network
-from zeroone_jax.coordinate_descent.problem import Problem, binary, problem
+from zeroone_jax.coordinate_descent.problem import Problem, binary, prepare
 from zeroone_jax.coordinate_descent.state import Info, State
 from zeroone_jax.coordinate_descent.step import init, step
 from zeroone_jax.models import zero_one
@@ -113,7 +113,7 @@ def fit(
     Raises:
         ValueError: where data, labels, settings or state do not fit.
     """
-    data = problem(x, y, config)
+    data = prepare(x, y, config)
     positives = _positive_classes(data, config)
     mesh = _mesh(devices)
     data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
@@ -136,7 +136,7 @@ def fit(
 
 def initial(key: Key, x: Array, y: Array, config: Config) -> Search:
     """The state of `fit` before its first iteration; arguments as there."""
-    data = problem(x, y, config)
+    data = prepare(x, y, config)
     mesh = _mesh(None)
     return _start(key, data, _positive_classes(data, config), config, mesh)
 
