@@ -160,7 +160,7 @@ def best_move(problem, cut, best, config):
             (coordinate, delta)
             for coordinate, delta in moves
             if coordinate in chosen
-            and (config.weights == "binary" or delta * slope[coordinate] > 0)
+            and (config.weights == "binary" or (delta < 0) == (slope[coordinate] < 0))
         ]
     for coordinate, delta in moves:
         moved = weights @ levels + delta * levels[coordinate]
@@ -275,8 +275,8 @@ class VisitTest(parameterized.TestCase):
             assert best_move(end, unit.threshold, found, config) == found
         assert 1 < max(moves) < 20
 
-    # The screen finds no slope, so it has no move to propose.
-    @parameterized.parameters(("blind", 0), ("blind_cross_entropy", 1), ("screened", 0))
+    # Where the screen finds no slope, its moves are upwards.
+    @parameterized.parameters(("blind", 0), ("blind_cross_entropy", 1), ("screened", 1))
     def test_equal_moves(self, name, moves):
         nothing = np.zeros(ROWS)
         levels = np.arange(COORDINATES * ROWS).reshape(COORDINATES, ROWS)
