@@ -22,10 +22,11 @@ HIDDEN_NORM = 256.0
 """Norm of a hidden unit's real weights at the start."""
 
 LARGEST_HIDDEN_NORM = 512.0
-"""Norm beyond which a hidden unit's weights are halved.
+"""Norm beyond which a hidden unit's weights are halved, after the step that did it.
 
-Half a unit is then at least 3.8e-6 on the scale of unit weights and pixels in [0, 1];
-float32 loses up to 2.7e-6 in a sum of 3,072 products (measured, XLA on a CPU).
+Half a unit is then at least 3.3e-6 on the scale of unit weights and pixels in [0, 1]
+for steps up to .17; float32 loses up to 2.7e-6 in a sum of 3,072 products (measured,
+XLA on a CPU).
 """
 
 OUTPUT_NORM = 256.0
@@ -49,7 +50,7 @@ class Network(NamedTuple):
 
 
 def random_weights(key: Key, coordinates: int, config: Config) -> Network:
-    """Draws first weights (A2); thresholds are zero but for a linear network's.
+    """Draws first weights (A2); thresholds are the half-integer below zero.
 
     Args:
         key: random key.
@@ -57,7 +58,8 @@ def random_weights(key: Key, coordinates: int, config: Config) -> Network:
         config: `hidden`, `start` and `weights` decide.
 
     Returns:
-        A `Network`; a linear one is a single hidden unit that the output copies.
+        A `Network`; a linear one is a single hidden unit that the output copies,
+        by a weight of 1 and a threshold of .5.
     """
     units = max(config.hidden, 1)
     hidden_key, output_key = jax.random.split(key)
@@ -74,7 +76,7 @@ def random_weights(key: Key, coordinates: int, config: Config) -> Network:
 
     w1 = draw(hidden_key, (units, coordinates), HIDDEN_NORM)
     if config.hidden == 0:
-        return Network(w1, jnp.zeros(1), jnp.ones(1), jnp.float32(0.5))
+        return Network(w1, jnp.full(1, -0.5), jnp.ones(1), jnp.float32(0.5))
     w2 = draw(output_key, (units,), OUTPUT_NORM)
     return Network(w1, jnp.full(units, -0.5), w2, jnp.float32(-0.5))
 

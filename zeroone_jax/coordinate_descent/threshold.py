@@ -170,10 +170,11 @@ def threshold_near(
     below = _below_bin(
         jnp.zeros(bins, counts.dtype).at[index].add(counts, mode="promise_in_bounds")
     )
-    first = jnp.sum(below <= position - window, dtype=jnp.int32) - 1
-    first = jnp.maximum(first, 0)
-    last = jnp.sum(below < position + window, dtype=jnp.int32)
-    last = jnp.minimum(last, bins)
+    # Positions beyond the outermost rows would only widen the second count's bins.
+    lowest = jnp.maximum(position - window, 0)
+    highest = jnp.minimum(position + window, below[-1])
+    first = jnp.sum(below <= lowest, dtype=jnp.int32) - 1
+    last = jnp.sum(below < highest, dtype=jnp.int32)
 
     start = bounds.low + (first << coarse)
     # One more than the span, so that the edge above the last row has its own bin.
