@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(RUN) -m experiments.demo
 
 test: $(VENV)/installed
-	$(RUN) -m pytest -n auto
+	$(RUN) -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
