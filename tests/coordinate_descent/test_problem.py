@@ -80,6 +80,7 @@ class ProblemTest(parameterized.TestCase):
         ("no_coordinates", X[:, :0], Y, r"not empty, not \[5, 0\]"),
         ("gap_in_labels", X, 2 * Y, r"\[0, 2\].*without rows: \[1\]"),
         ("negative_labels", X, Y - 1, r"\[-1, 0\].*every class of 0..k-1"),
+        ("stray_label", X, Y * 10**9, r"1000000000\].*without rows: \[1, 2"),
         ("only_class_0", X, 0 * Y, r"k at least 2; without rows: \[1\]"),
         ("only_class_1", X, 0 * Y + 1, r"k at least 2; without rows: \[0\]"),
     )

@@ -110,7 +110,7 @@ class Config:
         self._require(
             "candidates",
             f"at most features={self.features}",
-            self.candidates <= self.features,
+            self.search == "blind" or self.candidates <= self.features,
         )
         if self.adversarial_step > 0 and self.hidden > 0:
             raise ValueError(

@@ -130,8 +130,9 @@ def _check(x: np.ndarray, y: np.ndarray, config: Config) -> None:
     if x.ndim != 2 or x.size == 0:
         raise ValueError(f"features must be [n, d] and not empty, not {list(x.shape)}")
     present = np.unique(y)
-    classes = int(present[-1]) + 1
-    missing = sorted(set(range(max(classes, 2))) - set(present.tolist()))
+    # The classes there should be, no more of them than tell what is missing.
+    expected = np.arange(max(2, min(int(present[-1]) + 1, present.size + 10)))
+    missing = np.setdiff1d(expected, present).tolist()
     if present[0] < 0 or missing:
         raise ValueError(
             f"labels {present.tolist()[:10]}: expected every class of 0..k-1 with "
