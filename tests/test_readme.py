@@ -1,13 +1,25 @@
 """Tables in the README are those of the stored results."""
 
+import json
 import pathlib
 
-from benchmarks import ensembles
+import pytest
+
+from benchmarks import coordinate_descent, ensembles
 from zeroone_jax.evaluation import tables
 
-ROOT = pathlib.Path(__file__).parents[1]
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
 
 
-def test_ensembles():
-    stored = tables.markdown(ensembles.table(ROOT / "results" / "zero_one"))
-    assert stored in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.fixture
+def readme():
+    return RESULTS.with_name("README.md").read_text(encoding="utf-8")
+
+
+def test_ensembles(readme):
+    assert tables.markdown(ensembles.table(RESULTS / "zero_one")) in readme
+
+
+def test_times(readme):
+    measured = json.loads((RESULTS / "coordinate_descent.json").read_text())
+    assert tables.markdown(coordinate_descent.time_table(measured)) in readme
