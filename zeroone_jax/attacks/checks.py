@@ -1,0 +1,193 @@
+"""Refuses what an attack cannot work with, before any work is done.
+
+Shapes and types are checked always, values where they are known: inside a caller's own
+`jax.jit` there are none, and only the shapes are looked at.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import perturbation
+from zeroone_jax.types import Array, Key
+
+
+def images(name: str, x: Array, shape: tuple[int, ...] | None = None) -> None:
+    """Checks images.
+
+    Args:
+        name: what to call them in messages.
+        x: what should be float [n, ...] in [0,1].
+        shape: the shape it must have, if that is known.
+
+    Raises:
+        TypeError: x is not a float array.
+        ValueError: its shape is wrong, or a value is NaN or outside [0,1].
+    """
+    if not isinstance(x, jax.Array) or not jnp.issubdtype(x.dtype, jnp.floating):
+        kind = getattr(x, "dtype", type(x).__name__)
+        raise TypeError(f"{name} is {kind}, but must be a float array in [0,1]")
+    if shape is not None and x.shape != shape:
+        raise ValueError(f"{name} has shape {x.shape}, but x has {shape}")
+    if x.ndim < 2 or 0 in x.shape:
+        raise ValueError(f"{name} has shape {x.shape}, but must be [n, ...], n >= 1")
+    if isinstance(x, jax.core.Tracer):
+        return
+    wrong = np.argwhere(~((np.asarray(x) >= 0) & (np.asarray(x) <= 1)))
+    if len(wrong):
+        at = tuple(wrong[0].tolist())
+        raise ValueError(
+            f"{name} must be in [0,1], but {name}[{', '.join(map(str, at))}] is "
+            f"{np.asarray(x)[at]} ({len(wrong)} such values)"
+        )
+
+
+def labels(y: Array, count: int, classes: int | None) -> None:
+    """Checks labels, or target classes.
+
+    Args:
+        y: what should be int [count].
+        count: the number of images.
+        classes: how many classes the model knows, if that is known.
+
+    Raises:
+        TypeError: y is not an integer array.
+        ValueError: its shape is wrong, or a label is not in 0..classes-1.
+    """
+    if not isinstance(y, jax.Array) or not jnp.issubdtype(y.dtype, jnp.integer):
+        kind = getattr(y, "dtype", type(y).__name__)
+        raise TypeError(f"y is {kind}, but must be an integer array of labels")
+    if y.shape != (count,):
+        raise ValueError(f"y has shape {y.shape}, but x has {count} images")
+    if isinstance(y, jax.core.Tracer):
+        return
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or (classes is not None and high >= classes):
+        limit = "0.." + ("" if classes is None else str(classes - 1))
+        raise ValueError(f"y holds {low if low < 0 else high}, but must be in {limit}")
+
+
+def key(key: Key) -> None:
+    """Checks that a key is one, and only one.
+
+    Raises:
+        TypeError: the key is not a typed random key of shape [].
+    """
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(
+        key.dtype, jax.dtypes.prng_key
+    ):
+        raise TypeError(f"key is {key!r}, but must be made by jax.random.key")
+    if key.shape:
+        raise TypeError(f"key has shape {key.shape}, but one key must be given")
+
+
+def logits_function(function: Callable[[Array], Any], x: Array, attack: str) -> int:
+    """Checks a `LogitsFn` by its output's shape, without running it.
+
+    Returns:
+        The number of classes.
+
+    Raises:
+        TypeError: the function gives labels, or no float array.
+        ValueError: its output has a wrong shape.
+    """
+    out = _output(function, x)
+    if jnp.issubdtype(out.dtype, jnp.integer):
+        raise TypeError(
+            f"{attack} needs gradients of logits, but the function given returns "
+            f"labels ({out.dtype}{list(out.shape)}): give it a function that returns "
+            "logits, or take an attack that needs labels only, such as hop_skip_jump"
+        )
+    if not jnp.issubdtype(out.dtype, jnp.floating):
+        raise TypeError(f"the function returns {out.dtype}, but must return logits")
+    if not out.shape or out.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"the function returns shape {out.shape} for {x.shape[0]} images, but must "
+            "return [n, classes], or [n] or [n, 1] for two classes"
+        )
+    return jax.eval_shape(losses.as_logits, out).shape[1]
+
+
+def label_function(function: Callable[[Array], Any], x: Array, attack: str) -> None:
+    """Checks a `LabelFn` by its output's shape, without running it.
+
+    Raises:
+        TypeError: the function returns logits, or no integer array.
+        ValueError: its output has a wrong shape.
+    """
+    out = _output(function, x)
+    if not jnp.issubdtype(out.dtype, jnp.integer):
+        raise TypeError(
+            f"{attack} asks for labels, but the function given returns "
+            f"{out.dtype}{list(out.shape)}: wrap logits as "
+            "attacks.as_label_fn(logits_fn)"
+        )
+    if out.shape != (x.shape[0],):
+        raise ValueError(
+            f"the function returns labels of shape {out.shape} for {x.shape[0]} "
+            f"images, but must return [{x.shape[0]}]"
+        )
+
+
+def adversarial_start(wrong: Array) -> None:
+    """Checks that starting points are adversaries already.
+
+    Args:
+        wrong: bool [n], which ones are not.
+
+    Raises:
+        ValueError: some are not.
+    """
+    indices = np.flatnonzero(np.asarray(wrong)).tolist()
+    if indices:
+        shown = ", ".join(map(str, indices[:10])) + (" …" if indices[10:] else "")
+        raise ValueError(
+            f"{len(indices)} starting points are no adversaries: those of images "
+            f"{shown}. Give points that the model labels as the attack wants, or none"
+        )
+
+
+def positive(**numbers: float) -> None:
+    """Checks that settings are positive and finite.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name, number in numbers.items():
+        if not (np.isfinite(number) and number > 0):
+            raise ValueError(f"{name} is {number}, but must be above 0")
+
+
+def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Checks that a setting is one of a few.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in allowed:
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} is {value!r}, but must be one of {choices}")
+
+
+def norm(value: Any, allowed: tuple[Any, ...] = perturbation.NORMS) -> None:
+    """Checks the name of a norm.
+
+    Raises:
+        ValueError: the attack does not know it.
+    """
+    one_of("norm", value, allowed)
+
+
+def _output(function: Callable[[Array], Any], x: Array) -> jax.ShapeDtypeStruct:
+    if not callable(function):
+        raise TypeError(f"the model is {function!r}, but must be a function of images")
+    out = jax.eval_shape(function, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    if not isinstance(out, jax.ShapeDtypeStruct):
+        raise TypeError(
+            f"the function returns {jax.tree.structure(out)}, but must return one array"
+        )
+    return out

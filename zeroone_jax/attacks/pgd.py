@@ -1,0 +1,247 @@
+"""Projected gradient descent, and its first step, the fast gradient sign method.
+
+Madry et al. 2018, Goodfellow et al. 2015; momentum after Dong et al. 2018. What paper B
+evaluates with (section B5 of our notes).
+"""
+
+import dataclasses
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.perturbation import (
+    Norm,
+    direction,
+    each,
+    project,
+    random_in_ball,
+    size,
+)
+from zeroone_jax.types import Array, Key, LogitsFn
+
+LOSSES = {
+    "cross_entropy": losses.cross_entropy,
+    "margin": losses.margin,
+    "dlr": losses.difference_of_logits_ratio,
+}
+"""What can be climbed (of a targeted attack: descended, with y the target)."""
+
+
+class Memory(NamedTuple):
+    """PGD's own state.
+
+    Attributes:
+        point: float [n, ...], the iterate, not evaluated yet.
+        velocity: float [n, ...], the sum of past gradients, under momentum.
+        optimizer: the optimizer's state, one for each image.
+        loss: float [n], the highest loss so far, of `State.adversary`.
+    """
+
+    point: Array
+    velocity: Array
+    optimizer: Any
+    loss: Array
+
+
+class Info(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        loss: float [n], at the point the step came to.
+        labels: i32 [n], there.
+        gradient_size: float [n], the largest absolute slope there.
+    """
+
+    loss: Array
+    labels: Array
+    gradient_size: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProjectedGradientDescent(Attack):
+    """Climbs the loss by steps of one size, back into the ball after each.
+
+    `start` replaces the first restart's random point; it is projected into the ball.
+    The k-th step looks at the point that k - 1 moves led to, so that `iterations` moves
+    take `iterations + 1` steps and queries.
+
+    Attributes:
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
+        step_size: how far a step moves, in the attack's norm, before projection; None
+            for 2.5 epsilon / iterations. Not used with an optimizer.
+        iterations: moves in each restart.
+        restarts: starting points tried.
+        random_start: whether restarts start evenly in the ball, or at the image.
+        momentum: the share of the last velocity that is kept; the gradients then are
+            divided by their L1 norm before they are added.
+        optimizer: an optax optimizer, used as the step rule on the raw gradient.
+        loss: "cross_entropy", "margin" or "dlr".
+        early_stop: whether an image leaves once an adversary is found. Otherwise the
+            adversary of the highest loss over all points is kept.
+    """
+
+    epsilon: float
+    step_size: float | None = None
+    iterations: int = 40
+    restarts: int = 1
+    random_start: bool = True
+    momentum: float = 0.0
+    optimizer: optax.GradientTransformation | None = None
+    loss: Literal["cross_entropy", "margin", "dlr"] = "cross_entropy"
+    early_stop: bool = True
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf", "l2", "l1")
+    in_ball: ClassVar = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(
+            epsilon=self.epsilon, iterations=self.iterations, restarts=self.restarts
+        )
+        if self.step_size is not None:
+            checks.positive(step_size=self.step_size)
+        checks.one_of("loss", self.loss, tuple(LOSSES))
+        if not self.momentum >= 0:
+            raise ValueError(f"momentum is {self.momentum}, but must not be below 0")
+
+    def init(
+        self,
+        key: Key,
+        fn: LogitsFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Starts at `start`, a random point of the ball, or the image."""
+        point = self._starts(key, x, y, jnp.asarray(0))
+        if start is not None:
+            point = project(start, x, self.epsilon, self.norm)
+        memory = Memory(
+            point=point,
+            velocity=jnp.zeros_like(x),
+            optimizer=self._optimizer_state(x),
+            loss=jnp.full(x.shape[:1], -jnp.inf, x.dtype),
+        )
+        nothing = jnp.zeros(x.shape[:1], bool)
+        queries = jnp.zeros(x.shape[:1], jnp.int32)
+        return State(
+            x, y, point, nothing, ~nothing, queries, jnp.asarray(0, jnp.int32), memory
+        )
+
+    def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
+        """Looks at every active image's point, and moves it uphill."""
+        x, y, memory = state.x, state.y, state.memory
+        sign = -1 if self.targeted else 1
+
+        def total_loss(point: Array) -> tuple[Array, tuple[Array, Array]]:
+            outputs = fn(point)
+            loss = sign * LOSSES[self.loss](outputs, y)
+            return jnp.sum(loss), (loss, losses.labels(outputs))
+
+        def with_gradient() -> tuple[Any, Array]:
+            return jax.grad(total_loss, has_aux=True)(memory.point)[::-1]
+
+        # The last point of a restart is looked at only.
+        turn = state.iteration % (self.iterations + 1)
+        (loss, labels), gradient = jax.lax.cond(
+            turn < self.iterations,
+            with_gradient,
+            lambda: (total_loss(memory.point)[1], jnp.zeros_like(x)),
+        )
+        broken = self.broken(labels, y)
+        better = (broken & ~state.found) | (
+            (broken == state.found) & (loss > memory.loss)
+        )
+        better &= state.active
+        found = state.found | (broken & state.active)
+        moved, velocity, optimizer = self._move(memory, gradient, x)
+        restarted = self._starts(
+            key, x, y, (state.iteration + 1) // (self.iterations + 1)
+        )
+        over = turn == self.iterations
+        fresh = (restarted, jnp.zeros_like(x), self._optimizer_state(x))
+        point, velocity, optimizer = jax.tree.map(
+            lambda new, old: jnp.where(over, new, old),
+            fresh,
+            (moved, velocity, optimizer),
+        )
+        iteration = state.iteration + 1
+        active = state.active & (iteration < (self.iterations + 1) * self.restarts)
+        if self.early_stop:
+            active &= ~found
+        kept = Memory(memory.point, memory.velocity, memory.optimizer, memory.loss)
+        updated = Memory(point, velocity, optimizer, kept.loss)
+        memory = where(state.active, updated, kept)._replace(
+            loss=jnp.where(better, loss, kept.loss)
+        )
+        info = Info(loss, labels, size(gradient, "linf"))
+        return State(
+            x,
+            y,
+            where(better, kept.point, state.adversary),
+            found,
+            active,
+            state.queries + state.active.astype(jnp.int32),
+            iteration,
+            memory,
+        ), info
+
+    def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
+        if not self.random_start:
+            return x
+        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), restart)
+        return jax.vmap(
+            lambda key, image: random_in_ball(key, image, self.epsilon, self.norm)
+        )(keys, x)
+
+    def _optimizer_state(self, x: Array) -> Any:
+        if self.optimizer is None:
+            return ()
+        return jax.vmap(self.optimizer.init)(x)
+
+    def _move(
+        self, memory: Memory, gradient: Array, x: Array
+    ) -> tuple[Array, Array, Any]:
+        velocity, optimizer = gradient, memory.optimizer
+        if self.momentum > 0:
+            length = each(size(gradient, "l1"), x)
+            unit = gradient / jnp.where(length > 0, length, 1)
+            velocity = self.momentum * memory.velocity + unit
+        if self.optimizer is None:
+            step_size = self.step_size or 2.5 * self.epsilon / self.iterations
+            point = memory.point + step_size * direction(velocity, self.norm)
+        else:
+            move, optimizer = jax.vmap(self.optimizer.update)(
+                -velocity, optimizer, memory.point
+            )
+            point = memory.point + move
+        return project(point, x, self.epsilon, self.norm), velocity, optimizer
+
+
+def fast_gradient_sign_method(
+    *,
+    epsilon: float,
+    norm: Norm = "linf",
+    targeted: bool = False,
+    random_start: bool = False,
+    loss: Literal["cross_entropy", "margin", "dlr"] = "cross_entropy",
+    chunk: int = 256,
+) -> ProjectedGradientDescent:
+    """One step of length epsilon (Goodfellow et al. 2015); see PGD for the settings."""
+    return ProjectedGradientDescent(
+        norm=norm,
+        targeted=targeted,
+        chunk=chunk,
+        epsilon=epsilon,
+        step_size=epsilon,
+        iterations=1,
+        random_start=random_start,
+        loss=loss,
+    )

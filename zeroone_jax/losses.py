@@ -1,0 +1,152 @@
+"""Losses of single examples, for any number of classes, two included.
+
+Every function takes what a `LogitsFn` returns, `[n, k]`, or `[n]` or `[n, 1]` for two
+classes, where a positive number means class 1, and gives one number for each example.
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> as_logits(jnp.array([2.0, -1.0]))
+    Array([[ 0.,  2.],
+           [ 0., -1.]], dtype=float32)
+    >>> margin(jnp.array([[3.0, 1.0, 0.0]]), jnp.array([0]))
+    Array([-2.], dtype=float32)
+"""
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.types import Array
+
+
+def as_logits(outputs: Array) -> Array:
+    """Gives every model's outputs the shape `[n, k]`, k at least 2.
+
+    Args:
+        outputs: float [n, k], or [n] or [n, 1] for two classes (positive: class 1).
+
+    Returns:
+        float [n, k]; of a single number s, the logits (0, s), whose argmax is 1 only
+        where s > 0 and whose softmax is the logistic function of s.
+
+    Raises:
+        ValueError: if `outputs` has another shape.
+    """
+    if outputs.ndim == 1:
+        outputs = outputs[:, None]
+    if outputs.ndim != 2 or outputs.shape[1] == 0:
+        raise ValueError(
+            f"outputs have shape {outputs.shape}, but must be [n, classes], "
+            "or [n] or [n, 1] for two classes"
+        )
+    if outputs.shape[1] == 1:
+        outputs = jnp.concatenate([jnp.zeros_like(outputs), outputs], axis=1)
+    return outputs
+
+
+def labels(outputs: Array) -> Array:
+    """Labels i32 [n]: the class of the largest logit, the lowest one on ties."""
+    return jnp.argmax(as_logits(outputs), axis=1).astype(jnp.int32)
+
+
+def zero_one(outputs: Array, y: Array) -> Array:
+    """The 01 loss, float [n]: 1 where the label is not y i32 [n]."""
+    return (labels(outputs) != y).astype(outputs.dtype)
+
+
+def cross_entropy(outputs: Array, y: Array) -> Array:
+    """Cross-entropy in nats, float [n], of the softmax with the labels y i32 [n]."""
+    return -of_class(jax.nn.log_softmax(as_logits(outputs), axis=1), y)
+
+
+def margin(outputs: Array, y: Array) -> Array:
+    """How far the best other class is ahead of y, `max_{j != y} z_j - z_y`.
+
+    Args:
+        outputs: float [n, k], [n] or [n, 1].
+        y: i32 [n].
+
+    Returns:
+        float [n], positive exactly where y does not have the largest logit.
+    """
+    z = as_logits(outputs)
+    return jnp.max(_others(z, y), axis=1) - of_class(z, y)
+
+
+def margin_to(outputs: Array, y: Array, target: Array) -> Array:
+    """How far the class `target` i32 [n] is ahead of y, `z_target - z_y`, float [n]."""
+    z = as_logits(outputs)
+    return of_class(z, target) - of_class(z, y)
+
+
+def difference_of_logits_ratio(outputs: Array, y: Array) -> Array:
+    """The DLR loss of Croce and Hein 2020 (AutoAttack), equation 6.
+
+    The margin, divided by the distance of the largest logit from the third largest,
+    so that it depends neither on the logits' scale nor on their offset.
+
+    Args:
+        outputs: float [n, k], [n] or [n, 1].
+        y: i32 [n].
+
+    Returns:
+        float [n]. With two classes there is no third logit, and the ratio of what is
+        left is -1 or 1 with no gradient: the plain margin is returned instead.
+    """
+    z = as_logits(outputs)
+    if z.shape[1] < 3:
+        return margin(z, y)
+    top = jax.lax.top_k(z, 3)[0]
+    return margin(z, y) / _spread(top[:, 0] - top[:, 2])
+
+
+def targeted_difference_of_logits_ratio(
+    outputs: Array, y: Array, target: Array
+) -> Array:
+    """The targeted DLR loss of Croce and Hein 2020, equation 7.
+
+    Args:
+        outputs: float [n, k], [n] or [n, 1].
+        y: i32 [n].
+        target: i32 [n].
+
+    Returns:
+        float [n]: `(z_target - z_y) / (z_1 - (z_3 + z_4) / 2)`, with z_1, z_3, z_4 the
+        largest, third and fourth largest logits; of three classes, the third counts
+        as the fourth, and of two the numerator alone is returned.
+    """
+    z = as_logits(outputs)
+    ahead = margin_to(z, y, target)
+    if z.shape[1] < 3:
+        return ahead
+    top = jax.lax.top_k(z, min(4, z.shape[1]))[0]
+    return ahead / _spread(top[:, 0] - (top[:, 2] + top[:, -1]) / 2)
+
+
+def kl_divergence(outputs: Array, reference: Array) -> Array:
+    """Kullback-Leibler divergence in nats, float [n], of the softmax from a reference.
+
+    Args:
+        outputs: float [n, k], [n] or [n, 1], logits at the perturbed images.
+        reference: the same shape, logits at the images themselves.
+
+    Returns:
+        float [n]: `sum p log(p / q)`, p the softmax of `reference`, q of `outputs`.
+    """
+    log_p = jax.nn.log_softmax(as_logits(reference), axis=1)
+    log_q = jax.nn.log_softmax(as_logits(outputs), axis=1)
+    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=1)
+
+
+def of_class(z: Array, y: Array) -> Array:
+    """Picks z[i, y[i]] of float [n, k]: float [n]."""
+    return jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
+
+
+def _others(z: Array, y: Array) -> Array:
+    is_y = jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
+    return jnp.where(is_y, -jnp.inf, z)
+
+
+def _spread(difference: Array) -> Array:
+    """Keeps a denominator from 0, as the authors' 1e-12 does."""
+    return difference + jnp.asarray(1e-12, difference.dtype)
