@@ -6,6 +6,7 @@ gives an `AttackResult`. See `attack.Attack`.
 """
 
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
+from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
@@ -15,6 +16,7 @@ __all__ = [
     "AttackResult",
     "State",
     "as_label_fn",
+    "boundary",
     "fgsm",
     "hop_skip_jump",
     "pgd",
