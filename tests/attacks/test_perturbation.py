@@ -1,4 +1,4 @@
-"""Projections stay in ball and box, and are the exact ones; steps and starting points."""
+"""Projections stay in ball and box and are exact; steps; starting points."""
 
 import functools
 import math
