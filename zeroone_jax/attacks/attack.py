@@ -1,8 +1,8 @@
 """What every attack is: settings that can be called, a state, and steps of its own.
 
 An attack is a frozen dataclass of its settings. Called, it attacks a batch of images;
-the whole of it is one jitted function. `init` and `step` are public, for whoever wants
-to record, draw or stop: `run` is nothing but a loop over them.
+the whole of it is one jitted function. `init`, `step` and `finish` are public, for
+whoever wants to record, draw or stop: a call is nothing but a loop over them.
 
 Images are independent of one another. An image's random numbers come from the key and
 from the image and label themselves (`image_keys`), so that it meets the same adversary
@@ -131,6 +131,10 @@ class Attack(abc.ABC):
         Returns:
             The state, with `iteration` one higher, and the attack's `Info`.
         """
+
+    def finish(self, key: Key, fn: LogitsFn | LabelFn, state: State) -> State:
+        """Does what remains once no image is active; nothing, for most attacks."""
+        return state
 
     def __call__(
         self,
@@ -355,6 +359,7 @@ def _attack_chunk(
         lambda state: attack.step(key, fn, state)[0],
         state,
     )
+    state = attack.finish(key, fn, state)
     adversary = where(to_do, state.adversary, x)
     broken = attack.broken(attack.labels(fn, adversary), y)
     success = (broken & state.found) | ~to_do
