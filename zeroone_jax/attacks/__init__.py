@@ -11,6 +11,8 @@ from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
+from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
+from zeroone_jax.attacks.starts import nearest_start, random_start
 
 __all__ = [
     "Attack",
@@ -21,5 +23,8 @@ __all__ = [
     "boundary",
     "fgsm",
     "hop_skip_jump",
+    "nearest_start",
     "pgd",
+    "random_start",
+    "ray_s",
 ]

@@ -73,7 +73,7 @@ class Boundary(DecisionAttack):
 
     An iteration draws `samples` points sideways, until some are hits or `trials` are
     over, then tries to step from all of those hits towards the image, again until some
-    are hits or `trials` are over, and goes on from the nearest.
+    are hits or `trials` are over, and goes on from the first of these.
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the walk earlier.
@@ -141,12 +141,11 @@ class Boundary(DecisionAttack):
         x, memory = state.x, state.memory
         around = self._sideways(self.step_keys(key, state), fn, state)
         ahead = self._forward(fn, state, around)
-        distances = jax.vmap(size, (1, None), 1)(ahead.points - x[:, None], "l2")
-        distances = jnp.where(ahead.hit, distances, jnp.inf)
-        nearest = jnp.argmin(distances, axis=1)
-        distance = jnp.min(distances, axis=1)
-        moved = state.active & (distance < memory.distance)
-        chosen = jax.vmap(lambda points, index: points[index])(ahead.points, nearest)
+        # All are about as near, and rounding should not choose: the first hit is taken.
+        first = jnp.argmax(ahead.hit, axis=1)
+        chosen = jax.vmap(lambda points, index: points[index])(ahead.points, first)
+        distance = size(chosen - x, "l2")
+        moved = state.active & jnp.any(ahead.hit, axis=1) & (distance < memory.distance)
         iteration = state.iteration + 1
         memory = Memory(
             jnp.where(moved, distance, memory.distance), around.step, ahead.step
