@@ -5,6 +5,7 @@
 gives an `AttackResult`. See `attack.Attack`.
 """
 
+from zeroone_jax.attacks.apgd import AutoPGD as apgd  # noqa: N813
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
 from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
@@ -17,6 +18,7 @@ __all__ = [
     "Attack",
     "AttackResult",
     "State",
+    "apgd",
     "as_label_fn",
     "boundary",
     "fgsm",
