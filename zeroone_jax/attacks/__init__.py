@@ -6,6 +6,11 @@ gives an `AttackResult`. See `attack.Attack`.
 """
 
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
+from zeroone_jax.attacks.carlini_wagner import (
+    CarliniWagner as carlini_wagner,  # noqa: N813
+)
+from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
+from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
@@ -15,6 +20,9 @@ __all__ = [
     "AttackResult",
     "State",
     "as_label_fn",
+    "carlini_wagner",
+    "deep_fool",
+    "fab",
     "fgsm",
     "hop_skip_jump",
     "pgd",
