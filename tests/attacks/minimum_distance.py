@@ -74,14 +74,14 @@ def check_result(out, fn, x, y, norm, targeted=False):
     assert adversary.dtype == x.dtype
     assert adversary.min() >= 0
     assert adversary.max() <= 1
-    for i, image in enumerate(adversary):
+    def wanted(image, y):
         # Eagerly, one at a time: what the attack saw in a batch must be true.
-        before, after = (
-            int(losses.labels(fn(jnp.asarray(a)[None]))[0]) for a in (x[i], image)
-        )
-        wanted = lambda label, y=int(y[i]): (label == y) == targeted
-        assert wanted(after) or not out.success[i]
-        if wanted(before):
+        label = losses.labels(fn(jnp.asarray(image)[None]))[0]
+        return bool(label == y) == targeted
+
+    for i, image in enumerate(adversary):
+        assert wanted(image, y[i]) or not out.success[i]
+        if wanted(x[i], y[i]):
             assert out.success[i]
             assert out.distance[i] == 0
             np.testing.assert_array_equal(image, x[i])

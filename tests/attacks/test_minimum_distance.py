@@ -122,7 +122,7 @@ def test_models_are_traced_once(attack):
 @pytest.mark.parametrize("name", ["deep_fool-l2", "carlini_wagner", "fab-linf"])
 def test_float64(name):
     with jax.enable_x64(True):
-        fn, weights, bias, x, y = models.linear(4)
+        _, weights, bias, x, y = models.linear(4)
         double = jax.tree_util.Partial(
             models.linear_logits,
             jnp.asarray(weights, jnp.float64),

@@ -1,7 +1,6 @@
 """The looks along a perturbation, on margins that are known functions of the way."""
 
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from zeroone_jax.attacks import shorten
