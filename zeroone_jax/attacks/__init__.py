@@ -8,6 +8,11 @@ gives an `AttackResult`. See `attack.Attack`.
 from zeroone_jax.attacks.apgd import AutoPGD as apgd  # noqa: N813
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
 from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
+from zeroone_jax.attacks.carlini_wagner import (
+    CarliniWagner as carlini_wagner,  # noqa: N813
+)
+from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
+from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
@@ -21,6 +26,9 @@ __all__ = [
     "apgd",
     "as_label_fn",
     "boundary",
+    "carlini_wagner",
+    "deep_fool",
+    "fab",
     "fgsm",
     "hop_skip_jump",
     "nearest_start",
