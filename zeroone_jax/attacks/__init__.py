@@ -8,6 +8,16 @@ gives an `AttackResult`. See `attack.Attack`.
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
+from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
 from zeroone_jax.attacks.square import Square as square  # noqa: N813
 
-__all__ = ["Attack", "AttackResult", "State", "as_label_fn", "fgsm", "pgd", "square"]
+__all__ = [
+    "Attack",
+    "AttackResult",
+    "State",
+    "as_label_fn",
+    "fgsm",
+    "pgd",
+    "spsa",
+    "square",
+]

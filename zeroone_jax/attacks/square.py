@@ -177,8 +177,8 @@ class Square(Attack):
         queries = self.schedule_queries or self.max_queries
         halved_at = [math.ceil((after + 1) * queries / 10_000) for after in _HALVINGS]
         sides = []
-        for halvings in range(len(_HALVINGS) + 1):
-            pixels = self.initial_share / 2**halvings * height * width
+        for times in range(len(_HALVINGS) + 1):
+            pixels = self.initial_share / 2**times * height * width
             side = max(round(math.sqrt(pixels)), 1)
             if self.norm == "l2":
                 # A pattern needs a middle and two halves.
