@@ -8,6 +8,12 @@ gives an `AttackResult`. See `attack.Attack`.
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
+from zeroone_jax.attacks.sign_network import (
+    HyperplaneCrossing as hyperplane_crossing,  # noqa: N813
+)
+from zeroone_jax.attacks.sign_network import (
+    SurrogateGradient as surrogate_gradient,  # noqa: N813
+)
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
 from zeroone_jax.attacks.square import Square as square  # noqa: N813
 
@@ -17,7 +23,9 @@ __all__ = [
     "State",
     "as_label_fn",
     "fgsm",
+    "hyperplane_crossing",
     "pgd",
     "spsa",
     "square",
+    "surrogate_gradient",
 ]
