@@ -17,6 +17,14 @@ from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # no
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
 from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
+from zeroone_jax.attacks.sign_network import (
+    HyperplaneCrossing as hyperplane_crossing,  # noqa: N813
+)
+from zeroone_jax.attacks.sign_network import (
+    SurrogateGradient as surrogate_gradient,  # noqa: N813
+)
+from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
+from zeroone_jax.attacks.square import Square as square  # noqa: N813
 from zeroone_jax.attacks.starts import nearest_start, random_start
 
 __all__ = [
@@ -31,8 +39,12 @@ __all__ = [
     "fab",
     "fgsm",
     "hop_skip_jump",
+    "hyperplane_crossing",
     "nearest_start",
     "pgd",
     "random_start",
     "ray_s",
+    "spsa",
+    "square",
+    "surrogate_gradient",
 ]
