@@ -262,9 +262,7 @@ class HopSkipJump(DecisionAttack):
             block, tally = carry
             block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
             drawn = jax.vmap(
-                lambda key: directions.draw(
-                    key, shape, self.law, self.norm, dtype
-                )
+                lambda key: directions.draw(key, shape, self.law, self.norm, dtype)
             )(block_keys)
             points = jnp.clip(point[:, None] + scale * drawn, 0, 1)
             hit = self.hits_of_many(fn, points, state.y)
