@@ -6,16 +6,23 @@ gives an `AttackResult`. See `attack.Attack`.
 """
 
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
+from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
+from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
+from zeroone_jax.attacks.starts import nearest_start, random_start
 
 __all__ = [
     "Attack",
     "AttackResult",
     "State",
     "as_label_fn",
+    "boundary",
     "fgsm",
     "hop_skip_jump",
+    "nearest_start",
     "pgd",
+    "random_start",
+    "ray_s",
 ]
