@@ -14,6 +14,7 @@ from zeroone_jax.attacks.carlini_wagner import (
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
+from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
 from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
@@ -30,6 +31,7 @@ from zeroone_jax.attacks.starts import nearest_start, random_start
 __all__ = [
     "Attack",
     "AttackResult",
+    "Norm",
     "State",
     "apgd",
     "as_label_fn",
