@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax
 import pytest
 
 from tests.peers import trained
@@ -13,6 +14,13 @@ def needs_torch():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pytest.importorskip("torch", reason="extra 'peers' is not installed")
+
+
+@pytest.fixture(autouse=True)
+def lenient():
+    """Other libraries on JAX do not keep to strict promotion."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
 @pytest.fixture(scope="session")

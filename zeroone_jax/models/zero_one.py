@@ -35,8 +35,14 @@ from zeroone_jax.models.zero_one_params import (
     Params,
     astype,
     check,
+    check_rows,
     init,
     linear,
+)
+from zeroone_jax.models.zero_one_surrogates import (
+    smooth_scores,
+    straight_through_scores,
+    vote_scores,
 )
 from zeroone_jax.types import Array
 
@@ -56,6 +62,9 @@ __all__ = [
     "predict",
     "save",
     "scores",
+    "smooth_scores",
+    "straight_through_scores",
+    "vote_scores",
     "votes",
 ]
 
@@ -73,7 +82,7 @@ def hidden(params: Params, x: ArrayLike) -> Array:
     Raises:
         ValueError: if x does not fit the networks.
     """
-    return _over_votes(_hidden, params, _checked(params, x))
+    return _over_votes(_hidden, params, check_rows(params, x))
 
 
 def scores(params: Params, x: ArrayLike) -> Array:
@@ -89,7 +98,7 @@ def scores(params: Params, x: ArrayLike) -> Array:
     Raises:
         ValueError: if x does not fit the networks.
     """
-    return _over_votes(_score, params, _checked(params, x))
+    return _over_votes(_score, params, check_rows(params, x))
 
 
 def votes(params: Params, x: ArrayLike) -> Array:
@@ -191,31 +200,12 @@ def margins(
         >>> margins(params, jnp.array([[3.0, 4.0], [1.0, 0.0]])).hidden
         Array([[0.4]], dtype=float32)
     """
-    x = _checked(params, x)
+    x = check_rows(params, x)
     if not x.shape[0]:
         raise ValueError("x has no rows, so there are no margins")
     limits = jnp.asarray(levels, x.dtype)
     distance, least, share = _over_votes(_margin, params, x, limits)
     return Margins(distance, least, limits, share)
-
-
-def _checked(params: Params, x: ArrayLike) -> Array:
-    """Returns x as an array that the networks can take, or says why it is none."""
-    check(params)
-    x = jnp.asarray(x)
-    if x.ndim != 2:
-        raise ValueError(f"x has shape {x.shape}, but must be [n, features]")
-    features = params.w1.shape[-1]
-    if x.shape[1] != features:
-        raise ValueError(
-            f"x has {x.shape[1]} features but the network takes {features}"
-        )
-    if x.dtype != params.w1.dtype:
-        raise ValueError(
-            f"x is {x.dtype} but the network computes in {params.w1.dtype}: "
-            "cast x, or the network by astype"
-        )
-    return x
 
 
 @functools.partial(jax.jit, static_argnums=0)

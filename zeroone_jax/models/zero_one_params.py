@@ -76,6 +76,36 @@ def check(params: Params) -> None:
             raise ValueError(f"{name} is {array.dtype}, but w1 is {dtype}")
 
 
+def check_rows(params: Params, x: ArrayLike) -> Array:
+    """Checks the networks, and that they can take x.
+
+    Args:
+        params: the networks.
+        x: what should be float [n, d] in the params' dtype.
+
+    Returns:
+        x as an array.
+
+    Raises:
+        ValueError: if it does not fit the networks, or they are not valid.
+    """
+    check(params)
+    x = jnp.asarray(x)
+    if x.ndim != 2:
+        raise ValueError(f"x has shape {x.shape}, but must be [n, features]")
+    features = params.w1.shape[-1]
+    if x.shape[1] != features:
+        raise ValueError(
+            f"x has {x.shape[1]} features but the network takes {features}"
+        )
+    if x.dtype != params.w1.dtype:
+        raise ValueError(
+            f"x is {x.dtype} but the network computes in {params.w1.dtype}: "
+            "cast x, or the network by astype"
+        )
+    return x
+
+
 def init(
     key: Key,
     features: int,

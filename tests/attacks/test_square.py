@@ -1,0 +1,373 @@
+"""Square against plain numpy versions of its moves, and closed forms."""
+
+import functools
+import math
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.attacks import frame_checks
+from zeroone_jax import attacks
+from zeroone_jax.attacks import square_moves
+
+KEY = jax.random.key(3)
+HEIGHT, WIDTH, CHANNELS = 7, 6, 2
+
+
+def oracle_pattern(side, turned):
+    """Equation 2, entry by entry, counted from 1 as the paper does."""
+    big = side // 2
+
+    def rectangle(rows):
+        out = np.zeros((rows, side))
+        for r in range(1, rows + 1):
+            for s in range(1, side + 1):
+                away = max(abs(r - rows // 2 - 1), abs(s - big - 1))
+                out[r - 1, s - 1] = sum(
+                    1 / (big + 1 - k) ** 2 for k in range(big - away + 1)
+                )
+        return out
+
+    pattern = np.concatenate([rectangle(side // 2), -rectangle(side - side // 2)])
+    return pattern.T if turned else pattern
+
+
+def unit(values):
+    return values / np.sqrt(np.sum(values**2, (0, 1), keepdims=True))
+
+
+def draw(key, size):
+    return np.asarray(jax.random.bits(key, (size,), jnp.uint32)).astype(np.int64)
+
+
+def corners(words, side):
+    return words[0] % (HEIGHT - side + 1), words[1] % (WIDTH - side + 1)
+
+
+def images(seed, count=1):
+    generator = np.random.default_rng(seed)
+    return generator.random((count, HEIGHT, WIDTH, CHANNELS)).astype(np.float32)
+
+
+PATTERN = jax.jit(square_moves._pattern, static_argnums=4)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 8, 9])
+@pytest.mark.parametrize("turned", [False, True])
+def test_pattern_is_equation_2(side, turned):
+    place = jnp.arange(-2, 11)
+    pattern = PATTERN(place, place[1:], jnp.asarray(side), jnp.asarray(turned), float)
+    expected = np.zeros((13, 12))
+    expected[2 : 2 + side, 1 : 1 + side] = oracle_pattern(side, turned)
+    np.testing.assert_allclose(pattern, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [1, 3, 6])
+def test_linf_move_sets_one_square(side):
+    move = jax.jit(functools.partial(square_moves.move_linf, epsilon=0.25))
+    image, best = images(0)[0], images(1)[0]
+    places = set()
+    for seed in range(40):
+        key = jax.random.key(seed)
+        words = draw(key, 2 + CHANNELS)
+        top, left = corners(words, side)
+        expected = best.copy()
+        window = np.s_[top : top + side, left : left + side]
+        expected[window] = (image + 0.25 * np.where(words[2:] % 2 == 1, 1, -1))[window]
+        np.testing.assert_allclose(
+            move(key, best, image, jnp.asarray(side)), expected, atol=1e-6
+        )
+        places.add((top, left))
+    assert max(top for top, _ in places) == HEIGHT - side
+    assert max(left for _, left in places) == WIDTH - side
+
+
+@pytest.mark.parametrize("side", [3, 4, 5])
+def test_l2_move_is_algorithm_3(side):
+    move = jax.jit(functools.partial(square_moves.move_l2, epsilon=0.7))
+    image = images(0)[0].astype(np.float64)
+    for seed in range(20):
+        perturbation = np.random.default_rng(seed).normal(size=image.shape)
+        perturbation *= 0.6 / np.linalg.norm(perturbation)
+        key = jax.random.key(seed)
+        words = draw(key, 5 + CHANNELS)
+        first, second = (
+            np.s_[top : top + side, left : left + side]
+            for top, left in (corners(words[:2], side), corners(words[2:4], side))
+        )
+        pattern = unit(oracle_pattern(side, words[4] % 2 == 1))[:, :, None]
+        signs = np.where(words[5:] % 2 == 1, 1, -1)
+        union = np.zeros((HEIGHT, WIDTH, 1))
+        union[first] = union[second] = 1
+        spent = np.sqrt(
+            np.sum((union * perturbation) ** 2, (0, 1))
+            + (0.49 - np.sum(perturbation**2)) / CHANNELS
+        )
+        new = unit(signs * pattern + unit(perturbation[first])) * spent
+        expected = perturbation.copy()
+        expected[second] = 0
+        expected[first] = new
+
+        best = (image + perturbation).astype(np.float32)
+        moved = move(key, best, image.astype(np.float32), jnp.asarray(side))
+        np.testing.assert_allclose(moved - image, expected, atol=1e-5)
+        assert np.linalg.norm(moved - image) == pytest.approx(0.7, rel=1e-5)
+
+
+def test_starts():
+    image = images(0)[0]
+    striped = np.asarray(square_moves.stripes(KEY, image, 0.1)) - image
+    np.testing.assert_allclose(abs(striped), 0.1, atol=1e-6)
+    np.testing.assert_allclose(striped, striped[:1].repeat(HEIGHT, 0), atol=1e-6)
+    assert len(np.unique(np.sign(striped[0]))) == 2
+
+    wide = np.full((17, 21, 2), 0.5, np.float32)
+    gridded = np.asarray(square_moves.grid(KEY, wide, 0.3)) - wide
+    assert np.linalg.norm(gridded) == pytest.approx(0.3, rel=1e-5)
+    # Tiles of side 3, 5 by 7, one row above and below them.
+    assert not gridded[[0, 16]].any()
+    tiles = gridded[1:16].reshape(5, 3, 7, 3, 2).transpose(0, 2, 4, 1, 3)
+    tiles = tiles.reshape(-1, 3, 3) / np.linalg.norm(tiles[0, 0, 0])
+    kinds = [unit(oracle_pattern(3, turned)) for turned in (False, True)]
+    kinds += [-kind for kind in kinds]
+    match = np.array([[np.allclose(a, b, atol=1e-5) for b in kinds] for a in tiles])
+    assert (match.sum(1) == 1).all()
+    assert match.any(0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "query", "side"),
+    [
+        # After the paper's 10 and 50 of 10,000 queries the share halves once and twice.
+        ({"max_queries": 10_000}, 10, math.sqrt(0.8 * 32 * 32)),
+        ({"max_queries": 10_000}, 11, math.sqrt(0.4 * 32 * 32)),
+        ({"max_queries": 10_000}, 51, math.sqrt(0.2 * 32 * 32)),
+        ({"max_queries": 10_000}, 8001, math.sqrt(0.8 / 512 * 32 * 32)),
+        ({"max_queries": 1000}, 1, math.sqrt(0.8 * 32 * 32)),
+        ({"max_queries": 1000}, 2, math.sqrt(0.4 * 32 * 32)),
+        ({"max_queries": 1000, "schedule_queries": 10_000}, 10, math.sqrt(0.8 * 1024)),
+        ({"max_queries": 5000, "schedule_queries": 10_000}, 4001, math.sqrt(0.8 * 8)),
+        ({"max_queries": 10_000, "norm": "l2"}, 10, 29),
+        ({"max_queries": 10_000, "norm": "l2"}, 11, 21),
+        ({"max_queries": 10_000, "norm": "l2"}, 9000, 3),
+        ({"initial_share": 1e-6}, 0, 1),
+        ({"initial_share": 1.0}, 0, 32),
+    ],
+)
+def test_schedule(settings, query, side):
+    attack = attacks.square(epsilon=0.1, **settings)
+    # The start is the iteration before the first square's, which is query 0.
+    measured = attack._side(jnp.asarray(query + 1), (32, 32, 3))
+    assert int(measured) == round(side)
+
+
+def sums(x, weights):
+    """A linear map that rounds alike in every batch."""
+    return jnp.sum(x.reshape(len(x), 1, -1) * weights.T[None, :, :], axis=2)
+
+
+GENERATOR = np.random.default_rng(5)
+WEIGHTS = jnp.asarray(
+    GENERATOR.normal(size=(HEIGHT * WIDTH * CHANNELS, 3)), jnp.float32
+)
+LINE = WEIGHTS[:, :1]
+
+
+def three_classes(x):
+    return sums(x - 0.5, WEIGHTS)
+
+
+def one_logit(x):
+    return sums(x - 0.5, LINE)[:, 0] - 0.5
+
+
+def two_logits(x):
+    return one_logit(x)[:, None] * jnp.asarray([[-1.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("norm", "fn"),
+    [
+        ("linf", three_classes),
+        ("l2", three_classes),
+        ("linf", one_logit),
+        ("l2", two_logits),
+    ],
+)
+def test_frame(norm, fn):
+    x = jnp.asarray(images(2, 8))
+    epsilon = {"linf": 0.05, "l2": 0.4}[norm]
+    attack = attacks.square(norm=norm, epsilon=epsilon, max_queries=60)
+    y = attack.labels(fn, x).at[0].add(1) % 2
+    result = attack(KEY, fn, x, y)
+    assert result.success[1:].any()
+    assert int(result.queries.max()) == 60 or bool(result.success.all())
+    frame_checks.assert_result_holds(attack, fn, x, y, result)
+    if fn is three_classes:
+        assert not result.success.all()
+        assert (np.asarray(result.queries)[~np.asarray(result.success)] == 60).all()
+        frame_checks.assert_images_are_independent(attack, KEY, fn, x, y, result)
+
+
+def test_targeted():
+    x = jnp.asarray(images(2, 8))
+    attack = attacks.square(epsilon=0.15, targeted=True, max_queries=100)
+    y = (attack.labels(three_classes, x) + 1) % 3
+    result = attack(KEY, three_classes, x, y.at[0].add(2) % 3)
+    assert result.success[1:].any()
+    frame_checks.assert_result_holds(
+        attack, three_classes, x, y.at[0].add(2) % 3, result
+    )
+
+
+def test_float64():
+    with jax.enable_x64():
+        x = jnp.asarray(images(2, 4), jnp.float64)
+        line = LINE.astype(jnp.float64)
+
+        def fn(x):
+            return sums(x - 0.5, line)
+
+        attack = attacks.square(norm="l2", epsilon=0.3, max_queries=30)
+        y = attack.labels(fn, x)
+        result = attack(KEY, fn, x, y)
+        assert result.adversary.dtype == jnp.float64
+        frame_checks.assert_result_holds(attack, fn, x, y, result)
+
+
+@pytest.mark.parametrize("share", [0.93, 1.01])
+def test_reaches_the_closed_form_of_a_linear_model(share):
+    """In Linf, w.x + b can be turned exactly where |w.x + b| < epsilon ||w||_1."""
+    weights = GENERATOR.normal(size=(16, 1))
+    offset = -0.5 * weights.sum()
+    x = 0.5 + 0.01 * GENERATOR.normal(size=(20, 16))
+    limit = 0.1 * np.abs(weights).sum() * share
+    sign = np.where(np.arange(20) % 2, 1, -1)
+    x += ((sign * limit - x @ weights[:, 0] - offset) / np.sum(weights**2))[
+        :, None
+    ] * weights.T
+    assert ((x > 0.1) & (x < 0.9)).all()
+    weights = jnp.asarray(weights, jnp.float32)
+    attack = attacks.square(epsilon=0.1, max_queries=800, image_shape=(4, 4, 1))
+    y = jnp.asarray(sign > 0, jnp.int32)
+    result = attack(
+        KEY, lambda x: sums(x, weights) + offset, jnp.asarray(x, jnp.float32), y
+    )
+    assert result.success.tolist() == [share < 1] * 20
+
+
+def test_steps_never_lose_and_finished_images_rest():
+    x = jnp.asarray(images(2, 6))
+    attack = attacks.square(epsilon=0.1, max_queries=50)
+    y = attack.labels(three_classes, x)
+    state = attack.init(KEY, three_classes, x, y)
+    step = jax.jit(lambda state: attack.step(KEY, three_classes, state))
+    for _ in range(12):
+        new, info = step(state)
+        assert (new.memory.loss >= state.memory.loss).all()
+        kept = np.asarray(~info.accepted)
+        np.testing.assert_array_equal(new.adversary[kept], state.adversary[kept])
+        resting = np.asarray(~state.active)
+        assert not (resting & np.asarray(info.accepted)).any()
+        np.testing.assert_array_equal(new.queries, np.asarray(state.queries) + ~resting)
+        state = new
+    assert state.found.any()
+    assert not state.active[state.found].any()
+
+
+def test_start_is_the_first_point():
+    x = jnp.asarray(images(2, 4))
+    attack = attacks.square(epsilon=0.1, max_queries=3)
+    y = attack.labels(one_logit, x)
+    uphill = jnp.where(y == 1, -1, 1).astype(jnp.float32)
+    steepest = jnp.sign(LINE[:, 0]).reshape(1, *x.shape[1:])
+    start = jnp.clip(x + 0.3 * uphill[:, None, None, None] * steepest, 0, 1)
+    result = attack(KEY, one_logit, x, y, start)
+    assert result.success.all()
+    np.testing.assert_allclose(
+        result.adversary, jnp.clip(start, x - 0.1, x + 0.1), rtol=1e-6
+    )
+
+
+@hypothesis.settings(max_examples=20)
+@hypothesis.given(seed=st.integers(0, 2**32 - 1), norm=st.sampled_from(["linf", "l2"]))
+def test_points_stay_in_box_and_ball(seed, norm):
+    generator = np.random.default_rng(seed)
+    epsilon = {"linf": 0.03, "l2": 0.3}[norm]
+    # Pixels at the box's and the grid's borders are where float32 rounds badly.
+    pixels = generator.choice([0, 1, 1e-7, 1 - 6e-8, epsilon, 0.3], (5, 42))
+    x = jnp.asarray(pixels, jnp.float32)
+    attack = attacks.square(
+        norm=norm, epsilon=epsilon, max_queries=20, image_shape=(7, 6, 1)
+    )
+    y = jnp.zeros(5, jnp.int32)
+    result = attack(jax.random.key(seed), hopeless, x, y)
+    assert not result.success.any()
+    assert (result.queries == 20).all()
+    frame_checks.assert_result_holds(attack, hopeless, x, y, result)
+
+
+def hopeless(x):
+    """Says class 0, whatever happens, with a loss that can be climbed."""
+    return jnp.stack([1000 + x[:, 0], jnp.sum(x, 1)], 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epsilon": 0.0}, "epsilon is 0.0, but must be above 0"),
+        ({"max_queries": 2}, "max_queries is 2, but must be at least 3"),
+        ({"initial_share": 0.0}, r"initial_share is 0.0, but must be in \(0,1\]"),
+        ({"initial_share": 1.5}, "initial_share is 1.5"),
+        ({"schedule_queries": 0}, "schedule_queries is 0, but must be above 0"),
+        ({"norm": "l1"}, "norm is 'l1', but must be one of 'linf', 'l2'"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        attacks.square(**{"epsilon": 0.1, **settings})
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape", "message"),
+    [
+        ((2, 84), None, r"x is flat, \(2, 84\), .* give image_shape"),
+        ((2, 84), (7, 6, 3), r"image_shape is \(7, 6, 3\), but x has 84"),
+        ((2, 84), (-7, -6, 2), "image_shape is"),
+        ((2, 7, 6, 2), (6, 7, 2), "image_shape is"),
+        ((2, 1, 7, 6, 2), None, r"x has shape \(2, 1, 7, 6, 2\)"),
+    ],
+)
+def test_shapes_are_checked(shape, image_shape, message):
+    attack = attacks.square(epsilon=0.1, image_shape=image_shape)
+    x = jnp.full(shape, 0.5)
+    y = attack.labels(one_logit, x)
+    with pytest.raises(ValueError, match=message):
+        attack(KEY, one_logit, x, y)
+
+
+def test_layouts_agree():
+    """Flat images, and gray ones without a channel, are the same images."""
+    x = jnp.asarray(images(4, 3)[..., :1])
+    line = LINE[: HEIGHT * WIDTH]
+    y = jnp.asarray(sums(x, line)[:, 0] > 0, jnp.int32)
+
+    def first_points(x, image_shape=None):
+        attack = attacks.square(epsilon=0.1, norm="linf", image_shape=image_shape)
+        side = attack._side(jnp.asarray(1), attack._shape(x))
+
+        @jax.jit
+        def both(x):
+            state = attack.init(KEY, None, x, y)
+            return jnp.stack([state.adversary, attack._moved(KEY, state, side)])
+
+        return both(x).reshape(2, 3, -1)
+
+    expected = first_points(x)
+    np.testing.assert_array_equal(first_points(x[..., 0]), expected)
+    flat = first_points(x.reshape(3, -1), (HEIGHT, WIDTH, 1))
+    np.testing.assert_array_equal(flat, expected)

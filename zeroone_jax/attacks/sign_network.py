@@ -1,0 +1,217 @@
+"""White-box attacks on 01 networks, which see their weights.
+
+The function attacked is given as the networks' `models.zero_one.Params`, or as a
+`jax.tree_util.Partial` of them and `zero_one.predict` or `zero_one.vote_scores`, so
+that a caller with one function for many attacks need not unpack it. Inside, it is
+always `vote_scores`, a `LogitsFn` like any other. Images are flat, [n, d].
+"""
+
+import dataclasses
+import itertools
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.attack import Attack, AttackResult, State, image_keys, where
+from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.attacks.pgd import Info as GradientInfo
+from zeroone_jax.attacks.pgd import ProjectedGradientDescent
+from zeroone_jax.models import zero_one
+from zeroone_jax.types import Array, Key
+
+
+def networks(fn: Any) -> zero_one.Params:
+    """Finds the networks behind a function.
+
+    Args:
+        fn: `zero_one.Params`, or a `jax.tree_util.Partial` of `zero_one.predict` or
+            `zero_one.vote_scores` and the networks.
+
+    Returns:
+        The networks.
+
+    Raises:
+        TypeError: the function is another.
+    """
+    if isinstance(fn, zero_one.Params):
+        return fn
+    if (
+        isinstance(fn, jax.tree_util.Partial)
+        and fn.func in (zero_one.predict, zero_one.vote_scores)
+        and len(fn.args) == 1
+        and not fn.keywords
+    ):
+        return fn.args[0]
+    raise TypeError(
+        f"the model is {fn!r}, but this attack needs a 01 network's weights: give it "
+        "zero_one.Params, or jax.tree_util.Partial(zero_one.predict, params)"
+    )
+
+
+class _SignNetworkAttack(Attack):
+    """Takes networks where other attacks take functions."""
+
+    def __call__(
+        self, key: Key, fn: Any, x: Array, y: Array, start: Array | None = None
+    ) -> AttackResult:
+        """Attacks images, as `Attack.__call__` says; fn is what `networks` takes."""
+        scores = jax.tree_util.Partial(zero_one.vote_scores, networks(fn))
+        return super().__call__(key, scores, x, y, start)
+
+    def labels(self, fn: Any, x: Array) -> Array:
+        """Labels i32 [n] of images [n, d]."""
+        return zero_one.predict(networks(fn), x)
+
+
+class Crossing(NamedTuple):
+    """The hyperplane attack's own state.
+
+    Attributes:
+        order: i32 [n, units], in which each image's units are crossed.
+        loss: float [n], the highest margin of mean votes so far.
+    """
+
+    order: Array
+    loss: Array
+
+
+class CrossingInfo(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        unit: i32 [n], which was crossed, counted through all votes.
+        loss: float [n], the margin of mean votes behind its hyperplane.
+    """
+
+    unit: Array
+    loss: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HyperplaneCrossing(_SignNetworkAttack):
+    """Goes epsilon towards and through one hidden unit's hyperplane, then another's.
+
+    Paper A's supplement: x' = x -+ epsilon sign(w_k), minus where unit k is on, and
+    units k in random order until the networks err. Our notes do not say whether the
+    next unit is crossed from x or from x'; here it is from x, so that epsilon bounds
+    the perturbation. The units of all votes (and classes) are in one order. A
+    `start` is not used.
+
+    Attributes:
+        epsilon: how far each pixel goes, > 0, on the [0,1] scale.
+    """
+
+    epsilon: float
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf",)
+    in_ball: ClassVar = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(epsilon=self.epsilon)
+
+    def init(
+        self, key: Key, fn: Any, x: Array, y: Array, start: Array | None = None
+    ) -> State:
+        """Draws the orders of the units."""
+        units = networks(fn).b1.size
+        order = jax.vmap(
+            lambda key: jax.random.permutation(key, jnp.arange(units, dtype=jnp.int32))
+        )(image_keys(key, x, y))
+        nothing = jnp.zeros(x.shape[:1], bool)
+        return State(
+            x,
+            y,
+            x,
+            nothing,
+            ~nothing,
+            jnp.zeros(x.shape[:1], jnp.int32),
+            jnp.asarray(0, jnp.int32),
+            Crossing(order, jnp.full(x.shape[:1], -jnp.inf, x.dtype)),
+        )
+
+    def step(self, key: Key, fn: Any, state: State) -> tuple[State, CrossingInfo]:
+        """Crosses one hyperplane of every active image."""
+        params = networks(fn)
+        x, memory = state.x, state.memory
+        unit = memory.order[:, state.iteration]
+        weights = params.w1.reshape(-1, x.shape[1])[unit]
+        projection = jnp.sum(weights * x, 1) + params.b1.reshape(-1)[unit]
+        side = jnp.where(projection > 0, -1, 1).astype(x.dtype)
+        moved = x + self.epsilon * side[:, None] * jnp.sign(weights)
+        point = project(moved, x, self.epsilon, self.norm)
+        scores = zero_one.vote_scores(params, point)
+        loss = losses.margin(scores, state.y)
+        loss = -loss if self.targeted else loss
+        broken = self.broken(losses.labels(scores), state.y) & state.active
+        better = broken | (state.active & (loss > memory.loss))
+        found = state.found | broken
+        iteration = state.iteration + 1
+        return State(
+            x,
+            state.y,
+            where(better, point, state.adversary),
+            found,
+            state.active & ~found & (iteration < memory.order.shape[1]),
+            state.queries + state.active.astype(jnp.int32),
+            iteration,
+            memory._replace(loss=jnp.where(better, loss, memory.loss)),
+        ), CrossingInfo(unit, loss)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurrogateGradient(_SignNetworkAttack, ProjectedGradientDescent):
+    """PGD along gradients of a stand-in, looking at the networks themselves.
+
+    At every point the mean vote is asked, the true one: it says whether the point is
+    an adversary and which point is the best so far. The gradient is that of
+    `zero_one.straight_through_scores` or `zero_one.smooth_scores`, of a sharpness that
+    grows through the schedule. That is one query, as a forward pass with its gradient
+    is elsewhere.
+
+    Attributes:
+        estimator: "smooth" or "straight_through".
+        sharpness: a schedule of numbers, each above the last; the iterations of a
+            restart are shared out evenly among them.
+        loss: what is climbed, by default the margin.
+    """
+
+    estimator: Literal["smooth", "straight_through"] = "smooth"
+    sharpness: tuple[float, ...] = (1.0, 4.0, 16.0, 64.0)
+    loss: Literal["cross_entropy", "margin", "dlr"] = "margin"
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.one_of("estimator", self.estimator, ("smooth", "straight_through"))
+        rising = (0.0, *self.sharpness)
+        if len(rising) == 1 or not all(
+            a < b < float("inf") for a, b in itertools.pairwise(rising)
+        ):
+            raise ValueError(
+                f"sharpness is {self.sharpness}, but must be numbers above 0, each "
+                "above the last"
+            )
+
+    def step(self, key: Key, fn: Any, state: State) -> tuple[State, GradientInfo]:
+        """Looks at every active image's point, and moves it up the stand-in."""
+        params = networks(fn)
+        moves = self.iterations + 1
+        stage = (state.iteration % moves) * len(self.sharpness) // moves
+        sharpness = jnp.asarray(self.sharpness, state.x.dtype)[stage]
+
+        def scores(point: Array) -> Array:
+            if self.estimator == "straight_through":
+                return zero_one.straight_through_scores(params, point, sharpness)
+            smooth = zero_one.smooth_scores(params, point, sharpness)
+            # The bracket is exactly 0 and has the stand-in's slope.
+            return zero_one.vote_scores(params, point) + (
+                smooth - jax.lax.stop_gradient(smooth)
+            )
+
+        return super().step(key, scores, state)

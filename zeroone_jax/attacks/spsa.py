@@ -1,0 +1,212 @@
+"""SPSA: descent along gradients that are estimated from pairs of scores.
+
+Uesato et al. 2018, section 4, after Spall's simultaneous perturbation; what paper B
+looks for masked gradients with (section B5 of our notes).
+"""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.types import Array, Key, LogitsFn
+
+
+class Memory(NamedTuple):
+    """SPSA's own state.
+
+    Attributes:
+        point: float [n, ...], the iterate.
+        optimizer: Adam's state, one for each image.
+        loss: float [n], the highest margin so far, of `State.adversary`.
+    """
+
+    point: Array
+    optimizer: Any
+    loss: Array
+
+
+class Info(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        loss: float [n], the margin at the point the step came to.
+        gradient: float [n, ...], the gradient estimated there.
+    """
+
+    loss: Array
+    gradient: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimultaneousPerturbation(Attack):
+    """Climbs the margin by Adam on estimated gradients, back into the ball each time.
+
+    The gradient is the mean over random directions v of -1 and 1 of
+    `(margin(x + delta v) - margin(x - delta v)) / (2 delta) v`. An image leaves once
+    the iterate is an adversary; the pairs themselves may lie outside the ball and are
+    not looked at. Each step costs an image `2 samples + 1` queries.
+
+    Deviation: the points of a pair are clipped to the box, because a model is asked
+    about images only. That shortens the estimate at pixels of 0 or 1, and Adam takes
+    such shares out again. Of a targeted attack, the margin to the target is descended.
+
+    `start` replaces the image as the first iterate; it is projected into the ball.
+
+    Attributes:
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
+        iterations: Adam's steps.
+        delta: how far the points of a pair lie from the iterate in each pixel.
+        learning_rate: Adam's, on the pixel scale.
+        samples: pairs an iteration.
+        block: pairs evaluated at once, a divisor of `samples`: the model sees
+            `2 block chunk` images. More than rounding does not depend on it.
+    """
+
+    epsilon: float
+    iterations: int = 100
+    delta: float = 0.01
+    learning_rate: float = 0.01
+    samples: int = 128
+    block: int = 16
+    chunk: int = 32
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf",)
+    in_ball: ClassVar = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(
+            epsilon=self.epsilon,
+            iterations=self.iterations,
+            delta=self.delta,
+            learning_rate=self.learning_rate,
+            samples=self.samples,
+            block=self.block,
+        )
+        if self.samples % self.block:
+            raise ValueError(
+                f"block is {self.block}, but must divide samples, {self.samples}"
+            )
+
+    def init(
+        self,
+        key: Key,
+        fn: LogitsFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Starts at `start`, or at the image."""
+        point = x if start is None else project(start, x, self.epsilon, self.norm)
+        nothing = jnp.zeros(x.shape[:1], bool)
+        return State(
+            x,
+            y,
+            point,
+            nothing,
+            ~nothing,
+            jnp.zeros(x.shape[:1], jnp.int32),
+            jnp.asarray(0, jnp.int32),
+            Memory(
+                point,
+                jax.vmap(self._adam().init)(x),
+                jnp.full(x.shape[:1], -jnp.inf, x.dtype),
+            ),
+        )
+
+    def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
+        """Looks at every active image's point, and moves it uphill."""
+        x, y, memory = state.x, state.y, state.memory
+        outputs = fn(memory.point)
+        loss = self._gain(outputs, y).astype(x.dtype)
+        broken = self.broken(losses.labels(outputs), y) & state.active
+        accepted = state.active & (broken | (loss > memory.loss))
+        found = state.found | broken
+        # The last point is looked at only.
+        searching = (state.iteration < self.iterations) & jnp.any(state.active & ~found)
+        gradient = jax.lax.cond(
+            searching,
+            lambda: self.gradient(key, fn, state),
+            lambda: jnp.zeros_like(x),
+        )
+        # optax raises a float to its whole-number count of steps.
+        with jax.numpy_dtype_promotion("standard"):
+            move, optimizer = jax.vmap(self._adam().update)(-gradient, memory.optimizer)
+        point = project(memory.point + move, x, self.epsilon, self.norm)
+        iteration = state.iteration + 1
+        active = state.active & ~found & (iteration <= self.iterations)
+        point, optimizer = where(
+            active, (point, optimizer), (memory.point, memory.optimizer)
+        )
+        asked = jnp.where(active, 1 + 2 * self.samples, 1)
+        return State(
+            x,
+            y,
+            where(accepted, memory.point, state.adversary),
+            found,
+            active,
+            state.queries + jnp.where(state.active, asked, 0).astype(jnp.int32),
+            iteration,
+            Memory(point, optimizer, jnp.where(accepted, loss, memory.loss)),
+        ), Info(loss, gradient)
+
+    def gradient(self, key: Key, fn: LogitsFn, state: State) -> Array:
+        """Estimates the margin's gradients at the iterates, a block of pairs at a time.
+
+        Args:
+            key: the attack's key.
+            fn: the model.
+            state: whose iterates, iteration and images are meant.
+
+        Returns:
+            float [n, ...]; of a targeted attack, of minus the margin.
+        """
+        x, y, point = state.x, state.y, state.memory.point
+        keys = jax.vmap(jax.random.fold_in, (0, None))(
+            image_keys(key, x, y), state.iteration
+        )
+
+        def add_block(block: Array, total: Array) -> Array:
+            samples = block * self.block + jnp.arange(self.block, dtype=jnp.int32)
+            directions = jax.vmap(
+                lambda key: jax.vmap(
+                    lambda sample: _signs(jax.random.fold_in(key, sample), x[0])
+                )(samples)
+            )(keys)
+            offset = self.delta * directions
+            pairs = jnp.stack([point[:, None] + offset, point[:, None] - offset])
+            outputs = fn(jnp.clip(pairs, 0, 1).reshape(-1, *x.shape[1:]))
+            gain = self._gain(outputs, jnp.tile(jnp.repeat(y, self.block), 2))
+            up, down = gain.astype(x.dtype).reshape(2, len(x), self.block)
+            slope = (up - down) / (2 * self.delta)
+            slope = slope.reshape(*slope.shape, *(1,) * (x.ndim - 1))
+            return total + jnp.sum(slope * directions, 1)
+
+        blocks = self.samples // self.block
+        total = jax.lax.fori_loop(0, blocks, add_block, jnp.zeros_like(x))
+        return total / self.samples
+
+    def _gain(self, outputs: Array, y: Array) -> Array:
+        """What is climbed, float [n]: above 0 where the label is what is wanted."""
+        margin = losses.margin(outputs, y)
+        return -margin if self.targeted else margin
+
+    def _adam(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+
+def _signs(key: Key, like: Array) -> Array:
+    """A direction of -1 and 1, one random bit a pixel, of the shape of one image."""
+    words = jax.random.bits(key, (-(-like.size // 32),), jnp.uint32)
+    bits = (words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None, :]) & 1
+    signs = bits.reshape(-1)[: like.size].astype(like.dtype) * 2 - 1
+    return signs.reshape(like.shape)

@@ -1,0 +1,212 @@
+"""Square Attack: random search by one square of pixels a query, on scores alone.
+
+Andriushchenko et al. 2020: algorithm 1 is the search, algorithms 2 and 3 draw its
+moves in the Linf and in the L2 ball. The fourth attack of AutoAttack's plan.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks, square_moves
+from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.types import Array, Key, LogitsFn
+
+_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+"""The paper's queries, of 10,000, after which the share of pixels is halved."""
+
+
+class Memory(NamedTuple):
+    """Square's own state.
+
+    Attributes:
+        loss: float [n], the highest so far, of `State.adversary`; -inf at first.
+    """
+
+    loss: Array
+
+
+class Info(NamedTuple):
+    """What a step tried.
+
+    Attributes:
+        loss: float [n], of the point that was tried.
+        accepted: bool [n], whether it became the best.
+        side: i32 [], of its square, in pixels.
+    """
+
+    loss: Array
+    accepted: Array
+    side: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Square(Attack):
+    """Changes one random square at a time, and keeps what raises the loss.
+
+    The loss is the margin or, of a targeted attack, minus the cross-entropy to the
+    target; an image leaves as soon as its label is what is wanted. The first query
+    looks at `start`, projected into the ball, or without one at vertical stripes of
+    +-epsilon (Linf) or at a grid of the L2 moves' patterns.
+
+    Deviations from the authors' program: a square may also lie at the last row and
+    column, as in the paper; an L2 move spends what it may channel by channel, as
+    algorithm 3 does; every image has squares and patterns of its own.
+
+    Attributes:
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
+        max_queries: the most queries an image may cost, 3 or more. Two of them are not
+            the search's: the first and the last look of every attack.
+        initial_share: in (0,1], the share of the pixels that the first squares hold.
+            AutoAttack's .8; the paper takes .05 (Linf) and .1 (L2) for ImageNet.
+        schedule_queries: over how many queries the paper's schedule of that share is
+            laid out; None for `max_queries`. It halves the share at .001, .005, .02,
+            .05, .1, .2, .4, .6 and .8 of them. AutoAttack's plan takes 10,000, though
+            it stops at 5,000.
+        image_shape: (height, width, channels) of flat images [n, d], whose numbers are
+            in that order. Of others, [n, height, width(, channels)], it is known.
+    """
+
+    epsilon: float
+    max_queries: int = 5000
+    initial_share: float = 0.8
+    schedule_queries: int | None = None
+    image_shape: tuple[int, int, int] | None = None
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf", "l2")
+    in_ball: ClassVar = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(epsilon=self.epsilon)
+        if self.max_queries < 3:
+            raise ValueError(
+                f"max_queries is {self.max_queries}, but must be at least 3"
+            )
+        if not 0 < self.initial_share <= 1:
+            raise ValueError(
+                f"initial_share is {self.initial_share}, but must be in (0,1]"
+            )
+        if self.schedule_queries is not None:
+            checks.positive(schedule_queries=self.schedule_queries)
+
+    def init(
+        self,
+        key: Key,
+        fn: LogitsFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Starts at `start`, or at stripes or a grid of patterns; asks nothing yet."""
+        images = x.reshape(len(x), *self._shape(x))
+        if start is None:
+            keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), 0)
+            pattern = {"linf": square_moves.stripes, "l2": square_moves.grid}[self.norm]
+            drawn = jax.vmap(functools.partial(pattern, epsilon=self.epsilon))
+            start = drawn(keys, images).reshape(x.shape)
+        nothing = jnp.zeros(x.shape[:1], bool)
+        return State(
+            x,
+            y,
+            project(start, x, self.epsilon, self.norm),
+            nothing,
+            ~nothing,
+            jnp.zeros(x.shape[:1], jnp.int32),
+            jnp.asarray(0, jnp.int32),
+            Memory(jnp.full(x.shape[:1], -jnp.inf, x.dtype)),
+        )
+
+    def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
+        """Tries one square on every active image; the first step tries the start."""
+        x, y = state.x, state.y
+        side = self._side(state.iteration, self._shape(x))
+        moved = self._moved(key, state, side)
+        point = jnp.where(state.iteration == 0, state.adversary, moved)
+        outputs = fn(point)
+        if self.targeted:
+            loss = -losses.cross_entropy(outputs, y)
+        else:
+            loss = losses.margin(outputs, y)
+        loss = loss.astype(x.dtype)
+        broken = self.broken(losses.labels(outputs), y)
+        accepted = state.active & (broken | (loss > state.memory.loss))
+        iteration = state.iteration + 1
+        found = state.found | (broken & state.active)
+        return State(
+            x,
+            y,
+            where(accepted, point, state.adversary),
+            found,
+            state.active & ~found & (iteration < self.max_queries - 2),
+            state.queries + state.active.astype(jnp.int32),
+            iteration,
+            Memory(jnp.where(accepted, loss, state.memory.loss)),
+        ), Info(loss, accepted, side)
+
+    def _moved(self, key: Key, state: State, side: Array) -> Array:
+        """The best points with one square changed, inside ball and box."""
+        x = state.x
+        shape = self._shape(x)
+        keys = jax.vmap(jax.random.fold_in, (0, None))(
+            image_keys(key, x, state.y), state.iteration
+        )
+        move = {"linf": square_moves.move_linf, "l2": square_moves.move_l2}[self.norm]
+        moved = jax.vmap(
+            functools.partial(move, epsilon=self.epsilon), (0, 0, 0, None)
+        )(
+            keys,
+            state.adversary.reshape(len(x), *shape),
+            x.reshape(len(x), *shape),
+            side,
+        )
+        return project(moved.reshape(x.shape), x, self.epsilon, self.norm)
+
+    def _side(self, iteration: Array, shape: tuple[int, int, int]) -> Array:
+        """The side of this step's squares, i32 []."""
+        height, width, _ = shape
+        queries = self.schedule_queries or self.max_queries
+        halved_at = [math.ceil((after + 1) * queries / 10_000) for after in _HALVINGS]
+        sides = []
+        for times in range(len(_HALVINGS) + 1):
+            pixels = self.initial_share / 2**times * height * width
+            side = max(round(math.sqrt(pixels)), 1)
+            if self.norm == "l2":
+                # A pattern needs a middle and two halves.
+                side = max(side + 1 - side % 2, 3)
+            sides.append(min(side, height, width))
+        # The start took the first query; the schedule counts from the first square.
+        halvings = jnp.sum(iteration - 1 >= np.asarray(halved_at, np.int32))
+        return jnp.asarray(sides, jnp.int32)[halvings]
+
+    def _shape(self, x: Array) -> tuple[int, int, int]:
+        """Height, width and channels of images x."""
+        given = self.image_shape
+        if x.ndim == 2:
+            if given is None:
+                raise ValueError(
+                    f"x is flat, {x.shape}, and squares need rows and columns: give "
+                    "image_shape=(height, width, channels)"
+                )
+            if len(given) != 3 or min(given) < 1 or math.prod(given) != x.shape[1]:
+                raise ValueError(
+                    f"image_shape is {given}, but x has {x.shape[1]} numbers an image, "
+                    "to be height x width x channels"
+                )
+            return given
+        shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
+        if len(shape) != 3 or given not in (None, shape):
+            raise ValueError(
+                f"x has shape {x.shape}, but must be [n, height, width] or [n, height, "
+                f"width, channels], or flat; image_shape is {given}"
+            )
+        return shape
