@@ -38,11 +38,8 @@ def peer_accuracy(trained, norm, epsilon, loss):
     ("model", "norm", "epsilon", "loss"),
     [
         ("mlp_10", "linf", 0.04, "cross_entropy"),
-        ("mlp_10", "linf", 0.04, "dlr"),
         ("mlp_10", "linf", 0.04, "targeted_dlr"),
-        ("mlp_10", "l2", 0.6, "cross_entropy"),
-        ("mlp_10", "l2", 0.6, "targeted_dlr"),
-        ("sigmoid_mlp", "linf", 0.01, "cross_entropy"),
+        ("mlp_10", "l2", 0.6, "dlr"),
         ("sigmoid_mlp", "l2", 0.4, "cross_entropy"),
         ("small_cnn", "linf", 0.006, "cross_entropy"),
     ],
