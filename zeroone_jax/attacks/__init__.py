@@ -2,9 +2,11 @@
 
 `attack = hop_skip_jump(norm="l2")` makes an attack of its settings, and
 `attack(key, fn, x, y, start=None)` attacks images x with labels y of the model fn and
-gives an `AttackResult`. See `attack.Attack`.
+gives an `AttackResult`. See `attack.Attack`. `suite` has plans of several attacks, such
+as `suite.standard("linf", 8 / 255)`.
 """
 
+from zeroone_jax.attacks import suite
 from zeroone_jax.attacks.apgd import AutoPGD as apgd  # noqa: N813
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
 from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
@@ -48,5 +50,6 @@ __all__ = [
     "ray_s",
     "spsa",
     "square",
+    "suite",
     "surrogate_gradient",
 ]
