@@ -74,6 +74,7 @@ def check_result(out, fn, x, y, norm, targeted=False):
     assert adversary.dtype == x.dtype
     assert adversary.min() >= 0
     assert adversary.max() <= 1
+
     def wanted(image, y):
         # Eagerly, one at a time: what the attack saw in a batch must be true.
         label = losses.labels(fn(jnp.asarray(image)[None]))[0]

@@ -6,6 +6,7 @@ gives an `AttackResult`. See `attack.Attack`.
 """
 
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
+from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
 from zeroone_jax.attacks.carlini_wagner import (
     CarliniWagner as carlini_wagner,  # noqa: N813
 )
@@ -20,6 +21,7 @@ __all__ = [
     "AttackResult",
     "State",
     "as_label_fn",
+    "boundary",
     "carlini_wagner",
     "deep_fool",
     "fab",

@@ -20,9 +20,6 @@ Law: TypeAlias = Literal["signs", "gaussian", "uniform"]
 
 LAWS: tuple[Law, ...] = ("signs", "gaussian", "uniform")
 
-BLOCK = 32
-"""Directions drawn together. Fixed, so that no chunk size changes what is drawn."""
-
 
 class Tally(NamedTuple):
     """Sums over directions, from which the normal is estimated.
@@ -44,12 +41,18 @@ class Tally(NamedTuple):
 
 
 def draw(
-    key: Key, shape: tuple[int, ...], law: Law, norm: Norm, dtype: jnp.dtype
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    law: Law,
+    norm: Norm,
+    dtype: jnp.dtype,
 ) -> Array:
-    """Draws a block of directions.
+    """Draws directions.
 
     Args:
         key: a random key.
+        number: how many.
         shape: an image's shape.
         law: "signs": every coordinate the same size, its sign random. "gaussian": even
             on the sphere (the paper's for L2). "uniform": even in the cube (the
@@ -58,24 +61,24 @@ def draw(
         dtype: the float type.
 
     Returns:
-        float [BLOCK, ...]: for "signs" -1 and 1, to be multiplied by `sign_size`; for
+        float [number, ...]: for "signs" -1 and 1, to be multiplied by `sign_size`; for
         the others of L2 norm 1 for "l2", in the cube [-1,1] for "linf".
     """
     size = math.prod(shape)
     if law == "signs":
-        words = jax.random.bits(key, (BLOCK, -(-size // 32)), jnp.uint32)
+        words = jax.random.bits(key, (number, -(-size // 32)), jnp.uint32)
         places = jnp.arange(32, dtype=jnp.uint32)
         bits = (words[:, :, None] >> places[None, None, :]) & 1
-        flat = bits.reshape(BLOCK, -1)[:, :size].astype(dtype) * 2 - 1
+        flat = bits.reshape(number, -1)[:, :size].astype(dtype) * 2 - 1
     elif law == "gaussian":
-        flat = jax.random.normal(key, (BLOCK, size), dtype)
+        flat = jax.random.normal(key, (number, size), dtype)
     else:
-        flat = jax.random.uniform(key, (BLOCK, size), dtype, -1, 1)
+        flat = jax.random.uniform(key, (number, size), dtype, -1, 1)
     if law != "signs" and norm == "l2":
         flat /= jnp.linalg.norm(flat, axis=1, keepdims=True)
     if law == "gaussian" and norm == "linf":
         flat /= jnp.max(jnp.abs(flat), axis=1, keepdims=True)
-    return flat.reshape(BLOCK, *shape)
+    return flat.reshape(number, *shape)
 
 
 def sign_size(shape: tuple[int, ...], norm: Norm) -> float:
@@ -88,9 +91,9 @@ def count(tally: Tally, directions: Array, hit: Array, asked: Array) -> Tally:
 
     Args:
         tally: the sums so far, of one image.
-        directions: float [BLOCK, ...].
-        hit: bool [BLOCK], which ones led to hits.
-        asked: bool [BLOCK], which ones were asked at all.
+        directions: float [m, ...].
+        hit: bool [m], which ones led to hits.
+        asked: bool [m], which ones were asked at all.
 
     Returns:
         The sums.

@@ -22,12 +22,14 @@ from zeroone_jax.types import Array, Key, LabelFn
 
 # The first iteration's radius (the authors' program), in the attack's norm.
 _FIRST_RADIUS = 0.1
+# Directions asked together. Fixed, so that no chunk size changes what is drawn.
+_BLOCK = 32
 # A jump is halved until it leads to a hit, this many times at most.
 _HALVINGS = 25
-# An adaptive search looks this much nearer and farther, within these limits.
-_NEARER_FARTHER = (0.7, 1.6)
-_ADAPTIVE_START = 0.3
-_ADAPTIVE_LIMITS = (0.003, 3.0)
+# An adaptive radius begins at _ADAPTIVE_START and stays within _ADAPTIVE_LIMITS. With
+# p the share of hits, it grows while |2p - 1| is below _VARIED, shrinks above _ALIKE.
+_ADAPTIVE_START, _ADAPTIVE_LIMITS = 1.0, (0.003, 2.0)
+_VARIED, _ALIKE, _FARTHER, _NEARER = 0.4, 0.8, 1.2, 0.8
 
 
 class Memory(NamedTuple):
@@ -63,8 +65,8 @@ class Info(NamedTuple):
     hit_share: Array
 
 
-class _Trial(NamedTuple):
-    """Where an estimate at one radius led; arrays [n, ...]."""
+class _Tried(NamedTuple):
+    """Where an estimate led; arrays [n, ...]."""
 
     point: Array
     distance: Array
@@ -88,8 +90,8 @@ class HopSkipJump(DecisionAttack):
         max_directions: the most of any iteration.
         radius: how far around points are asked, as a share of the distance to the
             image (the first iteration uses .1 in all, as the authors' program does);
-            .01 is the usual setting. "adaptive" looks nearer and farther with half
-            the directions each, and goes on with the one that came nearer.
+            .01 is the usual setting. "adaptive" looks far away first, nearer where
+            nearly all labels there are alike, and farther where they vary.
         law: how directions are drawn: "signs" (the default),
             "gaussian" (the paper's for L2) or "uniform" (the paper's for Linf).
     """
@@ -153,71 +155,53 @@ class HopSkipJump(DecisionAttack):
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Estimates, jumps, and comes back to the boundary."""
         memory, active = state.memory, state.active
-        keys = self.step_keys(key, state)
         root = jnp.sqrt(state.iteration.astype(jnp.float32) + 1)
         wanted = jnp.minimum(self.initial_directions * root, self.max_directions)
-        factors = _NEARER_FARTHER if self.radius == "adaptive" else (1.0,)
-        wanted = jnp.ceil(wanted / len(factors)).astype(jnp.int32)
-
-        def trial(
-            queries: Array, turn: tuple[Array, Array]
-        ) -> tuple[Array, tuple[_Trial, Array]]:
-            index, factor = turn
-            radius = jnp.clip(memory.radius * factor, *_ADAPTIVE_LIMITS)
-            if self.radius != "adaptive":
-                radius = memory.radius
-            trial_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
-            tried = self._trial(trial_keys, fn, state, radius, wanted, root, queries)
-            return tried.queries, (tried, radius)
-
-        queries, (trials, radii) = jax.lax.scan(
-            trial,
-            state.queries,
-            (
-                jnp.arange(len(factors), dtype=jnp.int32),
-                jnp.asarray(factors, state.x.dtype),
-            ),
-        )
-        best = jnp.argmin(trials.distance, axis=0)
-        chosen, radius = jax.tree.map(
-            lambda array: jnp.take_along_axis(
-                array, best.reshape(1, -1, *(1,) * (array.ndim - 2)), axis=0
-            )[0],
-            (trials, radii),
-        )
-        better = active & (chosen.distance < memory.nearest)
+        keys = self.step_keys(key, state)
+        tried = self._try(keys, fn, state, wanted.astype(jnp.int32), root)
+        better = active & (tried.distance < memory.nearest)
         iteration = state.iteration + 1
+        left = tried.queries < self.budget(state.x)
+        radius = self._next_radius(memory.radius, tried.hit_share)
+        info = Info(tried.distance, memory.radius, tried.jump, tried.hit_share)
         state = state._replace(
-            adversary=where(better, chosen.point, state.adversary),
-            active=active
-            & (iteration < self.iterations)
-            & (queries < self.budget(state.x)),
-            queries=queries,
+            adversary=where(better, tried.point, state.adversary),
+            active=active & (iteration < self.iterations) & left,
+            queries=tried.queries,
             iteration=iteration,
             memory=Memory(
-                where(active, chosen.point, memory.point),
-                jnp.where(active, chosen.distance, memory.distance),
-                jnp.where(better, chosen.distance, memory.nearest),
+                where(active, tried.point, memory.point),
+                jnp.where(active, tried.distance, memory.distance),
+                jnp.where(better, tried.distance, memory.nearest),
                 jnp.where(active, radius, memory.radius),
             ),
         )
-        return state, Info(chosen.distance, radius, chosen.jump, chosen.hit_share)
+        return state, info
+
+    def _next_radius(self, radius: Array, hit_share: Array) -> Array:
+        """Looks farther while labels around vary, nearer where they are all alike."""
+        if self.radius != "adaptive":
+            return radius
+        one_sided = jnp.abs(2 * hit_share - 1)
+        factor = jnp.where(
+            one_sided < _VARIED, _FARTHER, jnp.where(one_sided > _ALIKE, _NEARER, 1.0)
+        )
+        return jnp.clip(radius * factor.astype(radius.dtype), *_ADAPTIVE_LIMITS)
 
     def _tolerance(self, radius: Array, x: Array) -> Array:
         return radius / math.sqrt(math.prod(x.shape[1:]))
 
-    def _trial(
+    def _try(
         self,
         keys: Array,
         fn: LabelFn,
         state: State,
-        radius: Array,
         wanted: Array,
         root: Array,
-        queries: Array,
-    ) -> _Trial:
-        """Estimates the normal at one radius, jumps along it, comes back."""
+    ) -> _Tried:
+        """Estimates the normal, jumps along it, comes back to the boundary."""
         x, memory, budget = state.x, state.memory, self.budget(state.x)
+        radius, queries = memory.radius, state.queries
         first = (state.iteration == 0) & (self.radius != "adaptive")
         around = jnp.where(first, _FIRST_RADIUS, radius * memory.distance)
         asked = jnp.where(state.active, jnp.clip(budget - queries, 0, wanted), 0)
@@ -243,7 +227,7 @@ class HopSkipJump(DecisionAttack):
         )
         share = tally.weight / jnp.maximum(tally.asked, 1) / 2 + 0.5
         distance = size(near.point - x, self.norm)
-        return _Trial(near.point, distance, length, share, near.queries)
+        return _Tried(near.point, distance, length, share, near.queries)
 
     def _ask_around(
         self, keys: Array, fn: LabelFn, state: State, around: Array, asked: Array
@@ -262,13 +246,13 @@ class HopSkipJump(DecisionAttack):
             block, tally = carry
             block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
             drawn = jax.vmap(
-                lambda key: directions.draw(key, shape, self.law, self.norm, dtype)
+                lambda key: directions.draw(
+                    key, _BLOCK, shape, self.law, self.norm, dtype
+                )
             )(block_keys)
             points = jnp.clip(point[:, None] + scale * drawn, 0, 1)
             hit = self.hits_of_many(fn, points, state.y)
-            index = block * directions.BLOCK + jnp.arange(
-                directions.BLOCK, dtype=jnp.int32
-            )
+            index = block * _BLOCK + jnp.arange(_BLOCK, dtype=jnp.int32)
             if self.law != "signs":
                 drawn = (points - point[:, None]) / scale
             real = index[None, :] < asked[:, None]
@@ -277,7 +261,7 @@ class HopSkipJump(DecisionAttack):
         nothing = jax.vmap(lambda _: directions.nothing(shape, dtype))(asked)
         most = jnp.max(asked)
         return jax.lax.while_loop(
-            lambda carry: carry[0] * directions.BLOCK < most,
+            lambda carry: carry[0] * _BLOCK < most,
             ask,
             (jnp.asarray(0, jnp.int32), nothing),
         )[1]
