@@ -63,7 +63,9 @@ def test_moves_are_adam_on_the_objective(targeted):
 
 def test_the_constant_grows_tenfold_then_is_bisected():
     fn, _, _, x, y = models.linear(4, images=3)
-    attack = attacks.carlini_wagner(iterations=200, initial_constant=1e-5)
+    # The third is so near that any descent jumps over the boundary at first.
+    x, y = x[:2], y[:2]
+    attack = attacks.carlini_wagner(iterations=200, initial_constant=1e-4)
     state = attack.init(KEY, fn, x, y)
     step = jax.jit(lambda state: attack.step(KEY, fn, state))
     seen = [[] for _ in x]
