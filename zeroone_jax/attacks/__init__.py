@@ -16,16 +16,20 @@ from zeroone_jax.attacks.sign_network import (
 )
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
 from zeroone_jax.attacks.square import Square as square  # noqa: N813
+from zeroone_jax.attacks.substitute import Substitute
+from zeroone_jax.attacks.transfer import substitute_attack
 
 __all__ = [
     "Attack",
     "AttackResult",
     "State",
+    "Substitute",
     "as_label_fn",
     "fgsm",
     "hyperplane_crossing",
     "pgd",
     "spsa",
     "square",
+    "substitute_attack",
     "surrogate_gradient",
 ]
