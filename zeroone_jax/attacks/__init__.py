@@ -5,9 +5,18 @@
 gives an `AttackResult`. See `attack.Attack`.
 """
 
+from zeroone_jax.attacks.apgd import AutoPGD as apgd  # noqa: N813
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
+from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
+from zeroone_jax.attacks.carlini_wagner import (
+    CarliniWagner as carlini_wagner,  # noqa: N813
+)
+from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
+from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
+from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
+from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
 from zeroone_jax.attacks.sign_network import (
     HyperplaneCrossing as hyperplane_crossing,  # noqa: N813
 )
@@ -16,6 +25,7 @@ from zeroone_jax.attacks.sign_network import (
 )
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
 from zeroone_jax.attacks.square import Square as square  # noqa: N813
+from zeroone_jax.attacks.starts import nearest_start, random_start
 from zeroone_jax.attacks.substitute import Substitute
 from zeroone_jax.attacks.transfer import substitute_attack
 
@@ -24,10 +34,19 @@ __all__ = [
     "AttackResult",
     "State",
     "Substitute",
+    "apgd",
     "as_label_fn",
+    "boundary",
+    "carlini_wagner",
+    "deep_fool",
+    "fab",
     "fgsm",
+    "hop_skip_jump",
     "hyperplane_crossing",
+    "nearest_start",
     "pgd",
+    "random_start",
+    "ray_s",
     "spsa",
     "square",
     "substitute_attack",

@@ -1,8 +1,8 @@
 """What every attack is: settings that can be called, a state, and steps of its own.
 
 An attack is a frozen dataclass of its settings. Called, it attacks a batch of images;
-the whole of it is one jitted function. `init` and `step` are public, for whoever wants
-to record, draw or stop: `run` is nothing but a loop over them.
+the whole of it is one jitted function. `init`, `step` and `finish` are public, for
+whoever wants to record, draw or stop: a call is nothing but a loop over them.
 
 Images are independent of one another. An image's random numbers come from the key and
 from the image and label themselves (`image_keys`), so that it meets the same adversary
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
@@ -36,8 +37,8 @@ class AttackResult(NamedTuple):
             wrong (of a targeted attack: is the target).
         distance: float [n], the size of `adversary - x` in the attack's norm; 0 where
             the image itself was an adversary, infinite where there is no success.
-        queries: i32 [n], how often the model was asked about the image: forward passes
-            and gradients count one each.
+        queries: i32 [n], how often the model was asked about the image; a forward pass
+            counts one, together with its gradient if that was taken.
     """
 
     adversary: Array
@@ -103,8 +104,7 @@ class Attack(abc.ABC):
             ValueError: a setting is out of its range.
         """
         checks.norm(self.norm, self.norms)
-        if self.chunk < 1:
-            raise ValueError(f"chunk is {self.chunk}, but must be at least 1")
+        checks.counts(chunk=self.chunk)
 
     @abc.abstractmethod
     def init(
@@ -132,13 +132,17 @@ class Attack(abc.ABC):
             The state, with `iteration` one higher, and the attack's `Info`.
         """
 
+    def finish(self, key: Key, fn: LogitsFn | LabelFn, state: State) -> State:
+        """Does what remains once no image is active; nothing, for most attacks."""
+        return state
+
     def __call__(
         self,
         key: Key,
         fn: LogitsFn | LabelFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        x: ArrayLike,
+        y: ArrayLike,
+        start: ArrayLike | None = None,
     ) -> AttackResult:
         """Attacks images.
 
@@ -148,8 +152,9 @@ class Attack(abc.ABC):
                 attack is compiled once for each function; arrays that the function
                 closes over become constants. A `jax.tree_util.Partial` with the
                 parameters as arguments is compiled once for all their values.
-            x: float [n, ...] in [0,1], n at least 1. Laid over several devices by a
-                `NamedSharding` of the first axis, each device attacks its own images.
+            x: float [n, ...] in [0,1], n at least 1, of JAX or NumPy. Laid over several
+                devices by a `NamedSharding` of the first axis, each device attacks
+                its own images.
             y: int [n], the labels, or the targets of a targeted attack.
             start: float [n, ...] in [0,1], where to start from; what that means is the
                 attack's own.
@@ -163,15 +168,15 @@ class Attack(abc.ABC):
             ValueError: an argument has a wrong shape or value.
         """
         checks.key(key)
-        checks.images("x", x)
+        x = checks.images("x", x)
         name = type(self).__name__
         if self.needs == "logits":
-            checks.labels(y, len(x), checks.logits_function(fn, x, name))
+            y = checks.labels(y, len(x), checks.logits_function(fn, x, name))
         else:
             checks.label_function(fn, x, name)
-            checks.labels(y, len(x), None)
+            y = checks.labels(y, len(x), None)
         if start is not None:
-            checks.images("start", start, x.shape)
+            start = checks.images("start", start, x.shape).astype(x.dtype)
             if self.starts_from_adversary and not isinstance(start, jax.core.Tracer):
                 wrong = ~self.broken(self.labels(fn, start), y)
                 checks.adversarial_start(wrong)
@@ -220,11 +225,14 @@ def image_keys(key: Key, x: Array, y: Array) -> Array:
     bits = jax.lax.bitcast_convert_type(
         x.astype(jnp.float32).reshape(len(x), -1), jnp.uint32
     )
-    # A sum of odd multiples, mixed: sums in uint32 are the same in any order.
-    place = jnp.arange(bits.shape[1], dtype=jnp.uint32) * jnp.uint32(2654435761) | 1
-    mixed = bits * place[None, :]
-    mixed = (mixed ^ (mixed >> 15)) * jnp.uint32(2246822519)
-    total = jnp.sum(mixed ^ (mixed >> 13), axis=1, dtype=jnp.uint32)
+    # Every pixel's place and bits are mixed (by MurmurHash3's last step) before they
+    # are added: of black and white images most bits are 0. Sums in uint32 are the same
+    # in any order.
+    place = jnp.arange(bits.shape[1], dtype=jnp.uint32) * jnp.uint32(2654435761)
+    mixed = bits ^ place[None, :]
+    mixed = (mixed ^ (mixed >> 16)) * jnp.uint32(0x85EBCA6B)
+    mixed = (mixed ^ (mixed >> 13)) * jnp.uint32(0xC2B2AE35)
+    total = jnp.sum(mixed ^ (mixed >> 16), axis=1, dtype=jnp.uint32)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, total)
     return jax.vmap(jax.random.fold_in)(keys, y)
 
@@ -351,6 +359,7 @@ def _attack_chunk(
         lambda state: attack.step(key, fn, state)[0],
         state,
     )
+    state = attack.finish(key, fn, state)
     adversary = where(to_do, state.adversary, x)
     broken = attack.broken(attack.labels(fn, adversary), y)
     success = (broken & state.found) | ~to_do

@@ -5,18 +5,19 @@ Shapes and types are checked always, values where they are known: inside a calle
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import perturbation
 from zeroone_jax.types import Array, Key
 
 
-def images(name: str, x: Array, shape: tuple[int, ...] | None = None) -> None:
+def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Array:
     """Checks images.
 
     Args:
@@ -24,19 +25,23 @@ def images(name: str, x: Array, shape: tuple[int, ...] | None = None) -> None:
         x: what should be float [n, ...] in [0,1].
         shape: the shape it must have, if that is known.
 
+    Returns:
+        x as a JAX array.
+
     Raises:
         TypeError: x is not a float array.
         ValueError: its shape is wrong, or a value is NaN or outside [0,1].
     """
-    if not isinstance(x, jax.Array) or not jnp.issubdtype(x.dtype, jnp.floating):
+    if not _is_array(x, jnp.floating):
         kind = getattr(x, "dtype", type(x).__name__)
         raise TypeError(f"{name} is {kind}, but must be a float array in [0,1]")
+    x = jnp.asarray(x)
     if shape is not None and x.shape != shape:
         raise ValueError(f"{name} has shape {x.shape}, but x has {shape}")
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"{name} has shape {x.shape}, but must be [n, ...], n >= 1")
     if isinstance(x, jax.core.Tracer):
-        return
+        return x
     wrong = np.argwhere(~((np.asarray(x) >= 0) & (np.asarray(x) <= 1)))
     if len(wrong):
         at = tuple(wrong[0].tolist())
@@ -44,9 +49,10 @@ def images(name: str, x: Array, shape: tuple[int, ...] | None = None) -> None:
             f"{name} must be in [0,1], but {name}[{', '.join(map(str, at))}] is "
             f"{np.asarray(x)[at]} ({len(wrong)} such values)"
         )
+    return x
 
 
-def labels(y: Array, count: int, classes: int | None) -> None:
+def labels(y: ArrayLike, count: int, classes: int | None) -> Array:
     """Checks labels, or target classes.
 
     Args:
@@ -54,21 +60,26 @@ def labels(y: Array, count: int, classes: int | None) -> None:
         count: the number of images.
         classes: how many classes the model knows, if that is known.
 
+    Returns:
+        y as a JAX array.
+
     Raises:
         TypeError: y is not an integer array.
         ValueError: its shape is wrong, or a label is not in 0..classes-1.
     """
-    if not isinstance(y, jax.Array) or not jnp.issubdtype(y.dtype, jnp.integer):
+    if not _is_array(y, jnp.integer):
         kind = getattr(y, "dtype", type(y).__name__)
         raise TypeError(f"y is {kind}, but must be an integer array of labels")
+    y = jnp.asarray(y)
     if y.shape != (count,):
         raise ValueError(f"y has shape {y.shape}, but x has {count} images")
     if isinstance(y, jax.core.Tracer):
-        return
+        return y
     low, high = int(y.min()), int(y.max())
     if low < 0 or (classes is not None and high >= classes):
         limit = "0.." + ("" if classes is None else str(classes - 1))
         raise ValueError(f"y holds {low if low < 0 else high}, but must be in {limit}")
+    return y
 
 
 def key(key: Key) -> None:
@@ -162,6 +173,19 @@ def positive(**numbers: float) -> None:
             raise ValueError(f"{name} is {number}, but must be above 0")
 
 
+def counts(**numbers: int) -> None:
+    """Checks that settings are whole numbers of at least 1.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise ValueError(
+                f"{name} is {number!r}, but must be a whole number of at least 1"
+            )
+
+
 def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Checks that a setting is one of a few.
 
@@ -180,6 +204,12 @@ def norm(value: Any, allowed: tuple[Any, ...] = perturbation.NORMS) -> None:
         ValueError: the attack does not know it.
     """
     one_of("norm", value, allowed)
+
+
+def _is_array(value: Any, kind: Any) -> TypeGuard[Array]:
+    return isinstance(value, jax.Array | np.ndarray) and jnp.issubdtype(
+        value.dtype, kind
+    )
 
 
 def _output(function: Callable[[Array], Any], x: Array) -> jax.ShapeDtypeStruct:

@@ -5,6 +5,7 @@ evaluates with (section B5 of our notes).
 """
 
 import dataclasses
+import math
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -73,9 +74,10 @@ class ProjectedGradientDescent(Attack):
     Attributes:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         step_size: how far a step moves, in the attack's norm, before projection; None
-            for 2.5 epsilon / iterations. Not used with an optimizer.
+            for 2.5 epsilon / iterations. Not used with an optimizer. Steps of L1 move
+            no coordinate that is at the box's border already and would leave it.
         iterations: moves in each restart.
-        restarts: starting points tried.
+        restarts: starting points tried; more than one only with random starts.
         random_start: whether restarts start evenly in the ball, or at the image.
         momentum: the share of the last velocity that is kept; the gradients then are
             divided by their L1 norm before they are added.
@@ -102,14 +104,17 @@ class ProjectedGradientDescent(Attack):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        checks.positive(
-            epsilon=self.epsilon, iterations=self.iterations, restarts=self.restarts
-        )
+        checks.positive(epsilon=self.epsilon)
+        checks.counts(iterations=self.iterations, restarts=self.restarts)
         if self.step_size is not None:
             checks.positive(step_size=self.step_size)
         checks.one_of("loss", self.loss, tuple(LOSSES))
-        if not self.momentum >= 0:
+        if not 0 <= self.momentum < math.inf:
             raise ValueError(f"momentum is {self.momentum}, but must not be below 0")
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError(
+                f"restarts is {self.restarts}, but without random_start all are alike"
+            )
 
     def init(
         self,
@@ -141,7 +146,7 @@ class ProjectedGradientDescent(Attack):
         sign = -1 if self.targeted else 1
 
         def total_loss(point: Array) -> tuple[Array, tuple[Array, Array]]:
-            outputs = fn(point)
+            outputs = fn(point).astype(x.dtype)
             loss = sign * LOSSES[self.loss](outputs, y)
             return jnp.sum(loss), (loss, losses.labels(outputs))
 
@@ -161,31 +166,29 @@ class ProjectedGradientDescent(Attack):
         )
         better &= state.active
         found = state.found | (broken & state.active)
-        moved, velocity, optimizer = self._move(memory, gradient, x)
-        restarted = self._starts(
-            key, x, y, (state.iteration + 1) // (self.iterations + 1)
-        )
-        over = turn == self.iterations
-        fresh = (restarted, jnp.zeros_like(x), self._optimizer_state(x))
-        point, velocity, optimizer = jax.tree.map(
-            lambda new, old: jnp.where(over, new, old),
-            fresh,
-            (moved, velocity, optimizer),
-        )
         iteration = state.iteration + 1
+        point, velocity, optimizer = jax.lax.cond(
+            turn < self.iterations,
+            lambda: self._move(memory, gradient, x),
+            lambda: (
+                self._starts(key, x, y, iteration // (self.iterations + 1)),
+                jnp.zeros_like(x),
+                self._optimizer_state(x),
+            ),
+        )
         active = state.active & (iteration < (self.iterations + 1) * self.restarts)
         if self.early_stop:
             active &= ~found
-        kept = Memory(memory.point, memory.velocity, memory.optimizer, memory.loss)
-        updated = Memory(point, velocity, optimizer, kept.loss)
-        memory = where(state.active, updated, kept)._replace(
-            loss=jnp.where(better, loss, kept.loss)
+        adversary = where(better, memory.point, state.adversary)
+        highest = jnp.where(better, loss, memory.loss)
+        memory = where(
+            state.active, Memory(point, velocity, optimizer, highest), memory
         )
         info = Info(loss, labels, size(gradient, "linf"))
         return State(
             x,
             y,
-            where(better, kept.point, state.adversary),
+            adversary,
             found,
             active,
             state.queries + state.active.astype(jnp.int32),
@@ -209,6 +212,11 @@ class ProjectedGradientDescent(Attack):
     def _move(
         self, memory: Memory, gradient: Array, x: Array
     ) -> tuple[Array, Array, Any]:
+        if self.norm == "l1":
+            leaves = ((memory.point <= 0) & (gradient < 0)) | (
+                (memory.point >= 1) & (gradient > 0)
+            )
+            gradient = jnp.where(leaves, 0, gradient)
         velocity, optimizer = gradient, memory.optimizer
         if self.momentum > 0:
             length = each(size(gradient, "l1"), x)

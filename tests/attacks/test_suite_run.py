@@ -1,0 +1,314 @@
+"""Suites: who leaves, who is kept, what is counted, and what the warnings say."""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from zeroone_jax import attacks, losses
+from zeroone_jax.attacks import suite_run
+from zeroone_jax.attacks.suite_run import Stage, Suite
+
+KEY = jax.random.key(0)
+N, D = 20, 6
+X = jnp.asarray(np.random.default_rng(0).uniform(0.2, 0.8, (N, D)), jnp.float32)
+W = jnp.linspace(-1.0, 1.0, D)
+
+
+def model(x):
+    """Three classes; class 2 never."""
+    score = jnp.matmul(x - 0.5, W, precision="highest")
+    return jnp.stack([-score, score, jnp.full_like(score, -9.0)], axis=1)
+
+
+Y = losses.labels(model(X)).at[0].add(1) % 2
+RIGHT = np.arange(1, N)
+
+
+class Nothing(NamedTuple):
+    """An `Info` of nothing."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shift(attacks.Attack):
+    """Turns images with `x[which] > above` by moving along the slope, `far` enough."""
+
+    which: int = 0
+    above: float = 0.0
+    far: float = 0.2
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf", "l2")
+    in_ball: ClassVar = False
+
+    def init(self, key, fn, x, y, start=None):
+        nothing = jnp.zeros(len(x), bool)
+        zero = jnp.zeros(len(x), jnp.int32)
+        return attacks.State(
+            x, y, x, nothing, ~nothing, zero, jnp.asarray(0, jnp.int32), ()
+        )
+
+    def step(self, key, fn, state):
+        sign = jnp.where(state.y == 1, -1.0, 1.0)[:, None]
+        point = jnp.clip(state.x + self.far * sign * jnp.sign(W)[None], 0, 1)
+        wrong = self.broken(self.labels(fn, point), state.y)
+        found = wrong & state.active & (state.x[:, self.which] > self.above)
+        return state._replace(
+            adversary=jnp.where(found[:, None], point, state.adversary),
+            found=found,
+            active=jnp.zeros_like(state.active),
+            queries=state.queries + 1,
+            iteration=state.iteration + 1,
+        ), Nothing()
+
+
+def breaks(which, above, far=0.3):
+    """Which images that attack breaks, by hand."""
+    x = np.asarray(X)
+    sign = np.where(np.asarray(Y) == 1, -1.0, 1.0)[:, None]
+    point = np.clip(x + far * sign * np.sign(np.asarray(W)), 0, 1)
+    wrong = np.asarray(losses.labels(model(jnp.asarray(point, jnp.float32)))) != Y
+    return np.array(wrong & (x[:, which] > above))
+
+
+ONE = Stage(name="one", attack=Shift(which=0, above=0.5, far=0.3))
+TWO = Stage(name="two", attack=Shift(which=1, above=0.5, far=0.3), black_box=True)
+NEAR = Stage(name="near", attack=Shift(which=2, above=0.5, far=0.25))
+
+
+def test_images_leave_once_broken():
+    report = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31)(KEY, model, X, Y)
+    one, two = breaks(0, 0.5), breaks(1, 0.5)
+    one[0] = two[0] = False
+    success = one | two
+    success[0] = True
+    np.testing.assert_array_equal(report.success, success)
+    wanted = np.where(one, 0, np.where(two, 1, -1))
+    np.testing.assert_array_equal(report.strongest, wanted)
+    assert [stage.attacked for stage in report.stages] == [19, 19 - one.sum()]
+    assert [stage.broken for stage in report.stages] == [one.sum(), (two & ~one).sum()]
+    np.testing.assert_allclose(report.clean_accuracy, 19 / 20)
+    np.testing.assert_allclose(report.robust_accuracy, 1 - success.mean())
+    np.testing.assert_allclose(
+        [stage.robust_accuracy for stage in report.stages],
+        [(19 - one.sum()) / 20, 1 - success.mean()],
+    )
+    # The suite's own look, and for each attack two looks and its one step.
+    queries = np.where(one, 4, 7)
+    queries[0] = 1
+    np.testing.assert_array_equal(report.queries, queries)
+    distance = np.where(success, 0.3, np.inf)
+    distance[0] = 0
+    np.testing.assert_allclose(report.distance, distance, rtol=1e-5)
+    np.testing.assert_array_equal(report.adversary[~success], X[~success])
+    np.testing.assert_array_equal(report.adversary[0], X[0])
+    np.testing.assert_array_equal(
+        losses.labels(model(report.adversary)) != Y, report.success
+    )
+
+
+def test_what_lies_outside_the_ball_does_not_count():
+    report = Suite(stages=(ONE, NEAR), norm="linf", epsilon=0.28)(KEY, model, X, Y)
+    near = breaks(2, 0.5, 0.25)
+    near[0] = False
+    assert report.stages[0].broken == 0
+    assert np.isnan(report.stages[0].distance)
+    np.testing.assert_array_equal(report.strongest, np.where(near, 1, -1))
+
+
+def test_the_least_distance_is_kept_and_everyone_meets_everyone():
+    report = Suite(stages=(ONE, NEAR, TWO), norm="linf")(KEY, model, X, Y)
+    one, near, two = breaks(0, 0.5), breaks(2, 0.5, 0.25), breaks(1, 0.5)
+    wanted = np.where(near, 1, np.where(one, 0, np.where(two, 2, -1)))
+    wanted[0] = -1
+    np.testing.assert_array_equal(report.strongest, wanted)
+    assert [stage.attacked for stage in report.stages] == [19, 19, 19]
+    np.testing.assert_array_equal(report.queries[1:], 1 + 3 * 3)
+    np.testing.assert_allclose(
+        [stage.distance for stage in report.stages], [0.3, 0.25, 0.3], rtol=1e-5
+    )
+
+
+def test_every_attack_may_meet_every_image_in_a_ball_too():
+    report = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31, every=True)(
+        KEY, model, X, Y
+    )
+    assert report.stages[1].attacked == 19
+    assert report.stages[1].broken == breaks(1, 0.5)[1:].sum()
+    left = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31)(KEY, model, X, Y)
+    np.testing.assert_array_equal(left.strongest, report.strongest)
+
+
+def test_costly_attacks_meet_the_first_images_only():
+    few = dataclasses.replace(TWO, first=5)
+    report = Suite(stages=(few,), norm="linf", epsilon=0.5)(KEY, model, X, Y)
+    assert report.stages[0].attacked == 4
+    assert not report.success[5:].any()
+
+
+def test_nobody_is_left():
+    wrong = (losses.labels(model(X)) + 1) % 2
+    report = Suite(stages=(ONE, TWO), norm="l2", epsilon=1.0)(KEY, model, X, wrong)
+    assert report.robust_accuracy == report.clean_accuracy == 0
+    assert [stage.attacked for stage in report.stages] == [0, 0]
+    np.testing.assert_array_equal(report.queries, 1)
+    np.testing.assert_array_equal(report.distance, 0)
+
+
+def test_sizes_are_few_and_near():
+    sizes = [suite_run.padded(count) for count in range(1, 3000)]
+    assert len(set(sizes)) <= 18
+    for count, size in enumerate(sizes, start=1):
+        assert count <= size <= max(8, 1.5 * count)
+    assert suite_run.padded(10, 5) == 15
+
+
+def test_real_attacks_in_any_order_and_on_any_devices():
+    """Whether there are others in the batch, filling included, changes nothing."""
+    suite = Suite(
+        stages=(
+            Stage(name="fgsm", attack=attacks.fgsm(epsilon=0.1)),
+            Stage(name="apgd", attack=attacks.apgd(epsilon=0.1, iterations=5)),
+        ),
+        norm="linf",
+        epsilon=0.1,
+    )
+    report = suite(KEY, model, X, Y)
+    assert 0 < report.robust_accuracy < report.clean_accuracy
+    order = np.random.default_rng(1).permutation(N)
+    other = suite(KEY, model, X[order], Y[order])
+    for name in ("success", "queries", "strongest"):
+        np.testing.assert_array_equal(
+            getattr(other, name), getattr(report, name)[order]
+        )
+    np.testing.assert_allclose(other.adversary, report.adversary[order], atol=1e-5)
+    mesh = jax.make_mesh((4,), ("images",), axis_types=(AxisType.Auto,))
+    spread = NamedSharding(mesh, PartitionSpec("images", None))
+    other = suite(KEY, model, jax.device_put(X, spread), Y)
+    np.testing.assert_array_equal(other.success, report.success)
+    np.testing.assert_allclose(other.adversary, report.adversary, atol=1e-5)
+
+
+def test_starts_go_with_their_images():
+    label_fn = attacks.as_label_fn(model)
+    start = jnp.where((Y == 1)[:, None], 0.5 - W * 0.5, 0.5 + W * 0.5)
+    start = jnp.where((jnp.arange(N) == 0)[:, None], X, start)
+    suite = Suite(
+        stages=(Stage(name="b", attack=attacks.boundary(iterations=2, samples=4)),),
+        norm="l2",
+    )
+    assert suite.needs == "labels"
+    report = suite(KEY, label_fn, X, Y, start)
+    np.testing.assert_array_equal(report.success, True)
+    distance = jnp.linalg.norm(start - X, axis=1)
+    assert jnp.all(report.distance <= distance + 1e-6)
+    with pytest.raises(ValueError, match="starting points are no adversaries"):
+        suite(KEY, label_fn, X, Y, X)
+
+
+def test_black_boxes_that_beat_gradients_are_told():
+    suite = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31)
+    report = suite(KEY, model, X, Y)
+    only = report.stages[1].broken
+    assert only > 0
+    assert any(f"broke {only} images" in warning for warning in report.warnings)
+    white = dataclasses.replace(TWO, black_box=False)
+    calm = dataclasses.replace(suite, stages=(ONE, white))(KEY, model, X, Y)
+    assert calm.warnings == ()
+    alone = dataclasses.replace(suite, stages=(TWO,))(KEY, model, X, Y)
+    assert alone.warnings == ()
+
+
+def test_gradients_of_zero_are_told():
+    def sign_network(x):
+        return jnp.sign(model(x))
+
+    report = Suite(stages=(ONE,), norm="linf", epsilon=0.31)(KEY, sign_network, X, Y)
+    assert report.warnings[0].startswith("The gradient is 0 at 20 of 20 images")
+
+
+def test_random_models_are_told():
+    calls = []
+
+    def host(x):
+        calls.append(len(x))
+        return np.asarray(x[:, :3] + np.float32(len(calls)), np.float32)
+
+    def random(x):
+        shape = jax.ShapeDtypeStruct((len(x), 3), jnp.float32)
+        noise = jax.pure_callback(host, shape, x, vmap_method="sequential")
+        return model(x) + 1e-3 * jax.lax.stop_gradient(noise)
+
+    report = Suite(stages=(TWO,), norm="linf", epsilon=0.31)(KEY, random, X, Y)
+    assert report.warnings[0].startswith("The model is random: asked twice, it gave 20")
+
+
+def test_probabilities_are_told():
+    def probabilities(x):
+        return jax.nn.softmax(model(x))
+
+    report = Suite(stages=(ONE,), norm="linf", epsilon=0.31)(KEY, probabilities, X, Y)
+    assert report.warnings[0].startswith("The model returns probabilities")
+
+
+@pytest.mark.parametrize(("iterations", "warned"), [(3, True), (100, False)])
+def test_an_attack_that_has_not_converged_is_told(iterations, warned):
+    """A narrow ridge that bends: a few moves do not get far along it."""
+
+    def ridge(x):
+        z = x - 0.5
+        height = 4 * z[:, 0] - 60 * jnp.sum((z[:, 1:] - z[:, :1] ** 2) ** 2, axis=1)
+        return jnp.stack([jnp.full_like(height, 9.0), height], axis=1)
+
+    x, y = 0.5 + 0.02 * (X - 0.5), jnp.zeros(N, jnp.int32)
+    suite = Suite(
+        stages=(
+            Stage(
+                name="apgd",
+                attack=attacks.apgd(norm="l2", epsilon=0.4, iterations=iterations),
+            ),
+        ),
+        norm="l2",
+        epsilon=0.4,
+    )
+    report = suite(KEY, ridge, x, y)
+    assert report.robust_accuracy == 1
+    assert any("has not converged" in text for text in report.warnings) == warned
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stages": ()}, r"stages are \[\], but must be some"),
+        ({"stages": (ONE, ONE)}, r"stages are \['one', 'one'\]"),
+        ({"norm": "l0"}, "norm is 'l0'"),
+        ({"epsilon": 0.0}, r"epsilon is 0\.0"),
+        (
+            {"stages": (Stage(name="t", attack=Shift(targeted=True)),)},
+            "t is targeted, but suites are not",
+        ),
+        ({"stages": (dataclasses.replace(ONE, first=0),)}, "first is 0"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Suite(**({"stages": (ONE,), "norm": "linf"} | settings))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"key": 1}, TypeError, "key is 1"),
+        ({"x": X * 2}, ValueError, r"x must be in \[0,1\]"),
+        ({"y": Y + 2}, ValueError, r"y holds 3, but must be in 0\.\.2"),
+        ({"fn": attacks.as_label_fn(model)}, TypeError, "this suite needs gradients"),
+        ({"start": X[1:]}, ValueError, "start has shape"),
+    ],
+)
+def test_bad_input_is_refused(arguments, error, message):
+    suite = Suite(stages=(ONE,), norm="linf")
+    with pytest.raises(error, match=message):
+        suite(**({"key": KEY, "fn": model, "x": X, "y": Y} | arguments))

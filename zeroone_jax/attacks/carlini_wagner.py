@@ -1,0 +1,301 @@
+"""The L2 attack of Carlini and Wagner 2017 (section VI A): Adam in tanh space.
+
+The image is written as `(tanh(w) + 1) / 2`, so that there is no box, and
+`|x' - x|^2 + c f(x')` is made small over w, with `f(x') = max(confidence - margin, 0)`;
+a binary search over c looks for the smallest one that gives adversaries.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks, shorten
+from zeroone_jax.attacks.attack import Attack, State, where
+from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.shorten import Shortening
+from zeroone_jax.types import Array, Key, LogitsFn
+
+# Black and white are brought this much nearer to grey, where tanh still is float.
+_INSIDE = 1 - 1e-6
+# Progress is looked at so many times in a descent; less than this is none (the
+# authors' program).
+_LOOKS_AT_PROGRESS = 10
+_PROGRESS = 0.9999
+# A move of all coordinates at once is no longer than this share of the distance.
+_LONGEST_MOVE = 0.2
+
+
+class Search(NamedTuple):
+    """Where the search over c stands.
+
+    Attributes:
+        constant: float [n], c.
+        low: float [n], the largest c that failed, first 0.
+        high: float [n], the smallest c that gave an adversary, first infinite.
+        works: bool [n], whether the c in hand gave one since progress was looked at.
+        descents: i32 [n], how many c are done with.
+        moves: i32 [n], moves of this descent.
+        loss: float [n], when progress was last looked at.
+    """
+
+    constant: Array
+    low: Array
+    high: Array
+    works: Array
+    descents: Array
+    moves: Array
+    loss: Array
+
+
+class Memory(NamedTuple):
+    """The attack's own state.
+
+    Attributes:
+        first: float [n, ...], w, where each descent begins.
+        variable: float [n, ...], w, not evaluated yet.
+        optimizer: Adam's state, one for each image.
+        length: float [n], the size of `State.adversary - x`, infinite before it.
+        search: the search over c.
+        searching: bool [n], whether it goes on.
+        shortening: how far back the boundary lies, afterwards.
+    """
+
+    first: Array
+    variable: Array
+    optimizer: Any
+    length: Array
+    search: Search
+    searching: Array
+    shortening: Shortening
+
+
+class Info(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        loss: float [n], the objective; meaningless once the search is over.
+        margin: float [n], by how much the adversary's side is ahead, less the
+            confidence.
+        constant: float [n], c.
+    """
+
+    loss: Array
+    margin: Array
+    constant: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CarliniWagner(Attack):
+    """Weighs distance against the margin, by Adam, with a binary search over c.
+
+    c grows tenfold until it gives an adversary, and is halved between failure and
+    success from then on. The nearest adversary of all descents is followed back to the
+    boundary by six looks (`shorten`), and the perturbation returned is 1e-4 longer than
+    the shortest one seen there. Images go through their descents each at its own pace.
+
+    Two things differ from the paper, because Adam's first moves are of one length in
+    every coordinate, which on large images leads many times further than a near
+    boundary. Such a jump may meet an adversary whatever c is: a c is said to work only
+    if an adversary was met in the last tenth of the moves, when the descent has
+    settled. And once an adversary is known at a distance r, moves are shortened so that
+    none is longer than r / 5. Without the two, distances to random linear models of
+    3,072 coordinates come out 20 % too long on median; with them, .03 %.
+
+    `start` replaces the image as the first point of every descent.
+
+    Attributes:
+        search_steps: how many c are tried.
+        iterations: Adam's moves for each c at most.
+        learning_rate: Adam's, in tanh space.
+        initial_constant: the first c.
+        confidence: by how much the adversary's class must be ahead, >= 0.
+        abort_early: whether a descent ends when a tenth of its moves has not lowered
+            the image's objective by one part in 10,000.
+    """
+
+    norm: Norm = "l2"
+    search_steps: int = 9
+    iterations: int = 1000
+    learning_rate: float = 0.01
+    initial_constant: float = 1e-3
+    confidence: float = 0.0
+    abort_early: bool = True
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("l2",)
+    in_ball: ClassVar = False
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(
+            search_steps=self.search_steps,
+            iterations=self.iterations,
+            learning_rate=self.learning_rate,
+            initial_constant=self.initial_constant,
+        )
+        if not 0 <= self.confidence < float("inf"):
+            raise ValueError(
+                f"confidence is {self.confidence}, but must not be below 0"
+            )
+
+    def init(
+        self,
+        key: Key,
+        fn: LogitsFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Starts the first descent at the image, or at `start`."""
+        del key
+        zero = jnp.zeros(x.shape[:1], x.dtype)
+        count = jnp.zeros(x.shape[:1], jnp.int32)
+        search = Search(
+            constant=zero + self.initial_constant,
+            low=zero,
+            high=zero + jnp.inf,
+            works=jnp.zeros(x.shape[:1], bool),
+            descents=count,
+            moves=count,
+            loss=zero + jnp.inf,
+        )
+        margin = self._margin(fn(x), y).astype(x.dtype)
+        first = _variable(x if start is None else start)
+        memory = Memory(
+            first=first,
+            variable=first,
+            optimizer=self._fresh(x),
+            length=zero + jnp.inf,
+            search=search,
+            searching=jnp.ones(x.shape[:1], bool),
+            shortening=shorten.begin(margin),
+        )
+        nothing = jnp.zeros(x.shape[:1], bool)
+        iteration = jnp.asarray(0, jnp.int32)
+        return State(x, y, x, nothing, ~nothing, count + 1, iteration, memory)
+
+    def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
+        """Looks at every active image's point, and moves it down or back."""
+        x, y, memory = state.x, state.y, state.memory
+        searching = state.active & memory.searching
+        back = shorten.look_at(memory.shortening, x, state.adversary)
+
+        def objective(variable: Array) -> tuple[Array, tuple[Array, ...]]:
+            point = where(searching, _image(variable), back)
+            z = losses.as_logits(fn(point))
+            margin = self._margin(z, y).astype(x.dtype)
+            square = jnp.sum(jnp.square(point - x).reshape(len(x), -1), axis=1)
+            loss = square + memory.search.constant * jnp.maximum(-margin, 0)
+            return jnp.sum(loss), (loss, margin, z, point)
+
+        gradient, (loss, margin, z, point) = jax.lax.cond(
+            jnp.any(searching),
+            functools.partial(jax.grad(objective, has_aux=True), memory.variable),
+            lambda: (jnp.zeros_like(x), objective(memory.variable)[1]),
+        )
+        broken = self.broken(losses.labels(z), y) & (margin >= 0)
+        shortened, shortest = shorten.update(memory.shortening, z, margin, broken)
+        shortening = where(state.active & ~searching, shortened, memory.shortening)
+        length = size(point - x, "l2")
+        better = searching & broken & (length < memory.length)
+        found = state.found | better
+        search, over = self._end_descent(memory.search, loss, broken)
+        variable, optimizer = where(
+            over,
+            (memory.first, self._fresh(x)),
+            self._move(gradient, memory),
+        )
+        again = searching & (search.descents < self.search_steps)
+        search, variable, optimizer = where(
+            searching,
+            (search, variable, optimizer),
+            (memory.search, memory.variable, memory.optimizer),
+        )
+        taken = better | (state.active & ~searching & shortest)
+        info = Info(loss, margin, memory.search.constant)
+        return State(
+            x,
+            y,
+            where(taken, point, state.adversary),
+            found,
+            state.active & (again | (found & (shortening.left > 0))),
+            state.queries + state.active.astype(jnp.int32),
+            state.iteration + 1,
+            Memory(
+                memory.first,
+                variable,
+                optimizer,
+                jnp.where(better, length, memory.length),
+                search,
+                jnp.where(state.active, again, memory.searching),
+                shortening._replace(
+                    high_margin=jnp.where(better, margin, shortening.high_margin)
+                ),
+            ),
+        ), info
+
+    def _margin(self, outputs: Array, y: Array) -> Array:
+        """By how much the adversary's side is ahead, less the confidence."""
+        sign = -1 if self.targeted else 1
+        return sign * losses.margin(outputs, y) - self.confidence
+
+    def _end_descent(
+        self, search: Search, loss: Array, broken: Array
+    ) -> tuple[Search, Array]:
+        """Counts the move, and chooses the next c where the descent is over."""
+        every = -(-self.iterations // _LOOKS_AT_PROGRESS)
+        looked = search.moves % every == 0
+        stalled = looked & ~(loss <= _PROGRESS * search.loss) & self.abort_early
+        moves = search.moves + 1
+        over = stalled | (moves >= self.iterations)
+        works = search.works | broken
+        low = jnp.where(works, search.low, search.constant)
+        high = jnp.where(works, search.constant, search.high)
+        bracketed = jnp.isfinite(high)
+        middle = (low + jnp.where(bracketed, high, low)) / 2
+        chosen = Search(
+            constant=jnp.where(bracketed, middle, search.constant * 10),
+            low=low,
+            high=high,
+            works=jnp.zeros_like(works),
+            descents=search.descents + 1,
+            moves=jnp.zeros_like(moves),
+            loss=jnp.full_like(loss, jnp.inf),
+        )
+        going = search._replace(
+            works=works & ~looked,
+            moves=moves,
+            loss=jnp.where(looked, loss, search.loss),
+        )
+        return where(over, chosen, going), over
+
+    def _fresh(self, x: Array) -> Any:
+        return jax.vmap(optax.adam(self.learning_rate).init)(x)
+
+    def _move(self, gradient: Array, memory: Memory) -> tuple[Array, Any]:
+        # Adam's bias correction raises a float to a whole number.
+        with jax.numpy_dtype_promotion("standard"):
+            move, optimizer = jax.vmap(optax.adam(self.learning_rate).update)(
+                gradient, memory.optimizer
+            )
+        # dx/dw is 1/2 at most, where the image is grey.
+        full = self.learning_rate / 2 * math.sqrt(math.prod(move.shape[1:]))
+        share = jnp.minimum(_LONGEST_MOVE * memory.length / full, 1)
+        return memory.variable + each(share, move) * move, optimizer
+
+
+def _variable(image: Array) -> Array:
+    """The w of an image [n, ...] in [0,1]."""
+    return jnp.arctanh((2 * image - 1) * _INSIDE)
+
+
+def _image(variable: Array) -> Array:
+    """The image in (0,1) of a w."""
+    return (jnp.tanh(variable) + 1) / 2

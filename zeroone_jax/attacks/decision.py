@@ -1,0 +1,127 @@
+"""The frame of attacks that see nothing but labels."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
+from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.types import Array, Key, LabelFn
+
+# Streams of an image's key; steps use those from _STEPS on.
+_START, _STEPS = 0, 1
+
+# How near the boundary, as a share of the distance, the last search goes; how far the
+# result then backs off, as a share of the distance and in each coordinate, the root of
+# the mean square of which float32 rounding stays well below; and the most queries both
+# take, 14 halvings and one look.
+PRECISION = 1e-4
+MARGIN, COORDINATE_MARGIN = 1e-4, 1e-6
+FINISH_QUERIES = 15
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecisionAttack(Attack):
+    """Looks for the nearest adversary by labels alone.
+
+    `start` holds adversaries already. Without it, noise is drawn until the model labels
+    it as wanted: of a model with two classes one class may have no such noise, so give
+    images of the other class (`nearest_start`, `random_start`) to attack every image.
+
+    The adversary is backed off from the boundary, by 1e-4 of its distance and 1e-6 in
+    each coordinate, so that its label does not hang on rounding.
+
+    Attributes:
+        max_queries: how often the model may be asked about one image, in all.
+        start_noise: "blended" or "uniform"; see `oracle.find_start`.
+        start_draws: how many times noise is drawn for an image before giving up.
+    """
+
+    norm: Norm = "l2"
+    chunk: int = 16
+    max_queries: int | None = None
+    start_noise: StartKind = "blended"
+    start_draws: int = 100
+
+    needs: ClassVar = "labels"
+    in_ball: ClassVar = False
+    starts_from_adversary: ClassVar = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.one_of("start_noise", self.start_noise, ("blended", "uniform"))
+        checks.positive(start_draws=self.start_draws)
+        if self.max_queries is not None and self.max_queries <= FINISH_QUERIES + 2:
+            raise ValueError(
+                f"max_queries is {self.max_queries}, but must be above "
+                f"{FINISH_QUERIES + 2}, what checking and finishing take"
+            )
+
+    def budget(self, x: Array) -> Array:
+        """Queries that `init` and `step` may use in all for each image, i32 [n]."""
+        total = np.iinfo(np.int32).max if self.max_queries is None else self.max_queries
+        return jnp.full(x.shape[:1], total - FINISH_QUERIES - 2, jnp.int32)
+
+    def hits(self, fn: LabelFn, y: Array) -> Hits:
+        """Makes the function that tells hits among one point for each image."""
+        return lambda points: self.broken(self.labels(fn, points), y)
+
+    def hits_of_many(self, fn: LabelFn, points: Array, y: Array) -> Array:
+        """Tells hits, bool [n, m], among m points for each image, [n, m, ...]."""
+        count = points.shape[:2]
+        flat = points.reshape(count[0] * count[1], *points.shape[2:])
+        labels = self.labels(fn, flat).reshape(count)
+        return self.broken(labels, jnp.broadcast_to(y[:, None], count))
+
+    def find_start(
+        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None
+    ) -> Found:
+        """Takes the start given, or looks for one."""
+        hits = self.hits(fn, y)
+        queries = jnp.zeros(x.shape[:1], jnp.int32)
+        if start is not None:
+            return Found(start, hits(start), queries + 1)
+        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), _START)
+        return find_start(
+            hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
+        )
+
+    def step_keys(self, key: Key, state: State) -> Array:
+        """Makes the images' keys of this step, keys [n]."""
+        keys = image_keys(key, state.x, state.y)
+        stream = _STEPS + state.iteration
+        return jax.vmap(jax.random.fold_in, (0, None))(keys, stream)
+
+    def finish(self, key: Key, fn: LabelFn, state: State) -> State:
+        """Brings the best adversaries to the boundary, and a margin back from it."""
+        hits = self.hits(fn, state.y)
+        near = bisect(
+            hits,
+            state.x,
+            state.adversary,
+            state.found,
+            PRECISION,
+            state.queries,
+            state.queries + FINISH_QUERIES - 1,
+            self.norm,
+        )
+        perturbation = near.point - state.x
+        # The size of a perturbation that is COORDINATE_MARGIN everywhere.
+        least = size(jnp.full_like(state.x, COORDINATE_MARGIN), self.norm)
+        distance = size(perturbation, self.norm)
+        farther = 1 + MARGIN + least / jnp.maximum(distance, least)
+        backed_off = jnp.clip(state.x + each(farther, state.x) * perturbation, 0, 1)
+        nearer = size(backed_off - state.x, self.norm) < size(
+            state.adversary - state.x, self.norm
+        )
+        better = state.found & nearer & hits(backed_off)
+        return state._replace(
+            adversary=where(better, backed_off, state.adversary),
+            queries=near.queries + state.found.astype(jnp.int32),
+        )

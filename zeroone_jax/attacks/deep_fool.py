@@ -1,0 +1,187 @@
+"""DeepFool: to the nearest class boundary of the model made linear, again and again.
+
+Moosavi-Dezfooli et al. 2016, Algorithm 2, and for Linf their section 3.4.
+"""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks, linearize, shorten
+from zeroone_jax.attacks.attack import Attack, State, where
+from zeroone_jax.attacks.perturbation import Norm, direction, each
+from zeroone_jax.attacks.shorten import Shortening
+from zeroone_jax.types import Array, Key, LogitsFn
+
+
+class Memory(NamedTuple):
+    """DeepFool's own state.
+
+    Attributes:
+        point: float [n, ...], the iterate, not evaluated yet.
+        total: float [n, ...], the sum of the moves so far, without overshoot and box.
+        others: i32 [n, c], the classes looked at.
+        searching: bool [n], whether no boundary is crossed yet.
+        shortening: how far back the crossing lies.
+    """
+
+    point: Array
+    total: Array
+    others: Array
+    searching: Array
+    shortening: Shortening
+
+
+class Info(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        margin: float [n], by how much the best other class is ahead of y.
+        labels: i32 [n].
+        distance: float [n], how far the nearest boundary of the linearized model is
+            from the point; 0 for images that have crossed it.
+    """
+
+    margin: Array
+    labels: Array
+    distance: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeepFool(Attack):
+    """Moves onto the nearest boundary of the linearized model, until the label turns.
+
+    As in the authors' program the overshoot is part of every point, x plus the moves
+    so far times `1 + overshoot`, and points are clipped to the box. Where the method of
+    the paper ends, at the first adversary, ours follows the perturbation back to the
+    boundary by six looks (`shorten`), and ends with a perturbation 1e-4 longer than the
+    shortest one seen there; of the overshoot nothing is left.
+
+    A step costs as many queries as it takes gradients, one for each class looked at.
+    An image whose point has no slope at all is given up. `start` replaces the image as
+    the first point.
+
+    Attributes:
+        iterations: moves at most.
+        overshoot: how much longer the moves are made, >= 0.
+        candidates: how many classes are looked at, the image's own and those that are
+            next to it by their logits at the image.
+    """
+
+    norm: Norm = "l2"
+    iterations: int = 50
+    overshoot: float = 0.02
+    candidates: int = 10
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf", "l2")
+    in_ball: ClassVar = False
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(iterations=self.iterations)
+        if self.targeted:
+            raise ValueError(
+                "targeted is True, but DeepFool is defined untargeted only: take "
+                "carlini_wagner or fab"
+            )
+        if not 0 <= self.overshoot < float("inf"):
+            raise ValueError(f"overshoot is {self.overshoot}, but must not be below 0")
+        if self.candidates < 2:
+            raise ValueError(
+                f"candidates is {self.candidates}, but must be at least 2, the image's "
+                "class and another"
+            )
+
+    def init(
+        self,
+        key: Key,
+        fn: LogitsFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Starts at the image, or at `start`, and chooses the classes to look at."""
+        z = losses.as_logits(fn(x))
+        point = x if start is None else start
+        memory = Memory(
+            point=point,
+            total=point - x,
+            others=linearize.ranking(z, y)[:, : self.candidates - 1],
+            searching=jnp.ones(x.shape[:1], bool),
+            shortening=shorten.begin(losses.margin(z, y).astype(x.dtype)),
+        )
+        nothing = jnp.zeros(x.shape[:1], bool)
+        queries = jnp.ones(x.shape[:1], jnp.int32)
+        iteration = jnp.asarray(0, jnp.int32)
+        return State(x, y, x, nothing, ~nothing, queries, iteration, memory)
+
+    def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
+        """Looks at every active image's point, and moves on or back."""
+        x, y, memory = state.x, state.y, state.memory
+        searching = state.active & memory.searching
+        back = shorten.look_at(memory.shortening, x, state.adversary)
+        look = where(searching, memory.point, back)
+        linear = self._linear(fn, look, y, memory.others, jnp.any(searching))
+        margin = losses.margin(linear.logits, y).astype(x.dtype)
+        labels = losses.labels(linear.logits)
+        broken = self.broken(labels, y)
+
+        _, slope, distance = linearize.nearest(linear, self.norm)
+        onward = searching & ~broken & jnp.isfinite(distance)
+        onward &= state.iteration < self.iterations
+        move = each(jnp.where(onward, distance, 0), x) * direction(slope, self.norm)
+        total = memory.total + move
+        crossed = searching & broken
+        shortened, shortest = shorten.update(
+            memory.shortening, linear.logits, margin, broken
+        )
+        shortening = where(
+            state.active & ~searching,
+            shortened,
+            memory.shortening._replace(
+                high_margin=jnp.where(crossed, margin, memory.shortening.high_margin)
+            ),
+        )
+        confirmed = state.active & ~searching & shortest
+        cost = jnp.where(searching, memory.others.shape[1], 1).astype(jnp.int32)
+        info = Info(margin, labels, jnp.where(onward, distance, 0))
+        return State(
+            x,
+            y,
+            where(crossed | confirmed, look, state.adversary),
+            state.found | crossed,
+            jnp.where(
+                searching, onward | crossed, state.active & (shortening.left > 0)
+            ),
+            state.queries + jnp.where(state.active, cost, 0),
+            state.iteration + 1,
+            Memory(
+                where(onward, self._point(x, total), memory.point),
+                where(onward, total, memory.total),
+                memory.others,
+                jnp.where(state.active, onward, memory.searching),
+                shortening,
+            ),
+        ), info
+
+    def _point(self, x: Array, total: Array) -> Array:
+        return jnp.clip(x + (1 + self.overshoot) * total, 0, 1)
+
+    def _linear(
+        self, fn: LogitsFn, points: Array, y: Array, others: Array, sloped: Array
+    ) -> linearize.Linear:
+        """The model around the points; without slopes where nobody needs them."""
+
+        def level() -> linearize.Linear:
+            ahead = jnp.zeros(others.shape, points.dtype)
+            slopes = jnp.zeros((*others.shape, *points.shape[1:]), points.dtype)
+            return linearize.Linear(losses.as_logits(fn(points)), ahead, slopes)
+
+        return jax.lax.cond(
+            sloped, lambda: linearize.differences(fn, points, y, others), level
+        )

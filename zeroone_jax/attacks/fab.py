@@ -1,0 +1,245 @@
+"""FAB: projections onto the linearized boundary, drawn towards the image.
+
+Croce and Hein 2020, "Minimally distorted adversarial examples with a fast adaptive
+boundary attack", Algorithm 1; the targeted form is that of AutoAttack (Croce and Hein
+2020, "Reliable evaluation", section 4).
+"""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks, linearize, shorten
+from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.hyperplane import onto_hyperplane
+from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.shorten import Shortening
+from zeroone_jax.types import Array, Key, LogitsFn
+
+_RADIUS: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
+"""Restarts lie within half of this where no epsilon is given (the authors' program)."""
+
+
+class Memory(NamedTuple):
+    """FAB's own state.
+
+    Attributes:
+        point: float [n, ...], the iterate.
+        others: i32 [n, k - 1], the classes other than y, the likeliest first.
+        length: float [n], the size of `State.adversary - x`, infinite before it.
+        searching: bool [n], whether runs go on.
+        shortening: how far back the boundary lies, afterwards.
+    """
+
+    point: Array
+    others: Array
+    length: Array
+    searching: Array
+    shortening: Shortening
+
+
+class Info(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        margin: float [n], by how much the adversary's side is ahead where it came to.
+        length: float [n], how far that is from the image, in the attack's norm.
+        labels: i32 [n], there.
+    """
+
+    margin: Array
+    length: Array
+    labels: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FastAdaptiveBoundary(Attack):
+    """Projects the iterate and the image onto the nearest linearized class boundary.
+
+    A step goes `eta` times the way to the projections and takes their mean, the image
+    having the weight `min(|d| / (|d| + |d_image|), alpha_max)`. From an adversary the
+    next step begins nearer to the image by 1 - beta. Projections are the smallest moves
+    inside the box (`hyperplane`). The nearest adversary of all runs is followed back to
+    the boundary by six looks (`shorten`, for the paper's three of a final search), and
+    the perturbation returned is 1e-4 longer than the shortest one seen there.
+
+    A step costs the gradients it takes, one for each other class, or one with targets,
+    and one query more to look at the point it comes to. With `targeted` the boundary
+    is that between the target and the best other class of the moment.
+
+    `start` replaces the image as the first point of the first run.
+
+    Attributes:
+        epsilon: an image leaves once an adversary is as near as this; None to go on.
+            Restarts lie within half of it (of .3, 1 and 5 where it is None, for Linf,
+            L2 and L1), and of the distance already reached.
+        iterations: steps of each run.
+        restarts: runs, the first from the image, the others from random points; with
+            `targeted_classes` for each of the classes.
+        targeted_classes: how many of the other classes, the likeliest ones, runs go
+            after one by one (AutoAttack: 9); any label but y is success. None: every
+            step takes the class whose boundary is nearest.
+        alpha_max: the largest weight of the image, in (0,1].
+        eta: how far beyond the projections to go, at least 1.
+        beta: what is kept of an adversary's perturbation, in (0,1).
+    """
+
+    epsilon: float | None = None
+    iterations: int = 100
+    restarts: int = 1
+    targeted_classes: int | None = None
+    alpha_max: float = 0.1
+    eta: float = 1.05
+    beta: float = 0.9
+
+    needs: ClassVar = "logits"
+    norms: ClassVar = ("linf", "l2", "l1")
+    in_ball: ClassVar = False
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(iterations=self.iterations, restarts=self.restarts)
+        if self.epsilon is not None:
+            checks.positive(epsilon=self.epsilon)
+        if self.targeted_classes is not None:
+            checks.positive(targeted_classes=self.targeted_classes)
+            if self.targeted:
+                raise ValueError(
+                    f"targeted_classes is {self.targeted_classes} and targeted is "
+                    "True, but y already names the class to go after: give one of them"
+                )
+        if not 0 < self.alpha_max <= 1:
+            raise ValueError(f"alpha_max is {self.alpha_max}, but must be in (0,1]")
+        if not 1 <= self.eta < float("inf"):
+            raise ValueError(f"eta is {self.eta}, but must be at least 1")
+        if not 0 < self.beta < 1:
+            raise ValueError(f"beta is {self.beta}, but must be in (0,1)")
+
+    def init(
+        self,
+        key: Key,
+        fn: LogitsFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Starts the first run at the image, or at `start`, and ranks the classes."""
+        z = losses.as_logits(fn(x))
+        memory = Memory(
+            point=x if start is None else start,
+            others=linearize.ranking(z, y),
+            length=jnp.full(x.shape[:1], jnp.inf, x.dtype),
+            searching=jnp.ones(x.shape[:1], bool),
+            shortening=shorten.begin(self._margin(z, y).astype(x.dtype)),
+        )
+        nothing = jnp.zeros(x.shape[:1], bool)
+        queries = jnp.ones(x.shape[:1], jnp.int32)
+        iteration = jnp.asarray(0, jnp.int32)
+        return State(x, y, x, nothing, ~nothing, queries, iteration, memory)
+
+    def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
+        """Moves every active image's point, and looks at where it came to."""
+        x, y, memory = state.x, state.y, state.memory
+        searching = state.active & memory.searching
+        run = state.iteration // self.iterations
+        moved = jax.lax.cond(
+            jnp.any(searching),
+            lambda: self._move(fn, x, y, memory, run),
+            lambda: memory.point,
+        )
+        back = shorten.look_at(memory.shortening, x, state.adversary)
+        look = where(searching, moved, back)
+        z = losses.as_logits(fn(look))
+        margin = self._margin(z, y).astype(x.dtype)
+        labels = losses.labels(z)
+        broken = self.broken(labels, y)
+        length = size(look - x, self.norm)
+        better = searching & broken & (length < memory.length)
+        nearest = jnp.where(better, length, memory.length)
+        found = state.found | better
+
+        shortened, shortest = shorten.update(memory.shortening, z, margin, broken)
+        shortening = where(state.active & ~searching, shortened, memory.shortening)
+        last = state.active & ~searching & shortest
+        if self.epsilon is not None:
+            # Backing off from the boundary must not lead out of epsilon's reach.
+            last &= (length <= self.epsilon) | (memory.length > self.epsilon)
+        kept = where(broken, x + self.beta * (look - x), look)
+        run_over = (state.iteration + 1) % self.iterations == 0
+        point = jax.lax.cond(
+            run_over, lambda: self._start(key, x, y, nearest, run + 1), lambda: kept
+        )
+        classes = memory.others.shape[1]
+        again = searching & (~run_over | (run + 1 < self._runs(classes)))
+        if self.epsilon is not None:
+            again &= nearest > self.epsilon
+        gradients = 1 if self.targeted or self.targeted_classes else classes
+        cost = jnp.where(searching, gradients + 1, 1).astype(jnp.int32)
+        return State(
+            x,
+            y,
+            where(better | last, look, state.adversary),
+            found,
+            state.active & (again | (found & (shortening.left > 0))),
+            state.queries + jnp.where(state.active, cost, 0),
+            state.iteration + 1,
+            Memory(
+                where(searching, point, memory.point),
+                memory.others,
+                nearest,
+                jnp.where(state.active, again, memory.searching),
+                shortening._replace(
+                    high_margin=jnp.where(better, margin, shortening.high_margin)
+                ),
+            ),
+        ), Info(margin, length, labels)
+
+    def _margin(self, z: Array, y: Array) -> Array:
+        """By how much the adversary's side is ahead."""
+        return (-1 if self.targeted else 1) * losses.margin(z, y)
+
+    def _runs(self, classes: int) -> int:
+        return self.restarts * min(self.targeted_classes or 1, classes)
+
+    def _move(
+        self, fn: LogitsFn, x: Array, y: Array, memory: Memory, run: Array
+    ) -> Array:
+        """One step of Algorithm 1, float [n, ...]."""
+        point = memory.point
+        if self.targeted:
+            linear = linearize.best_other_than(fn, point, y)
+        else:
+            reach = memory.others
+            if self.targeted_classes is not None:
+                number = run // self.restarts
+                reach = jax.lax.dynamic_slice_in_dim(reach, number, 1, axis=1)
+            linear = linearize.differences(fn, point, y, reach)
+        ahead, slope, _ = linearize.nearest(linear, self.norm)
+        gained = jnp.sum((slope * (point - x)).reshape(len(x), -1), axis=1)
+        move = onto_hyperplane(point, slope, -ahead, self.norm)
+        image_move = onto_hyperplane(x, slope, gained - ahead, self.norm)
+        # Two moves of no length share evenly.
+        lengths = jnp.maximum(size(move, self.norm), 1e-8)
+        image_lengths = jnp.maximum(size(image_move, self.norm), 1e-8)
+        weight = jnp.minimum(lengths / (lengths + image_lengths), self.alpha_max)
+        weight = each(weight, x)
+        beyond, image_beyond = point + self.eta * move, x + self.eta * image_move
+        return jnp.clip((1 - weight) * beyond + weight * image_beyond, 0, 1)
+
+    def _start(self, key: Key, x: Array, y: Array, nearest: Array, run: Array) -> Array:
+        """Where a run begins, float [n, ...]."""
+        if self.restarts == 1:
+            return x
+        largest = self.epsilon or _RADIUS[self.norm]
+        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), run)
+        draw = jax.random.uniform if self.norm == "linf" else jax.random.normal
+        limits = (-1, 1) if self.norm == "linf" else ()
+        noise = jax.vmap(lambda key: draw(key, x.shape[1:], x.dtype, *limits))(keys)
+        radius = jnp.minimum(nearest, largest) / 2
+        noise = noise * each(radius / size(noise, self.norm), x)
+        first = run % self.restarts == 0
+        return jnp.where(first, x, jnp.clip(x + noise, 0, 1))

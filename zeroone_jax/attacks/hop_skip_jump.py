@@ -1,0 +1,304 @@
+"""HopSkipJump (Chen, Jordan, Wainwright 2019), Algorithm 2, by labels alone.
+
+Each iteration stands at the boundary, estimates its normal from the labels of points
+around, jumps along it, and comes back to the boundary on the way to the image. How far
+around the points lie (`radius`) decides everything on sign networks, whose boundary
+has facets: a tiny radius sees one facet only (section A6 of our notes).
+"""
+
+import dataclasses
+import math
+from typing import ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.attacks import checks, directions
+from zeroone_jax.attacks.attack import State, where
+from zeroone_jax.attacks.decision import DecisionAttack
+from zeroone_jax.attacks.oracle import bisect
+from zeroone_jax.attacks.perturbation import each, size
+from zeroone_jax.types import Array, Key, LabelFn
+
+# The first iteration's radius (the authors' program), in the attack's norm.
+_FIRST_RADIUS = 0.1
+# Directions asked together. Fixed, so that no chunk size changes what is drawn.
+_BLOCK = 32
+# A jump is halved until it leads to a hit, this many times at most.
+_HALVINGS = 25
+# An adaptive radius begins at _ADAPTIVE_START and stays within _ADAPTIVE_LIMITS. With
+# p the share of hits, it grows while |2p - 1| is below _VARIED, shrinks above _ALIKE.
+_ADAPTIVE_START, _ADAPTIVE_LIMITS = 1.0, (0.003, 2.0)
+_VARIED, _ALIKE, _FARTHER, _NEARER = 0.4, 0.8, 1.2, 0.8
+
+
+class Memory(NamedTuple):
+    """HopSkipJump's own state.
+
+    Attributes:
+        point: float [n, ...], a hit at the boundary, where the next step begins.
+        distance: float [n], its size in the attack's norm.
+        nearest: float [n], the smallest distance so far, of `State.adversary`.
+        radius: float [n], the radius as a share of the distance.
+    """
+
+    point: Array
+    distance: Array
+    nearest: Array
+    radius: Array
+
+
+class Info(NamedTuple):
+    """What a step did.
+
+    Attributes:
+        distance: float [n], of the point the step came to.
+        radius: float [n], the radius it used, as a share of the distance.
+        jump: float [n], the length of the jump in the attack's norm, 0 if none led
+            to a hit.
+        hit_share: float [n], the share of directions that led to hits.
+    """
+
+    distance: Array
+    radius: Array
+    jump: Array
+    hit_share: Array
+
+
+class _Tried(NamedTuple):
+    """Where an estimate led; arrays [n, ...]."""
+
+    point: Array
+    distance: Array
+    jump: Array
+    hit_share: Array
+    queries: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HopSkipJump(DecisionAttack):
+    """Follows the boundary towards the image by estimates of its normal.
+
+    Iteration t asks `initial_directions * sqrt(t)` directions, jumps `distance /
+    sqrt(t)`, halved until the point is a hit, and bisects back to the boundary, to a
+    share of `radius / sqrt(d)` of the way. Every adversary on the way counts: the
+    nearest is returned.
+
+    Attributes:
+        iterations: the most iterations; `max_queries` may end the search earlier.
+        initial_directions: directions of the first iteration.
+        max_directions: the most of any iteration.
+        radius: how far around points are asked, as a share of the distance to the
+            image (the first iteration uses .1 in all, as the authors' program does);
+            .01 is the usual setting. "adaptive" looks far away first, nearer where
+            nearly all labels there are alike, and farther where they vary.
+        law: how directions are drawn: "signs" (the default),
+            "gaussian" (the paper's for L2) or "uniform" (the paper's for Linf).
+    """
+
+    iterations: int = 40
+    initial_directions: int = 100
+    max_directions: int = 10_000
+    radius: float | Literal["adaptive"] = 0.01
+    law: directions.Law = "signs"
+
+    norms: ClassVar = ("l2", "linf")
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(
+            iterations=self.iterations,
+            initial_directions=self.initial_directions,
+            max_directions=self.max_directions,
+        )
+        checks.one_of("law", self.law, directions.LAWS)
+        if isinstance(self.radius, str):
+            checks.one_of("radius", self.radius, ("a number", "adaptive"))
+        else:
+            checks.positive(radius=self.radius)
+
+    def init(
+        self,
+        key: Key,
+        fn: LabelFn,
+        x: Array,
+        y: Array,
+        start: Array | None = None,
+    ) -> State:
+        """Finds a start and brings it to the boundary."""
+        found = self.find_start(key, fn, x, y, start)
+        radius = _ADAPTIVE_START if self.radius == "adaptive" else self.radius
+        radii = jnp.full(x.shape[:1], radius, x.dtype)
+        near = bisect(
+            self.hits(fn, y),
+            x,
+            found.point,
+            found.hit,
+            self._tolerance(radii, x),
+            found.queries,
+            self.budget(x),
+            self.norm,
+        )
+        distance = size(near.point - x, self.norm)
+        return State(
+            x=x,
+            y=y,
+            adversary=near.point,
+            found=found.hit,
+            active=found.hit & (near.queries < self.budget(x)),
+            queries=near.queries,
+            iteration=jnp.asarray(0, jnp.int32),
+            memory=Memory(near.point, distance, distance, radii),
+        )
+
+    def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
+        """Estimates, jumps, and comes back to the boundary."""
+        memory, active = state.memory, state.active
+        root = jnp.sqrt(state.iteration.astype(jnp.float32) + 1)
+        wanted = jnp.minimum(self.initial_directions * root, self.max_directions)
+        keys = self.step_keys(key, state)
+        tried = self._try(keys, fn, state, wanted.astype(jnp.int32), root)
+        better = active & (tried.distance < memory.nearest)
+        iteration = state.iteration + 1
+        left = tried.queries < self.budget(state.x)
+        radius = self._next_radius(memory.radius, tried.hit_share)
+        info = Info(tried.distance, memory.radius, tried.jump, tried.hit_share)
+        state = state._replace(
+            adversary=where(better, tried.point, state.adversary),
+            active=active & (iteration < self.iterations) & left,
+            queries=tried.queries,
+            iteration=iteration,
+            memory=Memory(
+                where(active, tried.point, memory.point),
+                jnp.where(active, tried.distance, memory.distance),
+                jnp.where(better, tried.distance, memory.nearest),
+                jnp.where(active, radius, memory.radius),
+            ),
+        )
+        return state, info
+
+    def _next_radius(self, radius: Array, hit_share: Array) -> Array:
+        """Looks farther while labels around vary, nearer where they are all alike."""
+        if self.radius != "adaptive":
+            return radius
+        one_sided = jnp.abs(2 * hit_share - 1)
+        factor = jnp.where(
+            one_sided < _VARIED, _FARTHER, jnp.where(one_sided > _ALIKE, _NEARER, 1.0)
+        )
+        return jnp.clip(radius * factor.astype(radius.dtype), *_ADAPTIVE_LIMITS)
+
+    def _tolerance(self, radius: Array, x: Array) -> Array:
+        return radius / math.sqrt(math.prod(x.shape[1:]))
+
+    def _try(
+        self,
+        keys: Array,
+        fn: LabelFn,
+        state: State,
+        wanted: Array,
+        root: Array,
+    ) -> _Tried:
+        """Estimates the normal, jumps along it, comes back to the boundary."""
+        x, memory, budget = state.x, state.memory, self.budget(state.x)
+        radius, queries = memory.radius, state.queries
+        first = (state.iteration == 0) & (self.radius != "adaptive")
+        around = jnp.where(first, _FIRST_RADIUS, radius * memory.distance)
+        asked = jnp.where(state.active, jnp.clip(budget - queries, 0, wanted), 0)
+        tally = self._ask_around(keys, fn, state, around, asked)
+        reach = around * directions.sign_size(x.shape[1:], self.norm)
+        normal = jax.vmap(
+            lambda tally, point, reach: directions.normal(
+                tally, self.law, point, reach, self.norm
+            )
+        )(tally, memory.point, reach)
+        point, length, queries = self._jump(
+            fn, state, normal, memory.distance / root.astype(x.dtype), queries + asked
+        )
+        near = bisect(
+            self.hits(fn, state.y),
+            x,
+            point,
+            state.active & (length > 0),
+            self._tolerance(radius, x),
+            queries,
+            budget,
+            self.norm,
+        )
+        share = tally.weight / jnp.maximum(tally.asked, 1) / 2 + 0.5
+        distance = size(near.point - x, self.norm)
+        return _Tried(near.point, distance, length, share, near.queries)
+
+    def _ask_around(
+        self, keys: Array, fn: LabelFn, state: State, around: Array, asked: Array
+    ) -> directions.Tally:
+        """Asks about points around every image's own, a block at a time."""
+        point = state.memory.point
+        shape, dtype = point.shape[1:], point.dtype
+        scale = around
+        if self.law == "signs":
+            scale = around * directions.sign_size(shape, self.norm)
+        scale = each(scale, point)[:, None]
+
+        def ask(
+            carry: tuple[Array, directions.Tally],
+        ) -> tuple[Array, directions.Tally]:
+            block, tally = carry
+            block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
+            drawn = jax.vmap(
+                lambda key: directions.draw(
+                    key, _BLOCK, shape, self.law, self.norm, dtype
+                )
+            )(block_keys)
+            points = jnp.clip(point[:, None] + scale * drawn, 0, 1)
+            hit = self.hits_of_many(fn, points, state.y)
+            index = block * _BLOCK + jnp.arange(_BLOCK, dtype=jnp.int32)
+            if self.law != "signs":
+                drawn = (points - point[:, None]) / scale
+            real = index[None, :] < asked[:, None]
+            return block + 1, jax.vmap(directions.count)(tally, drawn, hit, real)
+
+        nothing = jax.vmap(lambda _: directions.nothing(shape, dtype))(asked)
+        most = jnp.max(asked)
+        return jax.lax.while_loop(
+            lambda carry: carry[0] * _BLOCK < most,
+            ask,
+            (jnp.asarray(0, jnp.int32), nothing),
+        )[1]
+
+    def _jump(
+        self, fn: LabelFn, state: State, normal: Array, length: Array, queries: Array
+    ) -> tuple[Array, Array, Array]:
+        """Jumps along the normal, half as far until it is a hit.
+
+        Returns:
+            The points (the old ones where there is no hit), the lengths (0 there), and
+            the queries used.
+        """
+        hits, budget = self.hits(fn, state.y), self.budget(state.x)
+        start = state.memory.point
+
+        def searching(carry: tuple[Array, Array, Array, Array]) -> Array:
+            turn, _, done, queries = carry
+            return state.active & ~done & (turn < _HALVINGS) & (queries < budget)
+
+        def halve(
+            carry: tuple[Array, Array, Array, Array],
+        ) -> tuple[Array, Array, Array, Array]:
+            turn, length, done, queries = carry
+            asking = searching(carry)
+            hit = asking & hits(self._along(start, normal, length))
+            shorter = jnp.where(asking & ~hit, length / 2, length)
+            return turn + 1, shorter, done | hit, queries + asking.astype(jnp.int32)
+
+        none = jnp.zeros_like(state.active)
+        _, length, done, queries = jax.lax.while_loop(
+            lambda carry: jnp.any(searching(carry)),
+            halve,
+            (jnp.asarray(0, jnp.int32), length, none, queries),
+        )
+        point = where(done, self._along(start, normal, length), start)
+        return point, jnp.where(done, length, 0), queries
+
+    def _along(self, point: Array, normal: Array, length: Array) -> Array:
+        return jnp.clip(point + each(length, point) * normal, 0, 1)

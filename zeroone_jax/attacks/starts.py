@@ -1,0 +1,100 @@
+"""Images of other classes as starting points of decision attacks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.attack import image_keys
+from zeroone_jax.attacks.perturbation import Norm, size
+from zeroone_jax.types import Array, Key
+
+
+def nearest_start(
+    x: Array,
+    y: Array,
+    pool: Array,
+    labels: Array,
+    norm: Norm = "l2",
+    targeted: bool = False,
+) -> Array:
+    """Picks for every image the nearest one that is an adversary already.
+
+    Args:
+        x: float [n, ...] in [0,1], the images to attack.
+        y: int [n], their labels, or the targets.
+        pool: float [m, ...] in [0,1], images to pick from.
+        labels: int [m], the labels that the attacked model gives them.
+        norm: how distance is measured.
+        targeted: whether y names targets.
+
+    Returns:
+        float [n, ...], images of the pool.
+
+    Raises:
+        ValueError: for some image no image of the pool is an adversary, or an argument
+            has a wrong shape or value.
+        TypeError: an argument has a wrong type.
+    """
+    fits = _fitting(x, y, pool, labels, targeted)
+
+    def nearest(image: Array, fit: Array) -> Array:
+        distance = size(pool - image[None], norm)
+        return pool[jnp.argmin(jnp.where(fit, distance, jnp.inf))]
+
+    return jax.lax.map(lambda pair: nearest(*pair), (x, fits))
+
+
+def random_start(
+    key: Key,
+    x: Array,
+    y: Array,
+    pool: Array,
+    labels: Array,
+    targeted: bool = False,
+) -> Array:
+    """Picks for every image a random one that is an adversary already.
+
+    Args:
+        key: a random key.
+        x: float [n, ...] in [0,1], the images to attack.
+        y: int [n], their labels, or the targets.
+        pool: float [m, ...] in [0,1], images to pick from.
+        labels: int [m], the labels that the attacked model gives them.
+        targeted: whether y names targets.
+
+    Returns:
+        float [n, ...], images of the pool, the same for the same image and key.
+
+    Raises:
+        ValueError: as `nearest_start`.
+        TypeError: as `nearest_start`.
+    """
+    checks.key(key)
+    fits = _fitting(x, y, pool, labels, targeted)
+    keys = image_keys(key, x, y.astype(jnp.int32))
+    chance = jax.vmap(lambda key: jax.random.uniform(key, labels.shape))(keys)
+    return pool[jnp.argmax(jnp.where(fits, chance, -1), axis=1)]
+
+
+def _fitting(x: Array, y: Array, pool: Array, labels: Array, targeted: bool) -> Array:
+    """Tells which images of the pool suit which image, bool [n, m]."""
+    checks.images("x", x)
+    checks.images("pool", pool)
+    if pool.shape[1:] != x.shape[1:]:
+        raise ValueError(f"pool has images {pool.shape[1:]}, but x has {x.shape[1:]}")
+    checks.labels(y, len(x), None)
+    checks.labels(labels, len(pool), None)
+    y, labels = y.astype(jnp.int32), labels.astype(jnp.int32)
+    same = y[:, None] == labels[None, :]
+    fits = same if targeted else ~same
+    if not isinstance(fits, jax.core.Tracer):
+        without = np.flatnonzero(~np.asarray(jnp.any(fits, axis=1)))
+        if len(without):
+            raise ValueError(
+                f"the pool has no adversary for image {without[0]} "
+                f"({len(without)} such images): its labels are "
+                f"{np.unique(np.asarray(labels)).tolist()}, the image's is "
+                f"{int(y[without[0]])}"
+            )
+    return fits

@@ -1,0 +1,203 @@
+"""What a suite looks at to tell when its figures may be too good to be true.
+
+After AutoAttack's checks (Croce and Hein 2020, and the notes of their program), and one
+of ours, on the convergence of AutoPGD.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax import losses
+from zeroone_jax.attacks.apgd import AutoPGD
+from zeroone_jax.attacks.attack import Attack, State
+from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
+
+_CHUNK = 256
+"""Images looked at together, and the most of which gradients are taken."""
+
+_CONVERGENCE_IMAGES = 64
+_LATE_GAIN = 0.05
+_LATE_SHARE = 0.1
+_BLACK_BOX_SHARE = 0.002
+"""AutoAttack's: the share of images below which Square's success says nothing."""
+
+
+def labels(label_fn: LabelFn, x: Array) -> np.ndarray:
+    """Labels i32 [n] of images [n, ...], a chunk at a time."""
+    model = _partial(label_fn)
+    parts = [_outputs(model, part)[:size] for part, size in _chunks(x)]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def find(
+    key: Key,
+    fn: LogitsFn | LabelFn,
+    x: Array,
+    y: Array,
+    attacks: Sequence[Attack],
+    black_box: np.ndarray,
+    attacked: np.ndarray,
+    broken: np.ndarray,
+) -> tuple[str, ...]:
+    """Looks for reasons not to trust a suite's figures.
+
+    Args:
+        key: a random key.
+        fn: the model.
+        x: float [n, ...], all images.
+        y: i32 [n].
+        attacks: the suite's, in order.
+        black_box: bool [attacks], whether they follow no gradients.
+        attacked: bool [attacks, n], whether they were run on an image.
+        broken: bool [attacks, n], whether they broke it.
+
+    Returns:
+        Sentences; none if nothing was found.
+    """
+    model = _partial(fn)
+    some, size = next(_chunks(x))
+    outputs = np.asarray(_outputs(model, some)[:size])
+    again = np.asarray(_outputs(model, some)[:size])
+    warnings = [_randomised(outputs, again)]
+    gradients = any(
+        attack.needs == "logits" and not blind
+        for attack, blind in zip(attacks, black_box, strict=True)
+    )
+    if np.issubdtype(outputs.dtype, np.floating):
+        warnings.append(_probabilities(outputs))
+        if gradients:
+            y_some = jnp.pad(y[:size], (0, len(some) - size))
+            blind = np.asarray(_no_gradient(model, some, y_some))[:size]
+            warnings.append(_masked(blind))
+    warnings.append(_black_box_only(black_box, attacked, broken))
+    left = np.flatnonzero(attacked.any(axis=0) & ~broken.any(axis=0))
+    for attack in attacks:
+        if isinstance(attack, AutoPGD) and len(left):
+            warnings.append(_not_converged(attack, key, model, x, y, left))
+            break
+    return tuple(warning for warning in warnings if warning)
+
+
+def _randomised(outputs: np.ndarray, again: np.ndarray) -> str:
+    if outputs.dtype.kind == "i":
+        differ = outputs != again
+    else:
+        flat = outputs.reshape(len(outputs), -1).astype(np.float64)
+        other = again.reshape(len(again), -1).astype(np.float64)
+        scale = np.linalg.norm(flat, axis=1) + 1e-10
+        # AutoAttack's 1e-4; sums in another order differ by less.
+        differ = np.linalg.norm(flat - other, axis=1) > 1e-4 * scale
+    if not differ.any():
+        return ""
+    return (
+        f"The model is random: asked twice, it gave {differ.sum()} of {len(differ)} "
+        "images other outputs. Attacks that expect one answer overrate it."
+    )
+
+
+def _probabilities(outputs: np.ndarray) -> str:
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        return ""
+    total = outputs.sum(axis=1)
+    if outputs.min() < 0 or np.abs(total - 1).max() > 1e-5:
+        return ""
+    return (
+        "The model returns probabilities: their gradients vanish where it is sure. "
+        "Give its logits."
+    )
+
+
+def _masked(blind: np.ndarray) -> str:
+    if not blind.any():
+        return ""
+    return (
+        f"The gradient is 0 at {blind.sum()} of {len(blind)} images: attacks that "
+        "follow gradients are blind there."
+    )
+
+
+def _black_box_only(
+    black_box: np.ndarray, attacked: np.ndarray, broken: np.ndarray
+) -> str:
+    by_gradients = broken[~black_box].any(axis=0)
+    tried = attacked[~black_box].any(axis=0)
+    only = broken[black_box].any(axis=0) & tried & ~by_gradients
+    if only.mean() <= _BLACK_BOX_SHARE:
+        return ""
+    return (
+        f"Attacks without gradients broke {only.sum()} images that those with "
+        "gradients could not: the gradients mislead. Use more queries and restarts, "
+        "or an attack made for this model."
+    )
+
+
+def _not_converged(
+    attack: AutoPGD,
+    key: Key,
+    model: jax.tree_util.Partial,
+    x: Array,
+    y: Array,
+    left: np.ndarray,
+) -> str:
+    count = min(len(left), _CONVERGENCE_IMAGES)
+    images = jnp.asarray(np.resize(left[:count], _CONVERGENCE_IMAGES))
+    once = dataclasses.replace(attack, restarts=1, target_classes=1)
+    highest = np.asarray(_climb(once, key, model, x[images], y[images]))[:, :count]
+    # By the last but one checkpoint the climb should be all but over.
+    late = once.checkpoints[-2:][0]
+    rise = highest[-1] - highest[0]
+    rising = highest[-1] - highest[late] > _LATE_GAIN * np.maximum(rise, 1e-12)
+    if rising.mean() <= _LATE_SHARE:
+        return ""
+    return (
+        f"AutoPGD has not converged: in the moves after the last but one checkpoint, "
+        f"{late} of {attack.iterations}, the loss still rose by more than "
+        f"{_LATE_GAIN:.0%} of its whole rise at {rising.sum()} of {count} unbroken "
+        "images. Use more iterations."
+    )
+
+
+def _partial(fn: LogitsFn | LabelFn) -> jax.tree_util.Partial:
+    return fn if isinstance(fn, jax.tree_util.Partial) else jax.tree_util.Partial(fn)
+
+
+def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
+    """Parts of images [n, ...] of one size, and how many of each are real."""
+    host = np.asarray(x)
+    chunk = min(_CHUNK, len(x))
+    for first in range(0, len(x), chunk):
+        part = host[first : first + chunk]
+        fill = np.repeat(part[:1], chunk - len(part), axis=0)
+        yield jnp.asarray(np.concatenate([part, fill])), len(part)
+
+
+@jax.jit
+def _outputs(model: jax.tree_util.Partial, x: Array) -> Array:
+    return model(x)
+
+
+@jax.jit
+def _no_gradient(model: jax.tree_util.Partial, x: Array, y: Array) -> Array:
+    gradient = jax.grad(lambda x: jnp.sum(losses.cross_entropy(model(x), y)))(x)
+    return jnp.all(gradient.reshape(len(x), -1) == 0, axis=1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _climb(
+    attack: AutoPGD, key: Key, model: jax.tree_util.Partial, x: Array, y: Array
+) -> Array:
+    """The highest loss after every look of one restart, float [looks, n]."""
+
+    def look(state: State, _: Any) -> tuple[State, Array]:
+        state, info = attack.step(key, model, state)
+        return state, info.highest
+
+    y = y.astype(jnp.int32)
+    state = attack.init(key, model, x, y)
+    return jax.lax.scan(look, state, length=attack.iterations + 1)[1]
