@@ -29,12 +29,15 @@ from zeroone_jax.attacks.sign_network import (
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
 from zeroone_jax.attacks.square import Square as square  # noqa: N813
 from zeroone_jax.attacks.starts import nearest_start, random_start
+from zeroone_jax.attacks.substitute import Substitute
+from zeroone_jax.attacks.transfer import substitute_attack
 
 __all__ = [
     "Attack",
     "AttackResult",
     "Norm",
     "State",
+    "Substitute",
     "apgd",
     "as_label_fn",
     "boundary",
@@ -50,6 +53,7 @@ __all__ = [
     "ray_s",
     "spsa",
     "square",
+    "substitute_attack",
     "suite",
     "surrogate_gradient",
 ]
