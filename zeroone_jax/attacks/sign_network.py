@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
@@ -55,7 +56,12 @@ class _SignNetworkAttack(Attack):
     """Takes networks where other attacks take functions."""
 
     def __call__(
-        self, key: Key, fn: Any, x: Array, y: Array, start: Array | None = None
+        self,
+        key: Key,
+        fn: Any,
+        x: ArrayLike,
+        y: ArrayLike,
+        start: ArrayLike | None = None,
     ) -> AttackResult:
         """Attacks images, as `Attack.__call__` says; fn is what `networks` takes."""
         scores = jax.tree_util.Partial(zero_one.vote_scores, networks(fn))
