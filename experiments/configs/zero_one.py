@@ -116,7 +116,8 @@ def paper_2021() -> Experiment:
 def paper_2002_03444() -> Experiment:
     """The first MLP01 (arXiv 2002.03444): 32 votes, moves repeated until none helps.
 
-    Expected: not known for CIFAR-10 0v1. Measured: not yet.
+    Expected: not known for CIFAR-10 0v1. Measured with 8 votes on two CPU cores: one
+    vote train .855, test .811; majority test .844.
     """
     return Experiment(solver=_solver("paper_2002_03444", votes=32))
 
@@ -124,7 +125,8 @@ def paper_2002_03444() -> Experiment:
 def paper_2002_03444_linear() -> Experiment:
     """SCD01, the linear model of arXiv 2002.03444: 100 votes.
 
-    Expected: not known for CIFAR-10 0v1. Measured: not yet.
+    Expected: not known for CIFAR-10 0v1. Measured with 8 votes on two CPU cores: one
+    vote train .817, test .811; majority test .829.
     """
     return Experiment(solver=_solver("paper_2002_03444_linear", votes=100))
 
@@ -149,7 +151,8 @@ def scdce() -> Experiment:
 def binary_01() -> Experiment:
     """01bnn, binary weights under 01 loss: 100 votes.
 
-    Expected: majority test .861 (authors' result file). Measured: not yet.
+    Expected: majority test .861 (authors' result file). Measured with 8 votes on two
+    CPU cores: one vote train .870, test .813; majority test .842.
     """
     return Experiment(solver=_solver("01bnn", votes=100))
 
@@ -157,7 +160,8 @@ def binary_01() -> Experiment:
 def binary_cross_entropy() -> Experiment:
     """Binary weights under cross-entropy (cebnn): 100 votes.
 
-    Expected: majority test .8675 (authors' result file). Measured: not yet.
+    Expected: majority test .8675 (authors' result file). Measured with 8 votes on two
+    CPU cores: one vote train .896, test .842; majority test .871.
     """
     return Experiment(solver=_solver("cebnn", votes=100))
 

@@ -53,7 +53,7 @@ def test_moves_are_those_of_algorithm_2(norm):
     attack = attacks.deep_fool(norm=norm, overshoot=0.01)
     state = attack.init(KEY, fn, x, y)
     step = jax.jit(lambda state: attack.step(KEY, fn, state))
-    for moves in (1, 2, 3):
+    for moves in (1, 2):
         state, info = step(state)
         for i in np.flatnonzero(state.memory.searching):
             expected = moves_in_numpy(
@@ -61,7 +61,7 @@ def test_moves_are_those_of_algorithm_2(norm):
             )
             np.testing.assert_allclose(state.memory.point[i], expected, atol=2e-5)
             assert info.distance[i] > 0
-    assert state.memory.searching.any()
+        assert state.memory.searching.sum() > 1
 
 
 def test_candidates_are_the_classes_next_to_the_label():

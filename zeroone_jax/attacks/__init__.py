@@ -2,9 +2,11 @@
 
 `attack = hop_skip_jump(norm="l2")` makes an attack of its settings, and
 `attack(key, fn, x, y, start=None)` attacks images x with labels y of the model fn and
-gives an `AttackResult`. See `attack.Attack`.
+gives an `AttackResult`. See `attack.Attack`. `suite` has plans of several attacks, such
+as `suite.standard("linf", 8 / 255)`.
 """
 
+from zeroone_jax.attacks import suite
 from zeroone_jax.attacks.apgd import AutoPGD as apgd  # noqa: N813
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
 from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
@@ -14,6 +16,7 @@ from zeroone_jax.attacks.carlini_wagner import (
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
+from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
 from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
@@ -32,6 +35,7 @@ from zeroone_jax.attacks.transfer import substitute_attack
 __all__ = [
     "Attack",
     "AttackResult",
+    "Norm",
     "State",
     "Substitute",
     "apgd",
@@ -50,5 +54,6 @@ __all__ = [
     "spsa",
     "square",
     "substitute_attack",
+    "suite",
     "surrogate_gradient",
 ]

@@ -106,14 +106,19 @@ class DeepFool(Attack):
         start: Array | None = None,
     ) -> State:
         """Starts at the image, or at `start`, and chooses the classes to look at."""
-        z = losses.as_logits(fn(x))
+
+        def margin(points: Array) -> tuple[Array, Array]:
+            z = losses.as_logits(fn(points))
+            return losses.margin(z, y), z
+
+        shortening, z = shorten.begin(margin, x)
         point = x if start is None else start
         memory = Memory(
             point=point,
             total=point - x,
             others=linearize.ranking(z, y)[:, : self.candidates - 1],
             searching=jnp.ones(x.shape[:1], bool),
-            shortening=shorten.begin(losses.margin(z, y).astype(x.dtype)),
+            shortening=shortening,
         )
         nothing = jnp.zeros(x.shape[:1], bool)
         queries = jnp.ones(x.shape[:1], jnp.int32)
@@ -130,16 +135,15 @@ class DeepFool(Attack):
         margin = losses.margin(linear.logits, y).astype(x.dtype)
         labels = losses.labels(linear.logits)
         broken = self.broken(labels, y)
+        clear = shorten.clear(memory.shortening, margin, broken)
 
         _, slope, distance = linearize.nearest(linear, self.norm)
-        onward = searching & ~broken & jnp.isfinite(distance)
+        onward = searching & ~clear & jnp.isfinite(distance)
         onward &= state.iteration < self.iterations
         move = each(jnp.where(onward, distance, 0), x) * direction(slope, self.norm)
         total = memory.total + move
-        crossed = searching & broken
-        shortened, shortest = shorten.update(
-            memory.shortening, linear.logits, margin, broken
-        )
+        crossed = searching & clear
+        shortened, shortest = shorten.update(memory.shortening, margin, broken)
         shortening = where(
             state.active & ~searching,
             shortened,

@@ -1,0 +1,157 @@
+"""The plans hold what they name, and work from end to end on small models."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from zeroone_jax import attacks, losses
+from zeroone_jax.attacks import suite
+
+KEY = jax.random.key(0)
+SHAPE = (4, 4, 1)
+GENERATOR = np.random.default_rng(0)
+W1 = jnp.asarray(GENERATOR.normal(size=(16, 12)), jnp.float32)
+W2 = jnp.asarray(GENERATOR.normal(size=(12, 3)), jnp.float32)
+X = jnp.asarray(GENERATOR.uniform(size=(12, *SHAPE)), jnp.float32)
+
+
+def three_classes(x):
+    rows = x.reshape(len(x), -1) - 0.5
+    inner = jnp.tanh(jnp.matmul(rows, W1, precision="highest"))
+    return jnp.matmul(inner, W2, precision="highest")
+
+
+def single_number(x):
+    z = three_classes(x)
+    return z[:, 1] - z[:, 0]
+
+
+def quick(plan, **settings):
+    """The plan with every attack shortened, as far as it has the settings."""
+    stages = []
+    for stage in plan.stages:
+        names = {field.name for field in dataclasses.fields(stage.attack)}
+        fitting = {name: value for name, value in settings.items() if name in names}
+        attack = dataclasses.replace(stage.attack, **fitting)
+        stages.append(dataclasses.replace(stage, attack=attack))
+    return dataclasses.replace(plan, stages=tuple(stages))
+
+
+def check(report, fn, y, plan):
+    wrong = np.asarray(losses.labels(fn(report.adversary))) != np.asarray(y)
+    np.testing.assert_array_equal(report.success, wrong)
+    assert jnp.all((report.adversary >= 0) & (report.adversary <= 1))
+    if plan.epsilon is not None:
+        reached = np.asarray(report.distance)[np.asarray(report.success)]
+        assert np.all(reached <= np.float32(plan.epsilon))
+    assert [stage.name for stage in report.stages] == [
+        stage.name for stage in plan.stages
+    ]
+
+
+@pytest.mark.parametrize("fn", [three_classes, single_number])
+def test_standard(fn):
+    y = losses.labels(fn(X))
+    plan = suite.standard("linf", 0.04)
+    report = quick(plan, iterations=5, max_queries=30)(KEY, fn, X, y)
+    check(report, fn, y, plan)
+    assert 0 < report.robust_accuracy < report.clean_accuracy == 1
+
+
+def test_standard_of_flat_images():
+    y = losses.labels(three_classes(X))
+    plan = suite.standard("l2", 0.2, image_shape=SHAPE)
+    flat = X.reshape(12, 16)
+    report = quick(plan, iterations=3, max_queries=10)(KEY, three_classes, flat, y)
+    check(report, three_classes, y, plan)
+
+
+def test_standards_settings_are_autoattacks():
+    plan = suite.standard("l2", 0.5)
+    assert plan.needs == "logits"
+    ce, targeted, fab, square = (stage.attack for stage in plan.stages)
+    assert {attack.norm for attack in (ce, targeted, fab, square)} == {"l2"}
+    assert {attack.epsilon for attack in (ce, targeted, fab, square)} == {0.5}
+    assert (ce.loss, targeted.loss) == ("cross_entropy", "targeted_dlr")
+    assert ce.iterations == targeted.iterations == fab.iterations == 100
+    assert targeted.target_classes == fab.targeted_classes == 9
+    assert (square.max_queries, square.schedule_queries) == (5000, 10_000)
+    assert [stage.black_box for stage in plan.stages] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_decision(norm):
+    fn = attacks.as_label_fn(three_classes)
+    y = fn(X)
+    plan = suite.decision(norm, max_queries=150)
+    assert plan.needs == "labels"
+    report = plan(KEY, fn, X, y)
+    check(report, three_classes, y, plan)
+    assert report.success.sum() > 8
+    assert jnp.all(report.queries <= 1 + 3 * 150)
+    assert [stage.attacked for stage in report.stages] == [12, 12, 12]
+    assert report.warnings == ()
+    # The strongest attack is the one whose median is told, where it has all images.
+    for place, stage in enumerate(report.stages):
+        mine = np.asarray(report.distance)[np.asarray(report.strongest) == place]
+        assert len(mine) == 0 or mine.min() <= stage.distance + 1e-6
+
+
+def test_paper_a():
+    fn = attacks.as_label_fn(three_classes)
+    y = fn(X)
+    plan = suite.paper_a()
+    boundary, usual, adaptive = (stage.attack for stage in plan.stages)
+    assert (boundary.iterations, boundary.trials, boundary.samples) == (100, 100, 100)
+    assert (boundary.sideways, boundary.forward) == (0.01, 0.01)
+    assert (usual.norm, usual.iterations, usual.radius) == ("l2", 100, 0.01)
+    assert adaptive.radius == "adaptive"
+    short = quick(plan, iterations=2, samples=5, trials=3, initial_directions=10)
+    report = short(KEY, fn, X, y)
+    check(report, three_classes, y, plan)
+    assert plan.epsilon is None
+
+
+def test_paper_b():
+    y = losses.labels(three_classes(X))
+    plan = suite.paper_b(epsilon=0.06, step_size=0.02, every=True)
+    assert [stage.name for stage in plan.stages] == [
+        "fgsm",
+        "pgd",
+        "deep_fool",
+        "fab",
+        "spsa",
+        "apgd_ce",
+        "apgd_targeted",
+        "fab_targeted",
+        "square",
+    ]
+    pgd, spsa = plan.stages[1].attack, plan.stages[4].attack
+    assert (pgd.iterations, pgd.restarts, pgd.step_size) == (100, 5, 0.02)
+    assert (spsa.iterations, spsa.samples) == (100, 128)
+    assert (spsa.delta, spsa.learning_rate) == (0.01, 0.01)
+    assert plan.stages[4].first == 100
+    short = quick(plan, iterations=4, restarts=1, samples=4, block=4, max_queries=10)
+    # FGSM is a PGD too, of one iteration.
+    report = short(KEY, three_classes, X, y)
+    check(report, three_classes, y, plan)
+    assert 0 < report.robust_accuracy < 1
+    assert all(stage.attacked == 12 for stage in report.stages)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: suite.standard("l1", 0.1), "norm is 'l1'"),
+        (lambda: suite.standard("linf", 0), "epsilon is 0"),
+        (lambda: suite.decision(epsilon=-1.0), "epsilon is -1"),
+        (lambda: suite.decision(max_queries=3), "max_queries is 3"),
+        (lambda: suite.paper_b(step_size=0.0), "step_size is 0"),
+    ],
+)
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
