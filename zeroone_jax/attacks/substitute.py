@@ -48,17 +48,18 @@ class Substitute:
             ValueError: a setting is out of its range.
         """
         checks.positive(
-            learning_rate=self.learning_rate,
+            learning_rate=self.learning_rate, augmentation=self.augmentation
+        )
+        checks.counts(
             batch_size=self.batch_size,
             rounds=self.rounds,
             epochs=self.epochs,
-            augmentation=self.augmentation,
             limit=self.limit,
         )
         for epsilon in self.epsilons:
             checks.positive(epsilons=epsilon)
         for width in self.hidden:
-            checks.positive(hidden=width)
+            checks.counts(hidden=width)
 
 
 PAPER = Substitute()

@@ -91,10 +91,9 @@ def substitute_attack(
         TypeError: labels or images have a wrong type.
         ValueError: or a wrong shape or value.
     """
-    checks.images("x", x)
-    checks.labels(y, len(x), classes)
-    y = y.astype(jnp.int32)
-    checks.images("queries", queries)
+    x = checks.images("x", x)
+    y = checks.labels(y, len(x), classes).astype(jnp.int32)
+    queries = checks.images("queries", queries)
     if x.shape[1:] != queries.shape[1:]:
         raise ValueError(f"x has shape {x.shape}, but queries have {queries.shape}")
     state = init(key, label_fn, queries, query_labels, classes, settings)
@@ -123,7 +122,7 @@ def init(
     The arguments are those of `substitute_attack`.
     """
     checks.key(key)
-    checks.images("queries", queries)
+    queries = checks.images("queries", queries)
     if len(queries) > settings.limit:
         raise ValueError(
             f"there are {len(queries)} queries, but limit is {settings.limit}"
@@ -134,7 +133,7 @@ def init(
     if query_labels is None:
         query_labels = ask(label_fn, queries, classes)
         asked = len(queries)
-    checks.labels(query_labels, len(queries), classes)
+    query_labels = checks.labels(query_labels, len(queries), classes)
     params = substitute.init(
         jax.random.fold_in(key, 0), queries[0].size, classes, settings, queries.dtype
     )
