@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from experiments import attack as launcher
-from experiments import attack_report
+from experiments import attack_report, attack_task
 from experiments.command_line import UserError
 from experiments.configs import attack as configs
 from zeroone_jax import attacks, data, runs
@@ -53,7 +53,7 @@ def experiment(networks, two_classes, attack=HOP_SKIP_JUMP, **changes):
 
 
 def fill(path, settings, resume=False):
-    task = launcher.prepare(settings)
+    task = attack_task.prepare(settings)
     with runs.RunDirectory(
         path, launcher.as_json(settings), resume=resume, revision="abc"
     ) as run:
@@ -206,10 +206,10 @@ def test_sigkill_resumes_to_the_same(settings, finished, tmp_path):
 def test_images_are_chosen_as_asked(settings):
     name = settings.images.name
     by_index = configs.Images(name, indices=(5, 2), only_correct=False)
-    task = launcher.prepare(dataclasses.replace(settings, images=by_index))
+    task = attack_task.prepare(dataclasses.replace(settings, images=by_index))
     assert task.split.indices.tolist() == [5, 2]
     everything = configs.Images(name, count=100, only_correct=False)
-    task = launcher.prepare(dataclasses.replace(settings, images=everything))
+    task = attack_task.prepare(dataclasses.replace(settings, images=everything))
     assert len(task.x) == 20
 
 
@@ -223,7 +223,7 @@ def test_wrong_images_and_targets(networks, two_classes, tmp_path):
         assert np.all(file["distance"][wrong] == 0)
     assert summary["wrong_before"] == wrong.sum()
     targeted = dataclasses.replace(HOP_SKIP_JUMP, targeted=True)
-    task = launcher.prepare(experiment(networks, two_classes, targeted))
+    task = attack_task.prepare(experiment(networks, two_classes, targeted))
     np.testing.assert_array_equal(task.goal, 1 - task.y)
 
 
@@ -240,17 +240,54 @@ def test_an_attack_without_slopes_says_so(networks, two_classes, tmp_path):
         assert not (tmp_path / name / "curve.png").exists()
 
 
+def test_suites(networks, two_classes, tmp_path):
+    settings = experiment(
+        networks, two_classes, configs.PRESETS["suite_decision"]().attack, at_a_time=5
+    )
+    made = dataclasses.replace(settings.attack, max_queries=60)
+    assert made.build((4, 4, 3)) == attacks.suite.decision(max_queries=60)
+    fill(tmp_path, dataclasses.replace(settings, attack=made))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["broken"] == 7
+    names = ["hop_skip_jump_adaptive", "hop_skip_jump", "boundary"]
+    assert list(summary["strongest"]) == names
+    assert sum(summary["strongest"].values()) == 7
+    assert summary["warnings"] == []
+    text = (tmp_path / "results.md").read_text()
+    assert "**decision on 7 images**" in text
+    assert "the strongest" in text
+    standard = configs.PRESETS["suite_standard"]().attack
+    assert standard.build((4, 4, 3)) == attacks.suite.standard(
+        "linf", 8 / 255, image_shape=(4, 4, 3)
+    )
+
+
+def test_chunks_of_a_suite_join():
+    chunks = [
+        {
+            "index": np.arange(2),
+            "stages": np.array(["a"]),
+            "warnings": np.array(words, dtype=str),
+        }
+        for words in (["x"], [], ["y", "x"])
+    ]
+    together = attack_report.joined(chunks)
+    assert together["index"].tolist() == [0, 1] * 3
+    assert together["stages"].tolist() == ["a"]
+    assert together["warnings"].tolist() == ["x", "y"]
+
+
 def test_a_run_directory_as_model(settings, networks, two_classes, tmp_path):
     params = zero_one.from_npz(networks)
     zero_one.save(tmp_path / "params", params)
     trained = {"data": {"name": str(two_classes), "classes": [0, 1]}}
     (tmp_path / "config.json").write_text(json.dumps(trained))
-    task = launcher.prepare(
+    task = attack_task.prepare(
         dataclasses.replace(
             settings, model=str(tmp_path), images=configs.Images(count=7)
         )
     )
-    np.testing.assert_array_equal(task.x, launcher.prepare(settings).x)
+    np.testing.assert_array_equal(task.x, attack_task.prepare(settings).x)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +315,7 @@ def test_what_cannot_be_had_is_named(settings, changes, message, monkeypatch):
         images = dataclasses.replace(settings.images, **changes["images"])
         changes = {"images": images}
     with pytest.raises(UserError, match=message):
-        launcher.prepare(dataclasses.replace(settings, **changes))
+        attack_task.prepare(dataclasses.replace(settings, **changes))
 
 
 def test_every_attack_has_a_preset():
@@ -288,10 +325,13 @@ def test_every_attack_has_a_preset():
         if isinstance(getattr(attacks, name), type)
         and issubclass(getattr(attacks, name), attacks.Attack)
     } - {"Attack"}
-    assert names | {"fgsm"} <= set(configs.PRESETS)
+    suites = {
+        f"suite_{name}" for name in ("standard", "decision", "paper_a", "paper_b")
+    }
+    assert names | suites | {"fgsm"} <= set(configs.PRESETS)
     assert next(iter(configs.PRESETS)) == "hop_skip_jump"
     for name, preset in configs.PRESETS.items():
-        assert isinstance(preset().attack, attacks.Attack), name
+        assert isinstance(preset().attack, attacks.Attack | configs.Suite), name
         assert preset.__doc__.strip(), name
         json.dumps(launcher.as_json(preset()))
 
