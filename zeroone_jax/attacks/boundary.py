@@ -74,9 +74,9 @@ class Boundary(DecisionAttack):
     """Walks along the boundary, nearer with every step.
 
     An iteration draws `samples` points sideways, until some are hits or `trials` are
-    over, then tries to step from the first thirty of those hits towards the image, again
-    until some are hits or `trials` are over, and goes on from the first of these. (The
-    authors' programs and others step from all; at equal queries thirty come as near or nearer.)
+    over, then tries to step from the first thirty of those hits towards the image,
+    again until some are hits or `trials` are over, and goes on from the first of these.
+    (Other programs step from all; at equal queries thirty come as near or nearer.)
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the walk earlier.
