@@ -1,7 +1,7 @@
 """What a run of `experiments.attack` reports: metrics, a table, figures, summary."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from zeroone_jax import data, runs
 from zeroone_jax.evaluation import attack_figures, figures, tables
 
 _LISTED = 30
+_SHARED = ("budgets", "stages")
 _DRAWN = 8
 _NOTE = (
     "The model's logits have no slope at {:.0%} of these images: an attack that\n"
@@ -24,18 +25,37 @@ class Outcome(NamedTuple):
     Attributes:
         name: the attack's.
         norm: how distances are measured.
-        in_ball: whether the attack searches a ball.
         flat: the share of images where the logits have no gradient, if it used logits.
         split: the images, for their shape and the names of their classes.
-        arrays: by name, each [n, ...], but "budgets" [m]; as in adversaries.npz.
+        arrays: by name, each [n, ...] but "budgets" (of queries, of a curve), and of
+            suites the names of "stages" and "warnings"; as in adversaries.npz.
     """
 
     name: str
     norm: str
-    in_ball: bool
     flat: float | None
     split: data.Split
     arrays: Mapping[str, np.ndarray]
+
+
+def joined(chunks: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Puts the arrays of all chunks together.
+
+    Args:
+        chunks: by name, as `Outcome.arrays`.
+
+    Returns:
+        Arrays for all images; warnings of any chunk, each once.
+    """
+    together = {}
+    for name in chunks[0]:
+        parts = [chunk[name] for chunk in chunks]
+        together[name] = parts[0] if name in _SHARED else np.concatenate(parts)
+    if "warnings" in together:
+        together["warnings"] = np.array(
+            list(dict.fromkeys(together["warnings"].tolist())), dtype=str
+        )
+    return together
 
 
 def records(arrays: Mapping[str, np.ndarray], step: int) -> list[dict[str, Any]]:
@@ -138,7 +158,18 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         },
         "queries": float(np.mean(queries)) if len(queries) else None,
         "without_slope": outcome.flat,
+        **_of_suite(arrays),
     }
+
+
+def _of_suite(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    if "stages" not in arrays:
+        return {}
+    strongest = {
+        str(name): int(np.sum(arrays["strongest"] == place))
+        for place, name in enumerate(arrays["stages"])
+    }
+    return {"strongest": strongest, "warnings": arrays["warnings"].tolist()}
 
 
 def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
@@ -158,6 +189,15 @@ def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
             ["queries an image", _whole(summary["queries"])],
         ],
     )
+    paragraphs = [tables.markdown(overall)]
+    if "strongest" in summary:
+        strongest = tables.Table(
+            "Images for which the attack was the strongest",
+            ["", "images"],
+            [[name, str(count)] for name, count in summary["strongest"].items()],
+        )
+        paragraphs.append(tables.markdown(strongest))
+        paragraphs.extend(f"Warning: {words}" for words in summary["warnings"])
     arrays = outcome.arrays
     names = outcome.split.class_names
     each = tables.Table(
@@ -176,7 +216,7 @@ def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
             for row in range(min(_LISTED, len(arrays["index"])))
         ],
     )
-    paragraphs = [tables.markdown(overall), tables.markdown(each)]
+    paragraphs.append(tables.markdown(each))
     if outcome.flat:
         paragraphs.append(_NOTE.format(outcome.flat))
     return "\n\n".join(paragraphs) + "\n"

@@ -1,4 +1,4 @@
-"""Settings of `experiments.attack`: one preset for each attack, and the papers' own.
+"""Settings of `experiments.attack`: presets of each attack and suite, and the papers'.
 
 Each preset of a paper says what it reproduces, what its authors got, and what we
 measured on which hardware in what time.
@@ -7,11 +7,12 @@ measured on which hardware in what time.
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from zeroone_jax import attacks
 
 _EPSILON = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
+_SUITE_AT_A_TIME = 100
 _PAPER_A_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
 
 
@@ -50,6 +51,24 @@ class Images:
             raise ValueError(f"images.count is {self.count}, but must be at least 1")
 
 
+class Suite:
+    """The settings of a suite: those of the function that makes it."""
+
+    def build(self, image_shape: tuple[int, int, int]) -> attacks.suite.Suite:
+        """Makes the suite.
+
+        Args:
+            image_shape: height, width and channels of the images.
+
+        Returns:
+            The suite.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        raise NotImplementedError
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """An attack on some images.
@@ -66,7 +85,7 @@ class Experiment:
         seed: of every random draw.
     """
 
-    attack: attacks.Attack
+    attack: attacks.Attack | Suite
     model: str = "runs/cifar10_0v1-seed0"
     images: Images = dataclasses.field(default_factory=Images)
     start: Literal["random", "nearest", "noise"] = "random"
@@ -135,21 +154,58 @@ def _preset(name: str) -> Callable[[], Experiment]:
     return preset
 
 
+def _suite_preset(name: str) -> Callable[[], Experiment]:
+    """Makes the preset of a suite, whose settings are its function's parameters."""
+    make = getattr(attacks.suite, name)
+    fallback = {"norm": "linf", "epsilon": _EPSILON["linf"]}
+    fields = [
+        (
+            one.name,
+            one.annotation,
+            fallback[one.name] if one.default is one.empty else one.default,
+        )
+        for one in inspect.signature(make).parameters.values()
+        if one.name != "image_shape"
+    ]
+    has_shape = "image_shape" in inspect.signature(make).parameters
+
+    def build(self: Any, image_shape: tuple[int, int, int]) -> attacks.suite.Suite:
+        shape = {"image_shape": image_shape} if has_shape else {}
+        return make(**dataclasses.asdict(self), **shape)
+
+    settings: Any = dataclasses.make_dataclass(
+        name, fields, bases=(Suite,), namespace={"build": build}, frozen=True
+    )
+    about, _, described = inspect.cleandoc(make.__doc__).partition("Args:\n")
+    described = described.partition("\nReturns:")[0]
+    settings.__doc__ = f"{about}Attributes:\n{described}"
+
+    def preset() -> Experiment:
+        return Experiment(attack=settings(), at_a_time=_SUITE_AT_A_TIME)
+
+    preset.__doc__ = "Suite: " + about.partition("\n")[0]
+    return preset
+
+
 def _is_attack(name: str) -> bool:
     value = getattr(attacks, name)
     if inspect.isclass(value):
         return issubclass(value, attacks.Attack) and not inspect.isabstract(value)
+    if not inspect.isfunction(value):
+        return False
     made = inspect.signature(value).return_annotation
     return inspect.isclass(made) and issubclass(made, attacks.Attack)
 
 
 _FIRST = "hop_skip_jump"
 _NAMES = [name for name in attacks.__all__ if _is_attack(name)]
+_SUITES = ("standard", "decision", "paper_a", "paper_b")
 
 PRESETS: dict[str, Callable[[], Experiment]] = {
     **{name: _preset(name) for name in [_FIRST, *_NAMES]},
+    **{f"suite_{name}": _suite_preset(name) for name in _SUITES},
     "paper_a_hop_skip_jump": paper_a_hop_skip_jump,
     "paper_2021_hop_skip_jump": paper_2021_hop_skip_jump,
     "paper_a_boundary": paper_a_boundary,
 }
-"""Every attack by its name, the default first, and the papers' settings."""
+"""Every attack and suite by its name, the default first, and the papers' settings."""

@@ -12,7 +12,9 @@ def test_the_grid_shows_image_perturbation_and_adversary():
     titles = [(f"before {n}", f"size {n}", f"after {n}") for n in range(3)]
     figure = attack_figures.adversaries(images, found, titles)
     shown = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in shown] == sum(map(list, titles), [])
+    assert [axes.get_title() for axes in shown] == [
+        word for row in titles for word in row
+    ]
     pictures = [axes.images[0].get_array() for axes in shown]
     np.testing.assert_allclose(pictures[0], images[0])
     np.testing.assert_allclose(pictures[2], found[0])
