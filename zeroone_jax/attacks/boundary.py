@@ -80,7 +80,8 @@ class Boundary(DecisionAttack):
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the walk earlier.
-        samples: points drawn together.
+        samples: points drawn together. Paper A's programs draw 100; at equal queries
+            30 come nearer.
         trials: how often an iteration may draw, and how often step.
         sideways: the first step along the sphere, as a share of the distance (the
             paper's delta).
@@ -90,8 +91,8 @@ class Boundary(DecisionAttack):
             the paper.
     """
 
-    iterations: int = 100
-    samples: int = 100
+    iterations: int = 300
+    samples: int = 30
     trials: int = 100
     sideways: float = 0.01
     forward: float = 0.01
