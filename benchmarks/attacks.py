@@ -121,7 +121,7 @@ def hop_skip_jump_foolbox(count: int = 2) -> Figures:
     }
 
 
-def boundary(count: int = 20) -> Figures:
+def boundary(count: int = 10) -> Figures:
     """The paper's settings against ART's: the time to the same distance."""
     label_fn, images = peers.zero_one(count)
     theirs = peers.art("BoundaryAttack", label_fn, images, peers.BOUNDARY)
