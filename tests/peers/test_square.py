@@ -12,15 +12,16 @@ peer = pytest.importorskip(
 )
 torch = pytest.importorskip("torch", reason="extra 'peers' is not installed")
 
-IMAGES, QUERIES = 500, 300
+IMAGES, QUERIES = 500, 500
 
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.1), ("l2", 1.5)])
 def test_robust_accuracy(mlp_10, norm, epsilon):
     """Within a point of the peer's, and not more than half a point above it.
 
-    Two runs of a random search differ. Both are compared with means over seeds, so
-    that what is left is a difference of the attacks.
+    Runs of a random search differ. After 500 queries seeds lie within .8 point of
+    their mean; after 300, when many images are about to fall, they spread by a standard
+    deviation of 1.2 points (ours) and 1.9 (the peer's).
     """
     x, y = mlp_10.x[:IMAGES], mlp_10.y[:IMAGES]
     attack = attacks.square(norm=norm, epsilon=epsilon, max_queries=QUERIES + 3)
