@@ -38,7 +38,7 @@ class Memory(NamedTuple):
 
     Attributes:
         point: float [n, ...], the iterate, not evaluated yet.
-        velocity: float [n, ...], the sum of past gradients, under momentum.
+        velocity: float [n, ...], the sum of past gradients; [n, 0] without momentum.
         optimizer: the optimizer's state, one for each image.
         loss: float [n], the highest loss so far, of `State.adversary`.
     """
@@ -130,7 +130,7 @@ class ProjectedGradientDescent(Attack):
             point = project(start, x, self.epsilon, self.norm)
         memory = Memory(
             point=point,
-            velocity=jnp.zeros_like(x),
+            velocity=self._at_rest(x),
             optimizer=self._optimizer_state(x),
             loss=jnp.full(x.shape[:1], -jnp.inf, x.dtype),
         )
@@ -150,15 +150,23 @@ class ProjectedGradientDescent(Attack):
             loss = sign * LOSSES[self.loss](outputs, y)
             return jnp.sum(loss), (loss, losses.labels(outputs))
 
-        def with_gradient() -> tuple[Any, Array]:
-            return jax.grad(total_loss, has_aux=True)(memory.point)[::-1]
+        def climb() -> tuple[Any, ...]:
+            gradient, seen = jax.grad(total_loss, has_aux=True)(memory.point)
+            slope = size(gradient, "linf")
+            return (*seen, slope, *self._move(memory, gradient, x))
 
-        # The last point of a restart is looked at only.
-        turn = state.iteration % (self.iterations + 1)
-        (loss, labels), gradient = jax.lax.cond(
-            turn < self.iterations,
-            with_gradient,
-            lambda: (total_loss(memory.point)[1], jnp.zeros_like(x)),
+        def begin_again() -> tuple[Any, ...]:
+            restart = (state.iteration + 1) // (self.iterations + 1)
+            point = self._starts(key, x, y, restart)
+            rest = (point, self._at_rest(x), self._optimizer_state(x))
+            return (*total_loss(memory.point)[1], jnp.zeros(len(x), x.dtype), *rest)
+
+        # The last point of a restart is looked at only. One branch does all there is
+        # to do with a gradient: what leaves a branch is copied.
+        loss, labels, slope, point, velocity, optimizer = jax.lax.cond(
+            state.iteration % (self.iterations + 1) < self.iterations,
+            climb,
+            begin_again,
         )
         broken = self.broken(labels, y)
         better = (broken & ~state.found) | (
@@ -167,15 +175,6 @@ class ProjectedGradientDescent(Attack):
         better &= state.active
         found = state.found | (broken & state.active)
         iteration = state.iteration + 1
-        point, velocity, optimizer = jax.lax.cond(
-            turn < self.iterations,
-            lambda: self._move(memory, gradient, x),
-            lambda: (
-                self._starts(key, x, y, iteration // (self.iterations + 1)),
-                jnp.zeros_like(x),
-                self._optimizer_state(x),
-            ),
-        )
         active = state.active & (iteration < (self.iterations + 1) * self.restarts)
         if self.early_stop:
             active &= ~found
@@ -184,7 +183,7 @@ class ProjectedGradientDescent(Attack):
         memory = where(
             state.active, Memory(point, velocity, optimizer, highest), memory
         )
-        info = Info(loss, labels, size(gradient, "linf"))
+        info = Info(loss, labels, slope)
         return State(
             x,
             y,
@@ -204,6 +203,10 @@ class ProjectedGradientDescent(Attack):
             lambda key, image: random_in_ball(key, image, self.epsilon, self.norm)
         )(keys, x)
 
+    def _at_rest(self, x: Array) -> Array:
+        """No velocity, which without momentum takes no memory either."""
+        return jnp.zeros(x.shape if self.momentum > 0 else (len(x), 0), x.dtype)
+
     def _optimizer_state(self, x: Array) -> Any:
         if self.optimizer is None:
             return ()
@@ -217,17 +220,17 @@ class ProjectedGradientDescent(Attack):
                 (memory.point >= 1) & (gradient > 0)
             )
             gradient = jnp.where(leaves, 0, gradient)
-        velocity, optimizer = gradient, memory.optimizer
+        uphill, velocity, optimizer = gradient, memory.velocity, memory.optimizer
         if self.momentum > 0:
             length = each(size(gradient, "l1"), x)
             unit = gradient / jnp.where(length > 0, length, 1)
-            velocity = self.momentum * memory.velocity + unit
+            uphill = velocity = self.momentum * memory.velocity + unit
         if self.optimizer is None:
             step_size = self.step_size or 2.5 * self.epsilon / self.iterations
-            point = memory.point + step_size * direction(velocity, self.norm)
+            point = memory.point + step_size * direction(uphill, self.norm)
         else:
             move, optimizer = jax.vmap(self.optimizer.update)(
-                -velocity, optimizer, memory.point
+                -uphill, optimizer, memory.point
             )
             point = memory.point + move
         return project(point, x, self.epsilon, self.norm), velocity, optimizer
