@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import textwrap
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import jax
 from absl import app, flags
 from ml_collections import config_flags
 
+from experiments import typed_flags
 from zeroone_jax import data
 
 Settings = TypeVar("Settings")
@@ -192,17 +194,20 @@ def _fields(settings: Any, prefix: str = "") -> dict[str, tuple[Any, str, Any]]:
 def _descriptions(settings: Any) -> list[str]:
     """Describes each field by its entry in its dataclass's "Attributes:" section."""
     return [
-        f"--config.{path} ({value!r}): {_attribute_help(owner).get(name, '')}"
+        f"--config.{path} ({value!r}): {_attribute_help(type(owner)).get(name, '')}"
         for path, (owner, name, value) in _fields(settings).items()
     ]
 
 
-def _attribute_help(documented: Any) -> dict[str, str]:
-    """Reads the "Attributes:" section of a docstring."""
-    _, _, section = (inspect.getdoc(documented) or "").partition("Attributes:\n")
-    entries = re.split(r"^(\w+): ", textwrap.dedent(section), flags=re.MULTILINE)
-    texts = (" ".join(text.split()) for text in entries[2::2])
-    return dict(zip(entries[1::2], texts, strict=True))
+def _attribute_help(documented: type) -> dict[str, str]:
+    """Reads the "Attributes:" sections of a class's docstring and of its bases'."""
+    described: dict[str, str] = {}
+    for base in reversed(documented.__mro__):
+        _, _, section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")
+        entries = re.split(r"^(\w+): ", textwrap.dedent(section), flags=re.MULTILINE)
+        texts = (" ".join(text.split()) for text in entries[2::2])
+        described.update(zip(entries[1::2], texts, strict=True))
+    return described
 
 
 def _check_fields(settings: Any, argv: Sequence[str]) -> None:
@@ -224,7 +229,8 @@ def _thawed(settings: Any) -> Any:
         values[field.name] = (
             _thawed(value) if dataclasses.is_dataclass(value) else value
         )
-    types = {field.name: field.type for field in dataclasses.fields(settings)}
+    hints = typing.get_type_hints(type(settings))
+    types = {name: typed_flags.flag_type(hints[name]) for name in values}
     twin = dataclasses.make_dataclass(type(settings).__name__, types.items())
     return twin(**values)
 

@@ -7,7 +7,7 @@ import numpy as np
 from zeroone_jax.types import Array
 
 SHAPE = (6, 5, 2)
-_WEIGHTS = np.random.default_rng(3).normal(size=60).astype(np.float32)
+WEIGHTS = np.random.default_rng(3).normal(size=60).astype(np.float32)
 
 
 def linear(x: Array) -> Array:
@@ -22,13 +22,13 @@ def shifted(offset: float) -> jax.tree_util.Partial:
 
 def _linear(offset: Array, x: Array) -> Array:
     flat = x.reshape(len(x), -1) - 0.5
-    ahead = jnp.matmul(flat, _WEIGHTS, precision="highest") + offset
+    ahead = jnp.matmul(flat, WEIGHTS, precision="highest") + offset
     return (ahead > 0).astype(jnp.int32)
 
 
 def linear_distance(x: Array, norm: str) -> np.ndarray:
     """Exact distances to the hyperplane, where the box does not bind."""
-    weights = _WEIGHTS.astype(np.float64)
+    weights = WEIGHTS.astype(np.float64)
     ahead = (np.asarray(x, np.float64).reshape(len(x), -1) - 0.5) @ weights
     dual = np.linalg.norm(weights, 2 if norm == "l2" else 1)
     return np.abs(ahead) / dual

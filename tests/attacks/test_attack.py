@@ -271,7 +271,7 @@ def test_starts_must_be_adversaries_where_the_attack_says_so():
         ({"key": 0}, TypeError, "key is 0"),
         ({"x": X + 1}, ValueError, r"x must be in \[0,1\]"),
         ({"x": X[:0]}, ValueError, "x has shape"),
-        ({"y": Y[1:]}, ValueError, r"y has shape \(23,\), but x has 24 images"),
+        ({"y": Y[1:]}, ValueError, r"y has shape \(23,\), but there are 24 images"),
         ({"y": Y + 1}, ValueError, r"y holds 4, but must be in 0\.\.3"),
         ({"start": X[1:]}, ValueError, r"start has shape \(23"),
         ({"start": X - 1}, ValueError, r"start must be in \[0,1\]"),

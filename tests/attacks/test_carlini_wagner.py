@@ -63,12 +63,14 @@ def test_moves_are_adam_on_the_objective(targeted):
 
 def test_the_constant_grows_tenfold_then_is_bisected():
     fn, _, _, x, y = models.linear(4, images=3)
+    # The third is so near that any descent jumps over the boundary at first.
+    x, y = x[:2], y[:2]
     attack = attacks.carlini_wagner(iterations=200, initial_constant=1e-4)
     state = attack.init(KEY, fn, x, y)
     step = jax.jit(lambda state: attack.step(KEY, fn, state))
     seen = [[] for _ in x]
     while state.memory.searching.any():
-        state, info = step(state)
+        state, _ = step(state)
         for i in np.flatnonzero(state.memory.searching):
             constant = float(state.memory.search.constant[i])
             if not seen[i] or seen[i][-1] != constant:
@@ -81,10 +83,8 @@ def test_the_constant_grows_tenfold_then_is_bisected():
         assert turn > 0
         np.testing.assert_allclose(growth[:turn], 10, rtol=1e-5)
         low, high = constants[turn - 1], constants[turn]
-        for constant in constants[turn + 1 :]:
-            np.testing.assert_allclose(constant, (low + high) / 2, rtol=1e-5)
-            break
-        # Every c lies between the last that failed and the first that worked.
+        np.testing.assert_allclose(constants[turn + 1], (low + high) / 2, rtol=1e-5)
+        # Every later c lies between the last that failed and the first that worked.
         assert (constants[turn + 1 :] > low).all()
         assert (constants[turn + 1 :] < high).all()
 

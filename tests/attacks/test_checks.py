@@ -37,7 +37,7 @@ def test_images_of_another_shape():
     [
         (jnp.array([0, 3]), ValueError, r"y holds 3, but must be in 0\.\.2"),
         (jnp.array([-1, 0]), ValueError, r"y holds -1, but must be in 0\.\.2"),
-        (jnp.array([0]), ValueError, r"y has shape \(1,\), but x has 2 images"),
+        (jnp.array([0]), ValueError, r"y has shape \(1,\), but there are 2 images"),
         (jnp.array([0.0, 1.0]), TypeError, "y is float32, but must be an integer"),
         ([0, 1], TypeError, "y is list"),
     ],

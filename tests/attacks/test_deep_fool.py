@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.attacks import minimum_distance as models
-from zeroone_jax import attacks
+from zeroone_jax import attacks, losses
 
 KEY = jax.random.key(0)
 
@@ -53,15 +53,27 @@ def test_moves_are_those_of_algorithm_2(norm):
     attack = attacks.deep_fool(norm=norm, overshoot=0.01)
     state = attack.init(KEY, fn, x, y)
     step = jax.jit(lambda state: attack.step(KEY, fn, state))
-    for moves in (1, 2, 3):
+    for moves in (1, 2):
         state, info = step(state)
         for i in np.flatnonzero(state.memory.searching):
             expected = moves_in_numpy(
                 params, np.float64(x[i]), int(y[i]), norm, 0.01, moves
             )
             np.testing.assert_allclose(state.memory.point[i], expected, atol=2e-5)
-            assert info.distance[i] > 0
-    assert state.memory.searching.any()
+            assert info.length[i] > 0
+        assert state.memory.searching.sum() > 1
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_the_box_does_not_hold_moves_up(norm):
+    # Black and white pixels, half of which cannot move where the slope points: moves
+    # that are clipped come nearer and nearer to the boundary, and never cross it.
+    fn, _, _, x, _ = models.linear(11, 60, images=12)
+    x = jnp.where(x > 0.5, 1.0, 0.0)
+    y = losses.labels(fn(x))
+    out = attacks.deep_fool(norm=norm)(KEY, fn, x, y)
+    assert out.success.all()
+    models.check_result(out, fn, x, y, norm)
 
 
 def test_candidates_are_the_classes_next_to_the_label():

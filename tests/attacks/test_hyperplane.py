@@ -27,7 +27,7 @@ def draw(seed, size=9, images=8):
     return np.float32(point), np.float32(slope), np.float32(rise)
 
 
-def oracle(point, slope, rise, norm):
+def least_length(point, slope, rise, norm):
     """The length of the smallest move, infinite where the box forbids it."""
     slope, rise = np.float64(slope) * np.sign(rise), abs(np.float64(rise))
     room = np.where(slope > 0, 1 - np.float64(point), point) * (slope != 0)
@@ -59,7 +59,7 @@ def test_the_move_is_the_smallest(norm, seed):
     assert (point + move).max() <= 1 + 1e-6
     assert (move[slope == 0] == 0).all()
     for i in range(len(point)):
-        expected = oracle(point[i], slope[i], rise[i], norm)
+        expected = least_length(point[i], slope[i], rise[i], norm)
         reached = (move[i] * slope[i]).sum()
         if np.isfinite(expected):
             np.testing.assert_allclose(reached, rise[i], rtol=1e-4, atol=1e-5)

@@ -1,5 +1,6 @@
 """The looks along a perturbation, on margins that are known functions of the way."""
 
+import chex
 import jax.numpy as jnp
 import pytest
 
@@ -17,20 +18,27 @@ CURVES = {
 }
 
 
+def begin(low_margin, high_margin, rounding=0.0):
+    state, _ = shorten.begin(
+        lambda x: (low_margin + 0 * x[:, 0], jnp.zeros((1, 2))), jnp.zeros((1, 2))
+    )
+    return state._replace(
+        high_margin=high_margin, rounding=jnp.array([rounding], jnp.float32)
+    )
+
+
 def shortened(curve):
     """The fraction kept, or 1, and whether any look was confirmed."""
     x = jnp.zeros((1, 2))
     adversary = jnp.array([[0.5, 0.0]])
-    state = shorten.begin(curve(jnp.zeros(1)))
-    state = state._replace(high_margin=curve(jnp.ones(1)))
+    state = begin(curve(jnp.zeros(1)), curve(jnp.ones(1)))
     kept, confirmed = jnp.ones(1), jnp.zeros(1, bool)
     for _ in range(shorten.LOOKS):
         assert not confirmed[0]
         look = shorten.look_at(state, x, adversary)
         fraction = look[:, 0] / 0.5
         margin = curve(fraction)
-        z = jnp.stack([jnp.zeros(1), margin], axis=1)
-        state, confirmed = shorten.update(state, z, margin, margin > 0)
+        state, confirmed = shorten.update(state, margin, margin > 0)
         kept = jnp.where(confirmed, fraction, kept)
     assert state.left[0] == 0
     return float(kept[0]), bool(confirmed[0])
@@ -52,20 +60,31 @@ def test_a_point_not_seen_to_be_an_adversary_is_not_kept():
         return jnp.where((t > turns) & (t <= 1), 1.0, -1.0)
 
     x, adversary = jnp.zeros((1, 1)), jnp.full((1, 1), 0.5)
-    state = shorten.begin(jnp.array([-1.0]))._replace(
-        high_margin=jnp.ones(1), low=jnp.ones(1), left=jnp.ones(1, jnp.int32)
+    state = begin(-jnp.ones(1), jnp.ones(1))._replace(
+        low=jnp.ones(1), left=jnp.ones(1, jnp.int32)
     )
     look = shorten.look_at(state, x, adversary)
     margin = island(look[:, 0] / 0.5)
-    z = jnp.stack([jnp.zeros(1), margin], axis=1)
-    assert not shorten.update(state, z, margin, margin > 0)[1][0]
+    assert not shorten.update(state, margin, margin > 0)[1][0]
 
 
 def test_margins_of_rounding_are_no_margins():
-    state = shorten.begin(jnp.array([-1.0]))._replace(high_margin=jnp.ones(1))
-    z = jnp.array([[100.0, 100.0]])
-    tiny = jnp.array([2e-5])
-    updated, _ = shorten.update(state, z, tiny, jnp.array([True]))
-    assert updated.high[0] == 1
-    updated, _ = shorten.update(state, z, 10 * tiny, jnp.array([True]))
-    assert updated.high[0] < 1
+    state = begin(-jnp.ones(1), jnp.ones(1), rounding=1e-4)
+    broken = jnp.array([True])
+    assert shorten.update(state, jnp.array([0.9e-4]), broken)[0].high[0] == 1
+    assert shorten.update(state, jnp.array([1.1e-4]), broken)[0].high[0] < 1
+
+
+def test_rounding_is_that_of_pixels_and_logits():
+    weights = jnp.array([[3.0], [-2.0]])
+
+    def margin(x):
+        return (x @ weights)[:, 0] - 100, x @ weights * jnp.array([[0.0, 1.0]])
+
+    x = jnp.array([[0.5, 0.25], [1.0, 1.0]])
+    state, z = shorten.begin(margin, x)
+    chex.assert_trees_all_close(z, margin(x)[1])
+    chex.assert_trees_all_close(state.low_margin, jnp.array([-99.0, -99.0]))
+    eps = 2.0**-23
+    expected = jnp.array([(1.5 + 0.5) + 1.0, (3.0 + 2.0) + 1.0]) * eps
+    chex.assert_trees_all_close(state.rounding, expected)

@@ -323,7 +323,7 @@ def hopeless(x):
         ({"max_queries": 2}, "max_queries is 2, but must be at least 3"),
         ({"initial_share": 0.0}, r"initial_share is 0.0, but must be in \(0,1\]"),
         ({"initial_share": 1.5}, "initial_share is 1.5"),
-        ({"schedule_queries": 0}, "schedule_queries is 0, but must be above 0"),
+        ({"schedule_queries": 0}, "schedule_queries is 0"),
         ({"norm": "l1"}, "norm is 'l1', but must be one of 'linf', 'l2'"),
     ],
 )

@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Literal
 
 import pytest
 from absl import flags
@@ -107,3 +108,57 @@ def test_help_describes_presets_and_fields():
     assert "large: The large one.\n" in values["preset"].help + "\n"
     assert "--config.inner.size (3): how large, in pixels." in values["config"].help
     assert "--config.loud (False): whether it shouts." in values["config"].help
+
+
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """What others add to.
+
+    Attributes:
+        norm: how distance is measured.
+    """
+
+    norm: Literal["l2", "linf"] = "l2"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixed(Base):
+    """Settings of several types.
+
+    Attributes:
+        radius: a number or a word.
+        budget: a number or nothing.
+    """
+
+    radius: float | Literal["adaptive"] = 0.01
+    budget: int | None = None
+
+
+def parse_mixed(*words: str) -> Mixed:
+    values = flags.FlagValues()
+    argv = ["program", *words]
+    settings = command_line.define_settings({"mixed": Mixed}, argv, values)
+    values(argv)
+    return settings()
+
+
+def test_settings_of_several_types():
+    assert parse_mixed() == Mixed()
+    words = ["--config.radius=adaptive", "--config.budget=7", "--config.norm", "linf"]
+    assert parse_mixed(*words) == Mixed(norm="linf", radius="adaptive", budget=7)
+    again = parse_mixed("--config.radius=0.3", "--config.budget=none")
+    assert again == Mixed(radius=0.3)
+    for word, message in [
+        ("--config.radius=wide", "a number, adaptive"),
+        ("--config.norm=l3", "l2, linf"),
+        ("--config.budget=1.5", "a whole number, none"),
+    ]:
+        with pytest.raises(flags.Error, match=message):
+            parse_mixed(word)
+
+
+def test_help_describes_inherited_fields():
+    values = flags.FlagValues()
+    command_line.define_settings({"mixed": Mixed}, ["program"], values)
+    assert "--config.norm ('l2'): how distance is measured." in values["config"].help
+    assert "--config.budget (None): a number or nothing." in values["config"].help

@@ -69,7 +69,6 @@ def fit(params, members, x, y, epochs, rate):
         of_members = jax.vmap(losses.cross_entropy, (0, None))(members(params, x), y)
         return of_members.mean(axis=1).sum()
 
-    # A step at a time: XLA's convolutions on CPUs are ten times slower in a loop.
     @jax.jit
     def step(params, state, x, y):
         update, state = optimizer.update(jax.grad(loss)(params, x, y), state, params)

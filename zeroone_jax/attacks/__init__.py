@@ -16,6 +16,7 @@ from zeroone_jax.attacks.carlini_wagner import (
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
+from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
 from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
@@ -28,11 +29,15 @@ from zeroone_jax.attacks.sign_network import (
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
 from zeroone_jax.attacks.square import Square as square  # noqa: N813
 from zeroone_jax.attacks.starts import nearest_start, random_start
+from zeroone_jax.attacks.substitute import Substitute
+from zeroone_jax.attacks.transfer import substitute_attack
 
 __all__ = [
     "Attack",
     "AttackResult",
+    "Norm",
     "State",
+    "Substitute",
     "apgd",
     "as_label_fn",
     "boundary",
@@ -48,6 +53,7 @@ __all__ = [
     "ray_s",
     "spsa",
     "square",
+    "substitute_attack",
     "suite",
     "surrogate_gradient",
 ]

@@ -136,6 +136,29 @@ class Attack(abc.ABC):
         """Does what remains once no image is active; nothing, for most attacks."""
         return state
 
+    def conclude(
+        self, fn: LogitsFn | LabelFn, state: State, to_do: Array
+    ) -> AttackResult:
+        """Asks the model whether what came out is true.
+
+        Args:
+            fn: the model.
+            state: as `finish` left it.
+            to_do: bool [n], the images that were not broken to begin with.
+
+        Returns:
+            The `AttackResult`.
+        """
+        adversary = where(to_do, state.adversary, state.x)
+        broken = self.broken(self.labels(fn, adversary), state.y)
+        success = (broken & state.found) | ~to_do
+        if not self.in_ball:
+            adversary = where(success, adversary, state.x)
+        distance = jnp.where(success, size(adversary - state.x, self.norm), jnp.inf)
+        # One query found out whether there was anything to do, one checked the outcome.
+        queries = jnp.where(to_do, state.queries + 2, 1)
+        return AttackResult(adversary, success, distance.astype(state.x.dtype), queries)
+
     def __call__(
         self,
         key: Key,
@@ -303,8 +326,9 @@ def _run(
     """Attacks all images, a chunk at a time, those that need it first."""
     count = len(x)
     y = y.astype(jnp.int32)
-    chunk = min(attack.chunk, count)
-    chunks = -(-count // chunk)
+    chunks = -(-count // attack.chunk)
+    # As even as can be, so that few places in the last one stay empty.
+    chunk = -(-count // chunks)
 
     def in_chunks(array: Array) -> Array:
         padded = jnp.concatenate(
@@ -344,7 +368,7 @@ def _attack_chunk(
     to_do: Array,
     start: Array | None,
 ) -> AttackResult:
-    """Runs the attack's steps, and asks the model whether what came out is true."""
+    """Runs the attack's steps."""
     state = jax.lax.cond(
         jnp.any(to_do),
         lambda: attack.init(key, fn, x, y, start),
@@ -360,12 +384,4 @@ def _attack_chunk(
         state,
     )
     state = attack.finish(key, fn, state)
-    adversary = where(to_do, state.adversary, x)
-    broken = attack.broken(attack.labels(fn, adversary), y)
-    success = (broken & state.found) | ~to_do
-    if not attack.in_ball:
-        adversary = where(success, adversary, x)
-    distance = jnp.where(success, size(adversary - x, attack.norm), jnp.inf)
-    # One query found out whether there was anything to do, one checked the outcome.
-    queries = jnp.where(to_do, state.queries + 2, 1)
-    return AttackResult(adversary, success, distance.astype(x.dtype), queries)
+    return attack.conclude(fn, state, to_do)

@@ -21,6 +21,8 @@ from zeroone_jax.types import Array, Key, LabelFn
 # hits, and grows by it while more than the second are.
 _ADAPTATION = 0.667
 _TOO_FEW, _MANY = 0.2, 0.5
+# So many hits at most step forward: enough to tell the share that stays.
+_STEPPING = 30
 
 
 Proposal: TypeAlias = Callable[[Array, Array], Array]
@@ -72,12 +74,14 @@ class Boundary(DecisionAttack):
     """Walks along the boundary, nearer with every step.
 
     An iteration draws `samples` points sideways, until some are hits or `trials` are
-    over, then tries to step from all of those hits towards the image, again until some
-    are hits or `trials` are over, and goes on from the first of these.
+    over, then tries to step from the first thirty of those hits towards the image,
+    again until some are hits or `trials` are over, and goes on from the first of these.
+    (Other programs step from all; at equal queries thirty come as near or nearer.)
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the walk earlier.
-        samples: points drawn together.
+        samples: points drawn together. Paper A's programs draw 100; at equal queries
+            30 come nearer.
         trials: how often an iteration may draw, and how often step.
         sideways: the first step along the sphere, as a share of the distance (the
             paper's delta).
@@ -87,8 +91,8 @@ class Boundary(DecisionAttack):
             the paper.
     """
 
-    iterations: int = 100
-    samples: int = 100
+    iterations: int = 300
+    samples: int = 30
     trials: int = 100
     sideways: float = 0.01
     forward: float = 0.01
@@ -189,19 +193,22 @@ class Boundary(DecisionAttack):
         )
 
     def _forward(self, fn: LabelFn, state: State, around: _Walk) -> _Walk:
-        """Steps towards the image from every hit, less far until some stay hits."""
-        to_image = state.x[:, None] - around.points
+        """Steps towards the image from some hits, less far until some stay hits."""
+        chosen = jnp.argsort(~around.hit, axis=1, stable=True)[:, :_STEPPING]
+        hit = jnp.take_along_axis(around.hit, chosen, axis=1)
+        points = jax.vmap(lambda points, index: points[index])(around.points, chosen)
+        to_image = state.x[:, None] - points
 
         def propose(trial: Array, step: Array) -> Array:
-            return around.points + each(step, around.points) * to_image
+            return points + each(step, points) * to_image
 
-        walking = state.active & jnp.any(around.hit, axis=1)
+        walking = state.active & jnp.any(hit, axis=1)
         return self._until_hit(
             fn,
             state,
             propose,
             state.memory.forward,
-            around.hit,
+            hit,
             walking,
             around.queries,
         )

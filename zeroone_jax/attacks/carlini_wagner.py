@@ -166,7 +166,7 @@ class CarliniWagner(Attack):
             moves=count,
             loss=zero + jnp.inf,
         )
-        margin = self._margin(fn(x), y).astype(x.dtype)
+        shortening, _ = shorten.begin(functools.partial(self._margin, fn, y), x)
         first = _variable(x if start is None else start)
         memory = Memory(
             first=first,
@@ -175,7 +175,7 @@ class CarliniWagner(Attack):
             length=zero + jnp.inf,
             search=search,
             searching=jnp.ones(x.shape[:1], bool),
-            shortening=shorten.begin(margin),
+            shortening=shortening,
         )
         nothing = jnp.zeros(x.shape[:1], bool)
         iteration = jnp.asarray(0, jnp.int32)
@@ -189,8 +189,8 @@ class CarliniWagner(Attack):
 
         def objective(variable: Array) -> tuple[Array, tuple[Array, ...]]:
             point = where(searching, _image(variable), back)
-            z = losses.as_logits(fn(point))
-            margin = self._margin(z, y).astype(x.dtype)
+            margin, z = self._margin(fn, y, point)
+            margin = margin.astype(x.dtype)
             square = jnp.sum(jnp.square(point - x).reshape(len(x), -1), axis=1)
             loss = square + memory.search.constant * jnp.maximum(-margin, 0)
             return jnp.sum(loss), (loss, margin, z, point)
@@ -201,10 +201,11 @@ class CarliniWagner(Attack):
             lambda: (jnp.zeros_like(x), objective(memory.variable)[1]),
         )
         broken = self.broken(losses.labels(z), y) & (margin >= 0)
-        shortened, shortest = shorten.update(memory.shortening, z, margin, broken)
+        clear = shorten.clear(memory.shortening, margin, broken)
+        shortened, shortest = shorten.update(memory.shortening, margin, broken)
         shortening = where(state.active & ~searching, shortened, memory.shortening)
         length = size(point - x, "l2")
-        better = searching & broken & (length < memory.length)
+        better = searching & clear & (length < memory.length)
         found = state.found | better
         search, over = self._end_descent(memory.search, loss, broken)
         variable, optimizer = where(
@@ -241,10 +242,11 @@ class CarliniWagner(Attack):
             ),
         ), info
 
-    def _margin(self, outputs: Array, y: Array) -> Array:
-        """By how much the adversary's side is ahead, less the confidence."""
-        sign = -1 if self.targeted else 1
-        return sign * losses.margin(outputs, y) - self.confidence
+    def _margin(self, fn: LogitsFn, y: Array, points: Array) -> tuple[Array, Array]:
+        """By how much the adversary's side is ahead, less the confidence; logits."""
+        z = losses.as_logits(fn(points))
+        margin = losses.margin(z, y) * (-1 if self.targeted else 1)
+        return margin - self.confidence, z
 
     def _end_descent(
         self, search: Search, loss: Array, broken: Array

@@ -52,13 +52,14 @@ def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Arr
     return x
 
 
-def labels(y: ArrayLike, count: int, classes: int | None) -> Array:
+def labels(y: ArrayLike, count: int, classes: int | None, name: str = "y") -> Array:
     """Checks labels, or target classes.
 
     Args:
         y: what should be int [count].
         count: the number of images.
         classes: how many classes the model knows, if that is known.
+        name: what to call them in messages.
 
     Returns:
         y as a JAX array.
@@ -69,16 +70,17 @@ def labels(y: ArrayLike, count: int, classes: int | None) -> Array:
     """
     if not _is_array(y, jnp.integer):
         kind = getattr(y, "dtype", type(y).__name__)
-        raise TypeError(f"y is {kind}, but must be an integer array of labels")
+        raise TypeError(f"{name} is {kind}, but must be an integer array of labels")
     y = jnp.asarray(y)
     if y.shape != (count,):
-        raise ValueError(f"y has shape {y.shape}, but x has {count} images")
+        raise ValueError(f"{name} has shape {y.shape}, but there are {count} images")
     if isinstance(y, jax.core.Tracer):
         return y
     low, high = int(y.min()), int(y.max())
     if low < 0 or (classes is not None and high >= classes):
         limit = "0.." + ("" if classes is None else str(classes - 1))
-        raise ValueError(f"y holds {low if low < 0 else high}, but must be in {limit}")
+        wrong = low if low < 0 else high
+        raise ValueError(f"{name} holds {wrong}, but must be in {limit}")
     return y
 
 

@@ -18,11 +18,13 @@ _START, _STEPS = 0, 1
 
 # How near the boundary, as a share of the distance, the last search goes; how far the
 # result then backs off, as a share of the distance and in each coordinate, the root of
-# the mean square of which float32 rounding stays well below; and the most queries both
-# take, 14 halvings and one look.
+# the mean square of which float32 rounding stays well below; how many times as far it
+# backs off in turn, until it is at a hit; and the most queries all this takes.
 PRECISION = 1e-4
 MARGIN, COORDINATE_MARGIN = 1e-4, 1e-6
-FINISH_QUERIES = 15
+BACKING_OFF = (1, 8, 64)
+HALVINGS = 14
+FINISH_QUERIES = HALVINGS + len(BACKING_OFF)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class DecisionAttack(Attack):
     """
 
     norm: Norm = "l2"
-    chunk: int = 16
+    chunk: int = 32
     max_queries: int | None = None
     start_noise: StartKind = "blended"
     start_draws: int = 100
@@ -108,20 +110,20 @@ class DecisionAttack(Attack):
             state.found,
             PRECISION,
             state.queries,
-            state.queries + FINISH_QUERIES - 1,
+            state.queries + HALVINGS,
             self.norm,
         )
         perturbation = near.point - state.x
         # The size of a perturbation that is COORDINATE_MARGIN everywhere.
         least = size(jnp.full_like(state.x, COORDINATE_MARGIN), self.norm)
         distance = size(perturbation, self.norm)
-        farther = 1 + MARGIN + least / jnp.maximum(distance, least)
-        backed_off = jnp.clip(state.x + each(farther, state.x) * perturbation, 0, 1)
-        nearer = size(backed_off - state.x, self.norm) < size(
-            state.adversary - state.x, self.norm
-        )
-        better = state.found & nearer & hits(backed_off)
-        return state._replace(
-            adversary=where(better, backed_off, state.adversary),
-            queries=near.queries + state.found.astype(jnp.int32),
-        )
+        margin = MARGIN + least / jnp.maximum(distance, least)
+        adversary, settled, queries = state.adversary, ~state.found, near.queries
+        for times in BACKING_OFF:
+            farther = each(1 + times * margin, state.x)
+            point = jnp.clip(state.x + farther * perturbation, 0, 1)
+            queries += (~settled).astype(jnp.int32)
+            hit = ~settled & hits(point)
+            adversary = where(hit, point, adversary)
+            settled |= hit
+        return state._replace(adversary=adversary, queries=queries)

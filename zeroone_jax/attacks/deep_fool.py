@@ -24,6 +24,7 @@ class Memory(NamedTuple):
         point: float [n, ...], the iterate, not evaluated yet.
         total: float [n, ...], the sum of the moves so far, without overshoot and box.
         others: i32 [n, c], the classes looked at.
+        least_rise: float [n], what every move aims to gain at least.
         searching: bool [n], whether no boundary is crossed yet.
         shortening: how far back the crossing lies.
     """
@@ -31,6 +32,7 @@ class Memory(NamedTuple):
     point: Array
     total: Array
     others: Array
+    least_rise: Array
     searching: Array
     shortening: Shortening
 
@@ -41,13 +43,13 @@ class Info(NamedTuple):
     Attributes:
         margin: float [n], by how much the best other class is ahead of y.
         labels: i32 [n].
-        distance: float [n], how far the nearest boundary of the linearized model is
-            from the point; 0 for images that have crossed it.
+        length: float [n], of the move to the nearest boundary of the linearized model,
+            without overshoot and box; 0 for images that have crossed it.
     """
 
     margin: Array
     labels: Array
-    distance: Array
+    length: Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,10 +57,13 @@ class DeepFool(Attack):
     """Moves onto the nearest boundary of the linearized model, until the label turns.
 
     As in the authors' program the overshoot is part of every point, x plus the moves
-    so far times `1 + overshoot`, and points are clipped to the box. Where the method of
-    the paper ends, at the first adversary, ours follows the perturbation back to the
-    boundary by six looks (`shorten`), and ends with a perturbation 1e-4 longer than the
-    shortest one seen there; of the overshoot nothing is left.
+    so far times `1 + overshoot`, clipped to the box. What the box cuts off is missing,
+    so that on black or white pixels moves come nearer and nearer to the boundary
+    without ever crossing it: each therefore aims at a gain of at least `overshoot` of
+    the image's own margin. Where the method of the paper ends, at the first adversary,
+    ours follows the perturbation back to the boundary by six looks (`shorten`), and
+    ends with a perturbation 1e-4 longer than the shortest one seen there; of the
+    overshoot nothing is left.
 
     A step costs as many queries as it takes gradients, one for each class looked at.
     An image whose point has no slope at all is given up. `start` replaces the image as
@@ -106,14 +111,22 @@ class DeepFool(Attack):
         start: Array | None = None,
     ) -> State:
         """Starts at the image, or at `start`, and chooses the classes to look at."""
-        z = losses.as_logits(fn(x))
+
+        def margin(points: Array) -> tuple[Array, Array]:
+            z = losses.as_logits(fn(points))
+            return losses.margin(z, y), z
+
+        shortening, z = shorten.begin(margin, x)
         point = x if start is None else start
         memory = Memory(
             point=point,
             total=point - x,
             others=linearize.ranking(z, y)[:, : self.candidates - 1],
+            least_rise=jnp.maximum(
+                self.overshoot * jnp.abs(shortening.low_margin), shortening.rounding
+            ),
             searching=jnp.ones(x.shape[:1], bool),
-            shortening=shorten.begin(losses.margin(z, y).astype(x.dtype)),
+            shortening=shortening,
         )
         nothing = jnp.zeros(x.shape[:1], bool)
         queries = jnp.ones(x.shape[:1], jnp.int32)
@@ -130,16 +143,16 @@ class DeepFool(Attack):
         margin = losses.margin(linear.logits, y).astype(x.dtype)
         labels = losses.labels(linear.logits)
         broken = self.broken(labels, y)
+        clear = shorten.clear(memory.shortening, margin, broken)
 
-        _, slope, distance = linearize.nearest(linear, self.norm)
-        onward = searching & ~broken & jnp.isfinite(distance)
+        ahead, slope, steepness = linearize.nearest(linear, self.norm)
+        onward = searching & ~clear & (steepness > 0)
         onward &= state.iteration < self.iterations
-        move = each(jnp.where(onward, distance, 0), x) * direction(slope, self.norm)
-        total = memory.total + move
-        crossed = searching & broken
-        shortened, shortest = shorten.update(
-            memory.shortening, linear.logits, margin, broken
-        )
+        rise = jnp.maximum(jnp.abs(ahead), memory.least_rise)
+        length = jnp.where(onward, rise / steepness, 0)
+        total = memory.total + each(length, x) * direction(slope, self.norm)
+        crossed = searching & clear
+        shortened, shortest = shorten.update(memory.shortening, margin, broken)
         shortening = where(
             state.active & ~searching,
             shortened,
@@ -149,7 +162,7 @@ class DeepFool(Attack):
         )
         confirmed = state.active & ~searching & shortest
         cost = jnp.where(searching, memory.others.shape[1], 1).astype(jnp.int32)
-        info = Info(margin, labels, jnp.where(onward, distance, 0))
+        info = Info(margin, labels, length)
         return State(
             x,
             y,
@@ -164,6 +177,7 @@ class DeepFool(Attack):
                 where(onward, self._point(x, total), memory.point),
                 where(onward, total, memory.total),
                 memory.others,
+                memory.least_rise,
                 jnp.where(state.active, onward, memory.searching),
                 shortening,
             ),

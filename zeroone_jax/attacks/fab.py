@@ -6,6 +6,7 @@ boundary attack", Algorithm 1; the targeted form is that of AutoAttack (Croce an
 """
 
 import dataclasses
+import functools
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -128,13 +129,13 @@ class FastAdaptiveBoundary(Attack):
         start: Array | None = None,
     ) -> State:
         """Starts the first run at the image, or at `start`, and ranks the classes."""
-        z = losses.as_logits(fn(x))
+        shortening, z = shorten.begin(functools.partial(self._margin, fn, y), x)
         memory = Memory(
             point=x if start is None else start,
             others=linearize.ranking(z, y),
             length=jnp.full(x.shape[:1], jnp.inf, x.dtype),
             searching=jnp.ones(x.shape[:1], bool),
-            shortening=shorten.begin(self._margin(z, y).astype(x.dtype)),
+            shortening=shortening,
         )
         nothing = jnp.zeros(x.shape[:1], bool)
         queries = jnp.ones(x.shape[:1], jnp.int32)
@@ -153,16 +154,17 @@ class FastAdaptiveBoundary(Attack):
         )
         back = shorten.look_at(memory.shortening, x, state.adversary)
         look = where(searching, moved, back)
-        z = losses.as_logits(fn(look))
-        margin = self._margin(z, y).astype(x.dtype)
+        margin, z = self._margin(fn, y, look)
+        margin = margin.astype(x.dtype)
         labels = losses.labels(z)
         broken = self.broken(labels, y)
+        clear = shorten.clear(memory.shortening, margin, broken)
         length = size(look - x, self.norm)
-        better = searching & broken & (length < memory.length)
+        better = searching & clear & (length < memory.length)
         nearest = jnp.where(better, length, memory.length)
         found = state.found | better
 
-        shortened, shortest = shorten.update(memory.shortening, z, margin, broken)
+        shortened, shortest = shorten.update(memory.shortening, margin, broken)
         shortening = where(state.active & ~searching, shortened, memory.shortening)
         last = state.active & ~searching & shortest
         if self.epsilon is not None:
@@ -198,9 +200,10 @@ class FastAdaptiveBoundary(Attack):
             ),
         ), Info(margin, length, labels)
 
-    def _margin(self, z: Array, y: Array) -> Array:
-        """By how much the adversary's side is ahead."""
-        return (-1 if self.targeted else 1) * losses.margin(z, y)
+    def _margin(self, fn: LogitsFn, y: Array, points: Array) -> tuple[Array, Array]:
+        """By how much the adversary's side is ahead, and the logits."""
+        z = losses.as_logits(fn(points))
+        return losses.margin(z, y) * (-1 if self.targeted else 1), z
 
     def _runs(self, classes: int) -> int:
         return self.restarts * min(self.targeted_classes or 1, classes)

@@ -82,9 +82,9 @@ def nearest(linear: Linear, norm: Norm) -> tuple[Array, Array, Array]:
         norm: how distance is measured.
 
     Returns:
-        How far the class is ahead, float [n]; its slope, float [n, ...]; the distance
-        of the hyperplane, the box left aside, float [n], infinite where no class has a
-        slope.
+        How far the class is ahead, float [n]; its slope, float [n, ...]; the slope's
+        size in the dual norm, float [n]: the hyperplane is `|ahead|` over it away, the
+        box left aside. 0 where no class has a slope.
     """
     ahead, slopes = linear.ahead, linear.slopes
     every = slopes.reshape(-1, *slopes.shape[2:])
@@ -97,7 +97,7 @@ def nearest(linear: Linear, norm: Norm) -> tuple[Array, Array, Array]:
     def take(array: Array) -> Array:
         return jnp.take_along_axis(array, each(chosen, array), axis=1)[:, 0]
 
-    return take(ahead), take(slopes), take(distance)
+    return take(ahead), take(slopes), take(steepness)
 
 
 def _differences(z: Array, pull_back: object, leave: Array, reach: Array) -> Linear:

@@ -5,16 +5,20 @@ the perturbation; the secant of the last margins on either side tells where to l
 next (the Illinois rule: regula falsi, and a side that stays twice counts half). The
 last look backs off: it is `BACK_OFF` of the perturbation's length further from the
 image than the nearest adversary seen, and only a point that was seen there to be an
-adversary replaces the one that was given. Along the way an adversary is one whose
-margin is above 8 units in the last place of its largest logit, at the end above 4:
-rounding shall not turn it.
+adversary replaces the one that was given.
+
+An adversary here is one whose margin rounding cannot turn, in another batch or outside
+jit: it is above what the margin would change by if every pixel, and the logits, were
+off by one unit in the last place (`rounding`), all in the worst direction.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-from zeroone_jax.attacks.perturbation import each
+from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.types import Array
 
 LOOKS = 6
@@ -32,7 +36,8 @@ class Shortening(NamedTuple):
         high: float [n], the smallest fraction seen that is an adversary, first 1.
         low_margin: float [n], the margin at `low`, below 0 (or halved).
         high_margin: float [n], the margin at `high`, above 0 (or halved).
-        last_broken: bool [n], whether the last look met an adversary.
+        rounding: float [n], what rounding may change a margin by.
+        last_clear: bool [n], whether the last look met an adversary.
         left: i32 [n], looks to come.
     """
 
@@ -40,29 +45,59 @@ class Shortening(NamedTuple):
     high: Array
     low_margin: Array
     high_margin: Array
-    last_broken: Array
+    rounding: Array
+    last_clear: Array
     left: Array
 
 
-def begin(margin: Array) -> Shortening:
-    """Begins, before there is an adversary.
+def begin(
+    margin: Callable[[Array], tuple[Array, Array]], x: Array
+) -> tuple[Shortening, Array]:
+    """Begins, before there is an adversary, at the price of one query.
 
     Args:
-        margin: float [n], by how much the images themselves are not adversaries, a
-            number below 0. `high_margin` is to be set when an adversary is met.
+        margin: of points, the margins, float [n], above 0 only for adversaries, and the
+            logits, float [n, k].
+        x: float [n, ...], the images.
 
     Returns:
-        The `Shortening`.
+        The `Shortening`, whose `high_margin` is to be set when an adversary is met, and
+        the logits of the images.
     """
-    zero = jnp.zeros_like(margin)
-    return Shortening(
+
+    def total(points: Array) -> tuple[Array, tuple[Array, Array]]:
+        margins, z = margin(points)
+        return jnp.sum(margins), (margins.astype(x.dtype), z)
+
+    slope, (margins, z) = jax.grad(total, has_aux=True)(x)
+    largest = jnp.max(jnp.abs(z), axis=1).astype(x.dtype)
+    rounding = size(slope * x, "l1") + largest
+    rounding *= jnp.maximum(jnp.finfo(x.dtype).eps, jnp.finfo(z.dtype).eps)
+    zero = jnp.zeros_like(margins)
+    shortening = Shortening(
         low=zero,
         high=zero + 1,
-        low_margin=margin,
+        low_margin=margins,
         high_margin=zero,
-        last_broken=jnp.zeros(margin.shape, bool),
-        left=jnp.full(margin.shape, LOOKS, jnp.int32),
+        rounding=jnp.where(jnp.isfinite(rounding), rounding, 0),
+        last_clear=jnp.zeros(margins.shape, bool),
+        left=jnp.full(margins.shape, LOOKS, jnp.int32),
     )
+    return shortening, z
+
+
+def clear(shortening: Shortening, margin: Array, broken: Array) -> Array:
+    """Whether points are adversaries that rounding cannot turn.
+
+    Args:
+        shortening: of their images.
+        margin: float [n], of the points.
+        broken: bool [n], whether their labels are what the attack wants.
+
+    Returns:
+        bool [n].
+    """
+    return broken & (margin > shortening.rounding)
 
 
 def look_at(shortening: Shortening, x: Array, adversary: Array) -> Array:
@@ -82,41 +117,39 @@ def look_at(shortening: Shortening, x: Array, adversary: Array) -> Array:
 
 
 def update(
-    shortening: Shortening, z: Array, margin: Array, broken: Array
+    shortening: Shortening, margin: Array, broken: Array
 ) -> tuple[Shortening, Array]:
     """Takes in what a look has shown.
 
     Args:
         shortening: as it was for `look_at`.
-        z: float [n, k], the logits there.
         margin: float [n], there.
-        broken: bool [n], whether the point is an adversary.
+        broken: bool [n], whether its label is what the attack wants.
 
     Returns:
         The `Shortening`, with one look less left, and whether this was the last look
         and its point the adversary to keep, bool [n].
     """
-    unit = jnp.finfo(z.dtype).eps * jnp.max(jnp.abs(z), axis=1).astype(margin.dtype)
-    margin = margin - 8 * unit
-    clear = broken & (margin > 0)
-    confirmed = broken & (margin > -4 * unit) & (shortening.left == 1)
+    is_clear = clear(shortening, margin, broken)
+    # What the secant looks for is not 0, but where margins become clear.
+    margin = margin - shortening.rounding
     fraction = _fraction(shortening)
-    again = clear == shortening.last_broken
-    low_margin = shortening.low_margin * jnp.where(again & clear, 0.5, 1)
-    high_margin = shortening.high_margin * jnp.where(again & ~clear, 0.5, 1)
-    updated = Shortening(
-        low=jnp.where(clear, shortening.low, fraction),
-        high=jnp.where(clear, fraction, shortening.high),
-        low_margin=jnp.where(clear, low_margin, jnp.minimum(margin, 0)),
-        high_margin=jnp.where(clear, margin, high_margin),
-        last_broken=clear,
+    again = is_clear == shortening.last_clear
+    low_margin = shortening.low_margin * jnp.where(again & is_clear, 0.5, 1)
+    high_margin = shortening.high_margin * jnp.where(again & ~is_clear, 0.5, 1)
+    updated = shortening._replace(
+        low=jnp.where(is_clear, shortening.low, fraction),
+        high=jnp.where(is_clear, fraction, shortening.high),
+        low_margin=jnp.where(is_clear, low_margin, jnp.minimum(margin, 0)),
+        high_margin=jnp.where(is_clear, margin, high_margin),
+        last_clear=is_clear,
         left=shortening.left - 1,
     )
-    return updated, confirmed
+    return updated, is_clear & (updated.left == 0)
 
 
 def _fraction(shortening: Shortening) -> Array:
-    low, high, below, above = shortening[:4]
+    low, high, below, above, *_ = shortening
     width = high - low
     drop = above - below
     usable = (drop > 0) & jnp.isfinite(drop)

@@ -85,12 +85,10 @@ class SimultaneousPerturbation(Attack):
         """Checks the settings."""
         super().__post_init__()
         checks.positive(
-            epsilon=self.epsilon,
-            iterations=self.iterations,
-            delta=self.delta,
-            learning_rate=self.learning_rate,
-            samples=self.samples,
-            block=self.block,
+            epsilon=self.epsilon, delta=self.delta, learning_rate=self.learning_rate
+        )
+        checks.counts(
+            iterations=self.iterations, samples=self.samples, block=self.block
         )
         if self.samples % self.block:
             raise ValueError(

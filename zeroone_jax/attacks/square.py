@@ -88,6 +88,7 @@ class Square(Attack):
         """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
+        checks.counts(max_queries=self.max_queries)
         if self.max_queries < 3:
             raise ValueError(
                 f"max_queries is {self.max_queries}, but must be at least 3"
@@ -97,7 +98,7 @@ class Square(Attack):
                 f"initial_share is {self.initial_share}, but must be in (0,1]"
             )
         if self.schedule_queries is not None:
-            checks.positive(schedule_queries=self.schedule_queries)
+            checks.counts(schedule_queries=self.schedule_queries)
 
     def init(
         self,

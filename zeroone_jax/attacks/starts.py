@@ -84,7 +84,7 @@ def _fitting(x: Array, y: Array, pool: Array, labels: Array, targeted: bool) -> 
     if pool.shape[1:] != x.shape[1:]:
         raise ValueError(f"pool has images {pool.shape[1:]}, but x has {x.shape[1:]}")
     checks.labels(y, len(x), None)
-    checks.labels(labels, len(pool), None)
+    checks.labels(labels, len(pool), None, "labels")
     y, labels = y.astype(jnp.int32), labels.astype(jnp.int32)
     same = y[:, None] == labels[None, :]
     fits = same if targeted else ~same

@@ -22,6 +22,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax.models.convolution import convolve
 from zeroone_jax.types import Array, Key
 
 _WINDOW = (5, 5)
@@ -90,12 +91,16 @@ class _Network(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for outputs in self.config.channels:
-            convolve = nn.Conv(
-                outputs, _WINDOW, padding=self.config.padding, param_dtype=x.dtype
+            layer = nn.Conv(
+                outputs,
+                _WINDOW,
+                padding=self.config.padding,
+                param_dtype=x.dtype,
+                conv_general_dilated=convolve,
             )
             # The larger of two numbers survives ReLU as the larger: pooling first
             # leaves a quarter of the work.
-            x = nn.relu(max_pool(convolve(x)))
+            x = nn.relu(max_pool(layer(x)))
         x = x.reshape(len(x), -1)
         for units in self.config.hidden:
             x = nn.relu(nn.Dense(units, param_dtype=x.dtype)(x))

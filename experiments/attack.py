@@ -1,0 +1,209 @@
+"""Attacks images of a saved 01 network, by any attack or suite of the library.
+
+    python -m experiments.attack
+    python -m experiments.attack --config.model=networks.npz --config.images.count=100
+    python -m experiments.attack --preset=ray_s --config.attack.max_queries=2000
+    python -m experiments.attack --preset=hop_skip_jump --config.attack.radius=adaptive
+    python -m experiments.attack --preset=suite_decision --config.images.count=100
+    python -m experiments.attack --run_dir=runs/mine --resume
+
+Without flags it attacks 20 test images of the run that `python -m
+experiments.train_zero_one` leaves, by HopSkipJump, in less than a minute on a laptop.
+
+--preset names the attack or suite, --config.attack.FIELD=VALUE changes one of its
+settings; what there is, --help lists for the preset given beside it. The run directory
+fills with config.json (the settings), chunks (adversaries, a file for every few
+images), metrics.jsonl (a line for every image), and at the end with adversaries.npz,
+results.md (the table), adversaries.png, for attacks by labels curve.png (distance
+against queries), and summary.json. A killed run goes on with --resume and the same
+settings, and ends with the very same files.
+"""
+
+import dataclasses
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import attack_report, attack_task, command_line
+from experiments.configs import attack as configs
+from experiments.progress import Progress
+from zeroone_jax import attacks, runs
+from zeroone_jax.evaluation import query_curve
+
+_LOOKS = 60
+_NO_GRADIENTS = (
+    attacks.suite.Suite,
+    attacks.hyperplane_crossing,
+    attacks.spsa,
+    attacks.square,
+    attacks.surrogate_gradient,
+)
+_MOST_QUERIES = 1_000_000
+
+
+def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
+    """Defines the flags of this launcher.
+
+    Args:
+        argv: the command line.
+
+    Returns:
+        A function that gives the settings once flags are parsed.
+    """
+    flags.DEFINE_string(
+        "run_dir", None, "Directory to fill. Default: runs/attack-PRESET-seedSEED."
+    )
+    flags.DEFINE_bool("resume", False, "Go on with what the run directory holds.")
+    command_line.define_data_dir()
+    return command_line.define_settings(configs.PRESETS, argv)
+
+
+def main(settings: Callable[[], configs.Experiment]) -> None:
+    """Runs the launcher.
+
+    Args:
+        settings: what `define_flags` returned.
+    """
+    options = flags.FLAGS
+    experiment = settings()
+    jax.config.update("jax_enable_x64", experiment.double)
+    default = pathlib.Path("runs") / f"attack-{options.preset}-seed{experiment.seed}"
+    path = default if options.run_dir is None else pathlib.Path(options.run_dir)
+    try:
+        task = attack_task.prepare(experiment, options.data_dir)
+        with runs.RunDirectory(
+            path,
+            as_json(experiment),
+            resume=options.resume,
+            revision=runs.git_revision(pathlib.Path(__file__)),
+        ) as run:
+            if run.summary() is None:
+                fill(experiment, task, run)
+            print((path / "results.md").read_text())
+            print(f"Run directory: {path}")
+    except runs.RunError as error:
+        raise command_line.UserError(str(error)) from error
+    except KeyboardInterrupt:
+        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
+
+
+def as_json(experiment: configs.Experiment) -> dict[str, Any]:
+    """Gives the settings as JSON's types, with the attack's name."""
+    settings = dataclasses.asdict(experiment)
+    name = type(experiment.attack).__name__
+    return {**settings, "attack": {"name": name, **settings["attack"]}}
+
+
+def fill(
+    experiment: configs.Experiment, task: attack_task.Task, run: runs.RunDirectory
+) -> None:
+    """Attacks what has not been attacked, and fills the run directory.
+
+    Args:
+        experiment: the settings.
+        task: what `attack_task.prepare` gave.
+        run: the open run directory.
+
+    Raises:
+        command_line.UserError: the attack cannot attack this model.
+    """
+    began = time.monotonic()
+    run.restore(None)  # Cuts the metrics: they are written again from the chunks.
+    folder = run.path / "chunks"
+    folder.mkdir(exist_ok=True)
+    count = len(task.x)
+    firsts = range(0, count, experiment.at_a_time)
+    paths = [folder / f"{first:06}.npz" for first in firsts]
+    done = sum(path.exists() for path in paths)
+    progress = Progress("attacking", count, min(done * experiment.at_a_time, count))
+    chunks = []
+    for first, path in zip(firsts, paths, strict=True):
+        rows = np.arange(first, min(first + experiment.at_a_time, count))
+        if not path.exists():
+            try:
+                arrays = _attack(experiment, task, rows)
+            except (TypeError, ValueError) as error:
+                raise command_line.UserError(str(error)) from error
+            with runs.replacing(path) as partial:
+                np.savez(partial, allow_pickle=False, **arrays)
+            broken = int(arrays["success"].sum())
+            progress.report(int(rows[-1]) + 1, f"{broken} of these {len(rows)} broken")
+        with np.load(path) as file:
+            chunks.append({name: file[name] for name in file.files})
+        run.append_metrics(attack_report.records(chunks[-1], int(rows[-1]) + 1))
+    seconds = time.monotonic() - began
+    attack_report.write(
+        as_json(experiment),
+        run,
+        attack_report.Outcome(
+            name=task.name,
+            norm=task.attack.norm,
+            flat=_without_slope(task),
+            split=task.split,
+            arrays=attack_report.joined(chunks),
+        ),
+        seconds,
+    )
+
+
+def _attack(
+    experiment: configs.Experiment, task: attack_task.Task, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Attacks some images; the same number every time, so that it compiles once."""
+    count, size = len(rows), min(experiment.at_a_time, len(task.x))
+    filled = np.concatenate([rows, np.repeat(rows[:1], size - count)])
+    key = jax.random.key(experiment.seed)
+    x, goal = task.x[filled], task.goal[filled]
+    start = None if task.start is None else task.start[filled]
+    others: dict[str, Any] = {}
+    if isinstance(task.attack, attacks.suite.Suite):
+        report = task.attack(key, task.fn, x, goal, start)
+        result = attacks.AttackResult(*report[:4])
+        others = {
+            "strongest": np.asarray(report.strongest)[:count],
+            "stages": np.array([stage.name for stage in report.stages]),
+            "warnings": np.array(report.warnings, dtype=str),
+        }
+    elif task.attack.needs == "labels":
+        most = getattr(task.attack, "max_queries", None) or _MOST_QUERIES
+        budgets = query_curve.budgets(most, _LOOKS)
+        result, distances = query_curve.record(
+            task.attack, key, task.fn, x, goal, start, budgets
+        )
+        others = {"budgets": budgets, "curve": np.asarray(distances)[:count]}
+    else:
+        result = task.attack(key, task.fn, x, goal, start)
+    found = {
+        name: np.asarray(array)[:count] for name, array in result._asdict().items()
+    }
+    return {
+        "index": task.split.indices[rows],
+        "image": np.asarray(task.x[rows]),
+        "label": np.asarray(task.y[rows]),
+        "label_before": np.asarray(task.label_fn(x))[:count],
+        "label_after": np.asarray(task.label_fn(result.adversary))[:count],
+        **found,
+        **others,
+    }
+
+
+def _without_slope(task: attack_task.Task) -> float | None:
+    """The share of images without gradient; None for attacks that do not follow it.
+
+    Suites look for themselves, and warn.
+    """
+    if task.attack.needs == "labels" or isinstance(task.attack, _NO_GRADIENTS):
+        return None
+    slopes = jax.grad(lambda x: jnp.sum(task.fn(x) ** 2 + task.fn(x)))(task.x)
+    return float(np.mean(~np.asarray(slopes != 0).any(axis=1)))
+
+
+if __name__ == "__main__":
+    command_line.run(main, define_flags)

@@ -1,0 +1,252 @@
+"""What a run of `experiments.attack` reports: metrics, a table, figures, summary."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zeroone_jax import data, runs
+from zeroone_jax.evaluation import attack_figures, figures, tables
+
+_LISTED = 30
+_SHARED = ("budgets", "stages")
+_DRAWN = 8
+_NOTE = (
+    "The model's logits have no slope at {:.0%} of these images: an attack that\n"
+    "follows gradients sees nothing there, and its failures say nothing about\n"
+    "robustness. Use surrogate_gradient, hyperplane_crossing, or an attack by labels."
+)
+
+
+class Outcome(NamedTuple):
+    """What an attack did to all images.
+
+    Attributes:
+        name: the attack's.
+        norm: how distances are measured.
+        flat: the share of images where the logits have no gradient, if it used logits.
+        split: the images, for their shape and the names of their classes.
+        arrays: by name, each [n, ...] but "budgets" (of queries, of a curve), and of
+            suites the names of "stages" and "warnings"; as in adversaries.npz.
+    """
+
+    name: str
+    norm: str
+    flat: float | None
+    split: data.Split
+    arrays: Mapping[str, np.ndarray]
+
+
+def joined(chunks: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Puts the arrays of all chunks together.
+
+    Args:
+        chunks: by name, as `Outcome.arrays`.
+
+    Returns:
+        Arrays for all images; warnings of any chunk, each once.
+    """
+    together = {}
+    for name in chunks[0]:
+        parts = [chunk[name] for chunk in chunks]
+        together[name] = parts[0] if name in _SHARED else np.concatenate(parts)
+    if "warnings" in together:
+        together["warnings"] = np.array(
+            list(dict.fromkeys(together["warnings"].tolist())), dtype=str
+        )
+    return together
+
+
+def records(arrays: Mapping[str, np.ndarray], step: int) -> list[dict[str, Any]]:
+    """Makes a metric of each image.
+
+    Args:
+        arrays: what one chunk holds.
+        step: how many images are done with it.
+
+    Returns:
+        Records of JSON's types; a distance is None where there is no success.
+    """
+    lines = []
+    for row in range(len(arrays["index"])):
+        record: dict[str, Any] = {"step": step}
+        for name in ("index", "label", "label_before", "label_after", "queries"):
+            record[name] = int(arrays[name][row])
+        record["success"] = bool(arrays["success"][row])
+        record["distance"] = _finite(arrays["distance"][row])
+        lines.append(record)
+    return lines
+
+
+def write(
+    config: Mapping[str, Any],
+    run: runs.RunDirectory,
+    outcome: Outcome,
+    seconds: float,
+) -> None:
+    """Writes all that the run directory still lacks.
+
+    Args:
+        config: the settings, of JSON's types.
+        run: the open run directory.
+        outcome: what was found.
+        seconds: what this session took, compiling included.
+    """
+    with runs.replacing(run.path / "adversaries.npz") as path:
+        np.savez(path, allow_pickle=False, **outcome.arrays)
+    summary = summarize(outcome)
+    with runs.replacing(run.path / "results.md") as path:
+        path.write_text(_text(outcome, summary), encoding="utf-8")
+    with runs.replacing(run.path / "adversaries.png") as path:
+        figures.write(_grid(outcome), path)
+    if "curve" in outcome.arrays:
+        most = int(outcome.arrays["queries"].max())
+        budgets, curve = outcome.arrays["budgets"], outcome.arrays["curve"]
+        # One look beyond the last query shows the end.
+        looks = slice(int(np.searchsorted(budgets, most)) + 1)
+        figure = attack_figures.distance_curve(
+            budgets[looks], curve[:, looks], outcome.norm, outcome.name
+        )
+        with runs.replacing(run.path / "curve.png") as path:
+            figures.write(figure, path)
+        middle = np.percentile(curve, 50, axis=0, method="lower")
+        summary["curve"] = {
+            "queries": budgets[looks].tolist(),
+            "median_distance": [_finite(one) for one in middle[looks]],
+        }
+    run.finish(
+        {
+            "config": config,
+            **summary,
+            "seconds": round(seconds, 1),
+            "sessions": run.sessions(),
+        }
+    )
+
+
+def summarize(outcome: Outcome) -> dict[str, Any]:
+    """Condenses what was found.
+
+    Args:
+        outcome: what was found.
+
+    Returns:
+        Of JSON's types: how many images, how many were wrong before, how many are
+        broken in all, robust accuracy, distances of those broken by the attack, and
+        queries of those attacked.
+    """
+    arrays = outcome.arrays
+    success, distance = arrays["success"], arrays["distance"]
+    before = success & (distance == 0)
+    found = distance[success & ~before]
+    queries = arrays["queries"][~before]
+    return {
+        "images": len(success),
+        "wrong_before": int(before.sum()),
+        "broken": int(success.sum()),
+        "robust_accuracy": float(np.mean(~success)),
+        "norm": outcome.norm,
+        "distance": {
+            name: float(function(found)) if len(found) else None
+            for name, function in (
+                ("median", np.median),
+                ("mean", np.mean),
+                ("least", np.min),
+                ("largest", np.max),
+            )
+        },
+        "queries": float(np.mean(queries)) if len(queries) else None,
+        "without_slope": outcome.flat,
+        **_of_suite(arrays),
+    }
+
+
+def _of_suite(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    if "stages" not in arrays:
+        return {}
+    strongest = {
+        str(name): int(np.sum(arrays["strongest"] == place))
+        for place, name in enumerate(arrays["stages"])
+    }
+    return {"strongest": strongest, "warnings": arrays["warnings"].tolist()}
+
+
+def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
+    """Writes the results for people."""
+    distance = summary["distance"]
+    overall = tables.Table(
+        f"{outcome.name} on {summary['images']} images",
+        ["", "all"],
+        [
+            ["wrong before the attack", str(summary["wrong_before"])],
+            ["wrong after it", str(summary["broken"])],
+            ["robust accuracy", summary["robust_accuracy"]],
+            *(
+                [f"{name} {outcome.norm} distance found", distance[name]]
+                for name in distance
+            ),
+            ["queries an image", _whole(summary["queries"])],
+        ],
+    )
+    paragraphs = [tables.markdown(overall)]
+    if "strongest" in summary:
+        strongest = tables.Table(
+            "Images for which the attack was the strongest",
+            ["", "images"],
+            [[name, str(count)] for name, count in summary["strongest"].items()],
+        )
+        paragraphs.append(tables.markdown(strongest))
+        paragraphs.extend(f"Warning: {words}" for words in summary["warnings"])
+    arrays = outcome.arrays
+    names = outcome.split.class_names
+    each = tables.Table(
+        "Each image" if len(arrays["index"]) <= _LISTED else f"The first {_LISTED}",
+        ["image", "label", "before", "after", "distance", "queries"],
+        [
+            [
+                str(arrays["index"][row]),
+                *(
+                    names[int(arrays[name][row])]
+                    for name in ("label", "label_before", "label_after")
+                ),
+                _finite(arrays["distance"][row]),
+                str(arrays["queries"][row]),
+            ]
+            for row in range(min(_LISTED, len(arrays["index"])))
+        ],
+    )
+    paragraphs.append(tables.markdown(each))
+    if outcome.flat:
+        paragraphs.append(_NOTE.format(outcome.flat))
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _grid(outcome: Outcome) -> Any:
+    """Draws the first images that the attack broke, or tried to."""
+    arrays, names = outcome.arrays, outcome.split.class_names
+    order = np.argsort(~arrays["success"], kind="stable")[:_DRAWN]
+    shape = (len(order), *outcome.split.images.shape[1:])
+    images = arrays["image"][order].reshape(shape)
+    found = arrays["adversary"][order].reshape(shape)
+    titles = []
+    for row, image, adversary in zip(order, images, found, strict=True):
+        distance = _finite(arrays["distance"][row])
+        size = "no success" if distance is None else f"{outcome.norm} {distance:.3g}"
+        times = attack_figures.amplification(adversary - image)
+        titles.append(
+            (
+                f"before: {names[int(arrays['label_before'][row])]}",
+                f"{size}, drawn x {times:.3g}",
+                f"after: {names[int(arrays['label_after'][row])]}",
+            )
+        )
+    return attack_figures.adversaries(images, found, titles)
+
+
+def _finite(number: np.floating[Any] | float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _whole(number: float | None) -> str | None:
+    return None if number is None else f"{number:.0f}"

@@ -1,0 +1,75 @@
+"""RayS against its algorithm written plainly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.attacks import decision_models as models
+from zeroone_jax import attacks
+
+KEY = jax.random.key(0)
+
+
+def plain(x: np.ndarray, label: int, steps: int, tolerance: float) -> float:
+    """Chen and Gu's Algorithms 1 and 3, for one image: the radius after some flips."""
+
+    def hit(signs: np.ndarray, radius: float) -> bool:
+        point = np.clip(x + np.float32(radius) * signs.reshape(x.shape), 0, 1)
+        return int(models.linear(jnp.asarray(point[None]))[0]) != label
+
+    signs, best, level, block = np.ones(x.size, np.float32), 1.0, 0, None
+    for _ in range(steps + 1):
+        trial = signs.copy()
+        if block is None:
+            block = 0
+        else:
+            length = -(-x.size // 2**level)
+            trial[block * length : (block + 1) * length] *= -1
+            block += 1
+            if block * length >= x.size:
+                level, block = min(level + 1, 6), 0
+        if hit(trial, best):
+            low, signs = 0.0, trial
+            while best - low > tolerance:
+                middle = (low + best) / 2
+                if hit(signs, middle):
+                    best = middle
+                else:
+                    low = middle
+    return best
+
+
+def test_every_flip_is_the_plain_algorithms() -> None:
+    x, y = models.images(4, 6)
+    attack = attacks.ray_s(max_queries=5000)
+    state = attack.init(KEY, models.linear, x, y)
+    step = jax.jit(lambda state: attack.step(KEY, models.linear, state)[0])
+    for _ in range(100):
+        state = step(state)
+    expected = [
+        plain(np.asarray(image), int(label), 100, attack.tolerance)
+        for image, label in zip(x, y, strict=True)
+    ]
+    assert min(expected) < 0.2
+    np.testing.assert_allclose(state.memory.radius, expected, atol=1e-5)
+
+
+def test_the_corner_of_a_linear_model_is_found() -> None:
+    x, y = models.images(5, 8)
+    attack = attacks.ray_s(max_queries=2000, tolerance=1e-5)
+    out = attack(KEY, models.linear, x, y)
+    exact = models.linear_distance(x, "linf")
+    np.testing.assert_allclose(out.distance, exact, rtol=0.01)
+    assert (out.queries <= 2000).all()
+
+
+def test_a_start_gives_the_first_direction() -> None:
+    x, y = models.images(6, 4)
+    weights = jnp.asarray(models.WEIGHTS).reshape(x.shape[1:])
+    away = jnp.where((y == 1)[:, None, None, None], -1, 1) * jnp.sign(weights)[None]
+    start = jnp.clip(x + 0.5 * away, 0, 1)
+    attack = attacks.ray_s()
+    state = attack.init(KEY, models.linear, x, y, start)
+    assert state.found.all()
+    exact = models.linear_distance(x, "linf")
+    np.testing.assert_allclose(state.memory.radius, exact, atol=attack.tolerance)

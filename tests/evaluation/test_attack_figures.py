@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from zeroone_jax.evaluation import attack_figures, figures
+
+
+def test_the_grid_shows_image_perturbation_and_adversary():
+    images = np.full((3, 2, 2, 3), 0.5)
+    found = images.copy()
+    found[0, 0, 0] += (0.1, -0.05, 0.0)
+    titles = [(f"before {n}", f"size {n}", f"after {n}") for n in range(3)]
+    figure = attack_figures.adversaries(images, found, titles)
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == [
+        word for row in titles for word in row
+    ]
+    pictures = [axes.images[0].get_array() for axes in shown]
+    np.testing.assert_allclose(pictures[0], images[0])
+    np.testing.assert_allclose(pictures[2], found[0])
+    # The largest change, .1, becomes full brightness above grey.
+    np.testing.assert_allclose(pictures[1][0, 0], (1.0, 0.25, 0.5))
+    np.testing.assert_allclose(pictures[1][1, 1], 0.5)
+    np.testing.assert_allclose(pictures[4], 0.5)
+
+
+def test_grey_images():
+    images = np.zeros((1, 3, 2, 1))
+    figure = attack_figures.adversaries(images, images + 0.5, [("a", "b", "c")])
+    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    assert shown[2].get_array().shape == (3, 2)
+    assert shown[2].get_clim() == (0, 1)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="1 titles do not fit"):
+        attack_figures.adversaries(
+            np.zeros((2, 2, 2, 3)), np.zeros((2, 2, 2, 3)), [("a", "b", "c")]
+        )
+
+
+def test_the_curve_is_the_median_where_half_are_found():
+    queries = np.array([1, 10, 100])
+    distances = np.array([[np.inf, 3, 1], [np.inf, np.inf, 2], [np.inf, 5, 4.0]])
+    figure = attack_figures.distance_curve(queries, distances, "l2", "ours")
+    (line,) = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_xdata(), [10, 100])
+    np.testing.assert_array_equal(line.get_ydata(), [5, 2])
+    assert "l2" in figure.axes[0].get_ylabel()
+    legend = figure.axes[0].get_legend().get_texts()
+    assert "of 3 images" in legend[0].get_text()
+
+
+@pytest.mark.parametrize("distances", [np.full((2, 3), np.inf), np.zeros((2, 3))])
+def test_figures_become_images(tmp_path, distances):
+    figure = attack_figures.distance_curve(
+        np.array([1, 10, 100]), distances, "linf", "ours"
+    )
+    figures.write(figure, tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as image:
+        image.verify()

@@ -1,0 +1,63 @@
+"""The recorded course of an attack: it is the attack's own, and only falls."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from zeroone_jax import attacks
+from zeroone_jax.evaluation import query_curve
+
+BUDGETS = query_curve.budgets(2000, 30)
+
+
+def dark(x):
+    """0 where the mean of 12 numbers is below a half."""
+    return (jnp.mean(x, axis=1) >= 0.5).astype(jnp.int32)
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    x = jax.random.uniform(jax.random.key(0), (6, 12), maxval=0.8)
+    y = dark(x).at[2].set(1 - dark(x)[2])
+    attack = attacks.hop_skip_jump(norm="l2", iterations=4)
+    key = jax.random.key(1)
+    result = query_curve.record(attack, key, dark, x, y, None, BUDGETS)
+    return attack, key, x, y, result
+
+
+def test_the_result_is_that_of_the_attack(recorded):
+    attack, key, x, y, (result, _) = recorded
+    chex.assert_trees_all_equal(result, attack(key, dark, x, y))
+
+
+def test_curves_fall_to_the_distance_found(recorded):
+    *_, (result, curve) = recorded
+    curve = np.asarray(curve)
+    assert curve.shape == (6, len(BUDGETS))
+    with np.errstate(invalid="ignore"):
+        assert not np.any(np.diff(curve, axis=1) > 0)
+    np.testing.assert_allclose(curve[:, -1], result.distance, rtol=1e-6)
+    assert np.all(curve[2] == 0)
+    attacked = np.arange(6) != 2
+    assert np.all(np.isinf(curve[attacked, 0]))
+    # The end is reached when all queries but the last look have been asked.
+    done = BUDGETS[None] >= np.asarray(result.queries)[:, None]
+    assert np.all((curve == curve[:, -1:])[done])
+    assert np.all(curve[attacked][:, BUDGETS < 20] > curve[attacked, -1:])
+
+
+def test_an_image_never_broken_stays_infinite():
+    x = jnp.full((1, 12), 0.2)
+    attack = attacks.hop_skip_jump(norm="l2", iterations=2, start_draws=3)
+
+    def constant(x):
+        return jnp.zeros(len(x), jnp.int32)
+
+    y = jnp.zeros(1, jnp.int32)
+    result, curve = query_curve.record(
+        attack, jax.random.key(1), constant, x, y, None, BUDGETS
+    )
+    assert not bool(result.success[0])
+    assert np.all(np.isinf(np.asarray(curve)))

@@ -1,0 +1,358 @@
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import attack as launcher
+from experiments import attack_report, attack_task
+from experiments.command_line import UserError
+from experiments.configs import attack as configs
+from zeroone_jax import attacks, data, runs
+from zeroone_jax.models import zero_one
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+HOP_SKIP_JUMP = attacks.hop_skip_jump(iterations=2, initial_directions=20)
+DETERMINISTIC = ("adversaries.npz", "config.json", "metrics.jsonl", "results.md")
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing after it happens."""
+
+
+@pytest.fixture(scope="module")
+def networks(two_classes, tmp_path_factory) -> pathlib.Path:
+    """An .npz of three votes, each a threshold of the images' brightness."""
+    x, y = data.as_features(data.load(two_classes, "train"))
+    middle = (x[y == 0].mean() + x[y == 1].mean()) / 2
+    weights = np.ones((3, 48)) + np.random.default_rng(0).normal(0, 0.1, (3, 48))
+    params = zero_one.linear(
+        jnp.asarray(weights, jnp.float32),
+        jnp.asarray(-middle * weights.sum(1), jnp.float32),
+    )
+    path = tmp_path_factory.mktemp("networks") / "networks.npz"
+    np.savez(path, **{name: getattr(params, name) for name in ("w1", "b1", "w2", "b2")})
+    return path
+
+
+def experiment(networks, two_classes, attack=HOP_SKIP_JUMP, **changes):
+    images = configs.Images(str(two_classes), count=7)
+    made = configs.Experiment(
+        attack=attack, model=str(networks), images=images, at_a_time=3
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def fill(path, settings, resume=False):
+    task = attack_task.prepare(settings)
+    with runs.RunDirectory(
+        path, launcher.as_json(settings), resume=resume, revision="abc"
+    ) as run:
+        launcher.fill(settings, task, run)
+
+
+@pytest.fixture(scope="module")
+def settings(networks, two_classes):
+    return experiment(networks, two_classes)
+
+
+@pytest.fixture(scope="module")
+def finished(settings, tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    fill(path, settings)
+    return path
+
+
+def assert_same_run(path, expected):
+    for name in DETERMINISTIC:
+        assert (path / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def test_a_run_directory_holds_everything(finished):
+    for name in ("adversaries.png", "curve.png"):
+        with Image.open(finished / name) as image:
+            image.verify()
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["images"] == summary["broken"] == 7
+    assert summary["wrong_before"] == 0
+    assert summary["robust_accuracy"] == 0
+    assert summary["config"]["attack"]["name"] == "HopSkipJump"
+    assert summary["sessions"][0]["revision"] == "abc"
+    curve = summary["curve"]
+    assert curve["median_distance"][-1] == pytest.approx(
+        summary["distance"]["median"], rel=1e-5
+    )
+    assert len(curve["queries"]) == len(curve["median_distance"])
+    text = (finished / "results.md").read_text()
+    assert "**HopSkipJump on 7 images**" in text
+    assert "| median l2 distance found" in text
+    assert len((finished / "metrics.jsonl").read_text().splitlines()) == 7
+
+
+def test_adversaries_are_those_of_the_library(settings, finished, networks):
+    with np.load(finished / "adversaries.npz") as file:
+        saved = {name: file[name] for name in file.files}
+    params = zero_one.from_npz(networks)
+    predict = jax.tree_util.Partial(zero_one.predict, params)
+    test = data.load(settings.images.name, "test")
+    x, y = map(jnp.asarray, data.as_features(test))
+    correct = np.flatnonzero(np.asarray(predict(x) == y))[:7]
+    np.testing.assert_array_equal(saved["index"], correct)
+    np.testing.assert_array_equal(saved["image"], x[correct])
+    pool, _ = map(
+        jnp.asarray, data.as_features(data.load(settings.images.name, "train"))
+    )
+    x, y = x[correct], y[correct]
+    start = attacks.random_start(jax.random.key(0), x, y, pool, predict(pool))
+    result = HOP_SKIP_JUMP(jax.random.key(0), predict, x, y, start)
+    for name, array in result._asdict().items():
+        np.testing.assert_array_equal(saved[name], array, err_msg=name)
+    np.testing.assert_array_equal(saved["label_before"], y)
+    np.testing.assert_array_equal(saved["label_after"], 1 - y)
+
+
+@pytest.mark.parametrize("moment", ["the second chunk", "the report", "the summary"])
+def test_killed_at_a_moment_it_resumes_to_the_same(
+    settings, finished, tmp_path, monkeypatch, moment
+):
+    owner, attribute = {
+        "the second chunk": (attack_report, "records"),
+        "the report": (attack_report, "write"),
+        "the summary": (runs.RunDirectory, "finish"),
+    }[moment]
+    original = getattr(owner, attribute)
+
+    def kill(*arguments):
+        if attribute == "records" and arguments[1] == 3:
+            return original(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, attribute, kill)
+        with pytest.raises(Killed):
+            fill(tmp_path, settings)
+    assert not (tmp_path / "summary.json").exists()
+    fill(tmp_path, settings, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+def test_finished_chunks_are_not_attacked_again(
+    settings, finished, tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise AssertionError
+
+    fill(tmp_path, settings)
+    (tmp_path / "summary.json").unlink()
+    monkeypatch.setattr(launcher, "_attack", refuse)
+    fill(tmp_path, settings, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+def command(settings, path, *words):
+    return [
+        sys.executable,
+        "-m",
+        "experiments.attack",
+        f"--run_dir={path}",
+        f"--config.model={settings.model}",
+        f"--config.images.name={settings.images.name}",
+        "--config.images.count=7",
+        "--config.at_a_time=1",
+        "--config.attack.iterations=2",
+        "--config.attack.initial_directions=20",
+        *words,
+    ]
+
+
+def test_sigkill_resumes_to_the_same(settings, finished, tmp_path):
+    with subprocess.Popen(command(settings, tmp_path), cwd=REPOSITORY) as process:
+        until = time.monotonic() + 120
+        while not list(tmp_path.glob("chunks/0*.npz")) and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "summary.json").exists()
+    refused = subprocess.run(
+        command(settings, tmp_path), cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert refused.returncode == 1
+    assert "resume it" in refused.stderr
+    done = subprocess.run(
+        command(settings, tmp_path, "--resume"),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results.md").read_text() in done.stdout
+    # One image at a time, on one device: the same adversaries.
+    with (
+        np.load(tmp_path / "adversaries.npz") as mine,
+        np.load(finished / "adversaries.npz") as theirs,
+    ):
+        np.testing.assert_array_equal(mine["index"], theirs["index"])
+        np.testing.assert_allclose(mine["adversary"], theirs["adversary"], atol=1e-5)
+
+
+def test_images_are_chosen_as_asked(settings):
+    name = settings.images.name
+    by_index = configs.Images(name, indices=(5, 2), only_correct=False)
+    task = attack_task.prepare(dataclasses.replace(settings, images=by_index))
+    assert task.split.indices.tolist() == [5, 2]
+    everything = configs.Images(name, count=100, only_correct=False)
+    task = attack_task.prepare(dataclasses.replace(settings, images=everything))
+    assert len(task.x) == 20
+
+
+def test_wrong_images_and_targets(networks, two_classes, tmp_path):
+    images = configs.Images(str(two_classes), count=20, only_correct=False)
+    ray_s = attacks.ray_s(max_queries=100)
+    fill(tmp_path, experiment(networks, two_classes, ray_s, images=images))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    with np.load(tmp_path / "adversaries.npz") as file:
+        wrong = file["label_before"] != file["label"]
+        assert np.all(file["distance"][wrong] == 0)
+    assert summary["wrong_before"] == wrong.sum()
+    targeted = dataclasses.replace(HOP_SKIP_JUMP, targeted=True)
+    task = attack_task.prepare(experiment(networks, two_classes, targeted))
+    np.testing.assert_array_equal(task.goal, 1 - task.y)
+
+
+def test_an_attack_without_slopes_says_so(networks, two_classes, tmp_path):
+    for name, made, expected in [
+        ("pgd", attacks.pgd(epsilon=0.1, iterations=2), 1.0),
+        ("square", attacks.square(epsilon=0.1, max_queries=20), None),
+    ]:
+        fill(tmp_path / name, experiment(networks, two_classes, made))
+        summary = json.loads((tmp_path / name / "summary.json").read_text())
+        assert summary["without_slope"] == expected
+        text = (tmp_path / name / "results.md").read_text()
+        assert ("no slope at 100%" in text) == (expected is not None)
+        assert not (tmp_path / name / "curve.png").exists()
+
+
+def test_suites(networks, two_classes, tmp_path):
+    settings = experiment(
+        networks, two_classes, configs.PRESETS["suite_decision"]().attack, at_a_time=5
+    )
+    made = dataclasses.replace(settings.attack, max_queries=60)
+    assert made.build((4, 4, 3)) == attacks.suite.decision(max_queries=60)
+    fill(tmp_path, dataclasses.replace(settings, attack=made))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["broken"] == 7
+    names = ["hop_skip_jump_adaptive", "hop_skip_jump", "boundary"]
+    assert list(summary["strongest"]) == names
+    assert sum(summary["strongest"].values()) == 7
+    assert summary["warnings"] == []
+    text = (tmp_path / "results.md").read_text()
+    assert "**decision on 7 images**" in text
+    assert "the strongest" in text
+    standard = configs.PRESETS["suite_standard"]().attack
+    assert standard.build((4, 4, 3)) == attacks.suite.standard(
+        "linf", 8 / 255, image_shape=(4, 4, 3)
+    )
+
+
+def test_chunks_of_a_suite_join():
+    chunks = [
+        {
+            "index": np.arange(2),
+            "stages": np.array(["a"]),
+            "warnings": np.array(words, dtype=str),
+        }
+        for words in (["x"], [], ["y", "x"])
+    ]
+    together = attack_report.joined(chunks)
+    assert together["index"].tolist() == [0, 1] * 3
+    assert together["stages"].tolist() == ["a"]
+    assert together["warnings"].tolist() == ["x", "y"]
+
+
+def test_a_run_directory_as_model(settings, networks, two_classes, tmp_path):
+    params = zero_one.from_npz(networks)
+    zero_one.save(tmp_path / "params", params)
+    trained = {"data": {"name": str(two_classes), "classes": [0, 1]}}
+    (tmp_path / "config.json").write_text(json.dumps(trained))
+    task = attack_task.prepare(
+        dataclasses.replace(
+            settings, model=str(tmp_path), images=configs.Images(count=7)
+        )
+    )
+    np.testing.assert_array_equal(task.x, attack_task.prepare(settings).x)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "nowhere"}, r"no model at nowhere.*train_zero_one.*\.npz"),
+        ({"model": "nowhere.npz"}, r"nowhere\.npz"),
+        ({"images": {"name": "nothing"}}, "nothing"),
+        ({"images": {"indices": (3, 20)}}, r"\(3, 20\), but there are 20"),
+        ({"images": {"name": "cifar10"}}, "48"),
+    ],
+)
+def test_what_cannot_be_had_is_named(settings, changes, message, monkeypatch):
+    def small(*_, **__):
+        return data.Split(
+            np.zeros((4, 5, 5, 3), np.uint8),
+            np.zeros(4, np.int32),
+            np.arange(4, dtype=np.int32),
+            ("a", "b"),
+        )
+
+    if changes.get("images") == {"name": "cifar10"}:
+        monkeypatch.setattr(data, "load", small)
+    if "images" in changes:
+        images = dataclasses.replace(settings.images, **changes["images"])
+        changes = {"images": images}
+    with pytest.raises(UserError, match=message):
+        attack_task.prepare(dataclasses.replace(settings, **changes))
+
+
+def test_every_attack_has_a_preset():
+    names = {
+        name
+        for name in attacks.__all__
+        if isinstance(getattr(attacks, name), type)
+        and issubclass(getattr(attacks, name), attacks.Attack)
+    } - {"Attack"}
+    suites = {
+        f"suite_{name}" for name in ("standard", "decision", "paper_a", "paper_b")
+    }
+    assert names | suites | {"fgsm"} <= set(configs.PRESETS)
+    assert next(iter(configs.PRESETS)) == "hop_skip_jump"
+    for name, preset in configs.PRESETS.items():
+        assert isinstance(preset().attack, attacks.Attack | configs.Suite), name
+        assert preset.__doc__.strip(), name
+        json.dumps(launcher.as_json(preset()))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset=hopskipjump"], "one of <hop_skip_jump|"),
+        (["--config.attack.radios=1"], "Did you mean"),
+        (["--config.attack.radius=wide"], "a number, adaptive"),
+        (["--config.attack.norm=l1"], "norm is 'l1', but must be one of 'l2', 'linf'"),
+        (["--config.images.count=0"], "images.count is 0"),
+    ],
+)
+def test_mistakes_on_the_command_line(settings, tmp_path, words, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.attack", f"--run_dir={tmp_path}", *words],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,130 @@
+"""Figures of attacks: the images themselves, and distance against queries."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_TEXT_SIZE = 13
+_COLOUR = "#0072B2"
+_SHADE = (25, 75)
+
+
+def adversaries(
+    images: np.ndarray,
+    found: np.ndarray,
+    titles: Sequence[tuple[str, str, str]],
+) -> Figure:
+    """Draws each image, what was done to it, and what came out.
+
+    A perturbation is drawn around grey, amplified until its largest value is full
+    brightness; its title should say by how much (`amplification`).
+
+    Args:
+        images: f [n, h, w, c] in [0,1], c 1 or 3.
+        found: f [n, h, w, c] in [0,1], the adversaries.
+        titles: for each image, what stands over the image, the perturbation and the
+            adversary.
+
+    Returns:
+        A figure with three panels for each image, two images to a row.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    if images.shape != found.shape or len(titles) != len(images) or images.ndim != 4:
+        raise ValueError(
+            f"images {images.shape}, adversaries {found.shape} and {len(titles)} "
+            "titles do not fit each other"
+        )
+    lines = -(-len(images) // 2)
+    figure = Figure(figsize=(14.0, 2.6 * lines), layout="constrained")
+    grid = figure.subplots(
+        lines, 7, squeeze=False, width_ratios=(1, 1, 1, 0.1, 1, 1, 1)
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    threes = np.delete(grid, 3, axis=1).reshape(-1, 3)
+    for row, image, adversary, words in zip(
+        threes, images, found, titles, strict=False
+    ):
+        noise = (adversary - image) * amplification(adversary - image)
+        pictures = (image, 0.5 + noise / 2, adversary)
+        for axes, picture, word in zip(row, pictures, words, strict=True):
+            _draw(axes, picture, word)
+    return figure
+
+
+def amplification(perturbation: np.ndarray) -> float:
+    """By how much to multiply a perturbation so that its largest value is 1.
+
+    Example:
+        >>> amplification(np.array([0.02, -0.05]))
+        20.0
+    """
+    largest = float(np.abs(perturbation).max())
+    return 1 / largest if largest > 0 else 1.0
+
+
+def distance_curve(
+    queries: np.ndarray, distances: np.ndarray, norm: str, name: str
+) -> Figure:
+    """Draws the distance of the nearest adversary so far against queries.
+
+    Args:
+        queries: i [m], numbers of queries.
+        distances: f [n, m], of every image; infinite where there is no adversary yet.
+        norm: how distance is measured, for the axis.
+        name: what the legend calls the attack.
+
+    Returns:
+        A figure of the median over images, with the middle half shaded, from where
+        half of the images have an adversary.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    low, middle, high = (
+        _percentile(distances, share) for share in (_SHADE[0], 50, _SHADE[1])
+    )
+    shaded = np.isfinite(high)
+    axes.fill_between(
+        queries[shaded], low[shaded], high[shaded], color=_COLOUR, alpha=0.2, lw=0
+    )
+    drawn = np.isfinite(middle)
+    axes.plot(
+        queries[drawn],
+        middle[drawn],
+        color=_COLOUR,
+        lw=2,
+        marker="o",
+        markersize=4,
+        label=f"{name}, median and middle half of {len(distances)} images",
+    )
+    axes.set_xscale("log")
+    if drawn.any() and middle[drawn].min() > 0:
+        axes.set_yscale("log")
+    axes.set_xlabel("queries an image", fontsize=_TEXT_SIZE)
+    axes.set_ylabel(f"distance ({norm})", fontsize=_TEXT_SIZE)
+    axes.grid(color="0.9", which="both")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
+    axes.legend(fontsize=_TEXT_SIZE - 1, frameon=False)
+    return figure
+
+
+def _percentile(distances: np.ndarray, share: int) -> np.ndarray:
+    # No interpolation, for it would subtract infinities.
+    return np.percentile(distances, share, axis=0, method="lower")
+
+
+def _draw(axes: Axes, picture: np.ndarray, title: str) -> None:
+    picture = np.clip(picture, 0, 1)
+    shown = picture[..., 0] if picture.shape[-1] == 1 else picture
+    axes.set_axis_on()
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(title, fontsize=_TEXT_SIZE - 2)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color("0.7")
