@@ -134,7 +134,7 @@ def paper_a_boundary() -> Experiment:
     not yet.
     """
     return Experiment(
-        attack=attacks.boundary(),
+        attack=attacks.boundary(iterations=100, samples=100),
         images=Images(indices=_PAPER_A_IMAGES, only_correct=False),
     )
 

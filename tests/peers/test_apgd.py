@@ -21,16 +21,20 @@ def peer_accuracy(trained, norm, epsilon, loss):
 
     images = torch.tensor(np.moveaxis(np.asarray(trained.x[:IMAGES]), 3, 1))
     labels = torch.tensor(np.asarray(trained.y[:IMAGES], np.int64))
+    module = trained.torch_module
+
+    def contiguous(x):
+        # The peer takes views of the gradient, whose channels are last otherwise.
+        return module(x.flatten().view(x.shape))
+
     settings = {"norm": norm.capitalize(), "eps": epsilon, "seed": 0, "device": "cpu"}
     if loss == "targeted_dlr":
-        attack = autopgd_base.APGDAttack_targeted(trained.torch_module, **settings)
+        attack = autopgd_base.APGDAttack_targeted(contiguous, **settings)
     else:
-        attack = autopgd_base.APGDAttack(
-            trained.torch_module, **settings, loss=LOSSES[loss]
-        )
+        attack = autopgd_base.APGDAttack(contiguous, **settings, loss=LOSSES[loss])
     adversaries = attack.perturb(images, labels)
     with torch.no_grad():
-        outputs = trained.torch_module(adversaries)
+        outputs = module(adversaries)
     return float((outputs.argmax(1) == labels).float().mean())
 
 
@@ -41,7 +45,7 @@ def peer_accuracy(trained, norm, epsilon, loss):
         ("mlp_10", "linf", 0.04, "targeted_dlr"),
         ("mlp_10", "l2", 0.6, "dlr"),
         ("sigmoid_mlp", "l2", 0.4, "cross_entropy"),
-        ("small_cnn", "linf", 0.006, "cross_entropy"),
+        ("small_cnn", "linf", 0.012, "cross_entropy"),
     ],
 )
 def test_robust_accuracy_is_autoattacks(request, model, norm, epsilon, loss):

@@ -326,8 +326,9 @@ def _run(
     """Attacks all images, a chunk at a time, those that need it first."""
     count = len(x)
     y = y.astype(jnp.int32)
-    chunk = min(attack.chunk, count)
-    chunks = -(-count // chunk)
+    chunks = -(-count // attack.chunk)
+    # As even as can be, so that few places in the last one stay empty.
+    chunk = -(-count // chunks)
 
     def in_chunks(array: Array) -> Array:
         padded = jnp.concatenate(

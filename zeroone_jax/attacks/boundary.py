@@ -74,13 +74,14 @@ class Boundary(DecisionAttack):
     """Walks along the boundary, nearer with every step.
 
     An iteration draws `samples` points sideways, until some are hits or `trials` are
-    over, then tries to step from the first thirty of those hits towards the image, again
-    until some are hits or `trials` are over, and goes on from the first of these. (The
-    authors' programs and others step from all; at equal queries thirty come as near or nearer.)
+    over, then tries to step from the first thirty of those hits towards the image,
+    again until some are hits or `trials` are over, and goes on from the first of these.
+    (Other programs step from all; at equal queries thirty come as near or nearer.)
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the walk earlier.
-        samples: points drawn together.
+        samples: points drawn together. Paper A's programs draw 100; at equal queries
+            30 come nearer.
         trials: how often an iteration may draw, and how often step.
         sideways: the first step along the sphere, as a share of the distance (the
             paper's delta).
@@ -90,8 +91,8 @@ class Boundary(DecisionAttack):
             the paper.
     """
 
-    iterations: int = 100
-    samples: int = 100
+    iterations: int = 300
+    samples: int = 30
     trials: int = 100
     sideways: float = 0.01
     forward: float = 0.01

@@ -45,7 +45,7 @@ class DecisionAttack(Attack):
     """
 
     norm: Norm = "l2"
-    chunk: int = 16
+    chunk: int = 32
     max_queries: int | None = None
     start_noise: StartKind = "blended"
     start_draws: int = 100

@@ -76,7 +76,9 @@ def test_over_devices():
     spread = attack(
         jax.random.key(1), foreign(alone), *jax.device_put((x, y), sharding)
     )
-    chex.assert_trees_all_equal(jax.device_get(spread), jax.device_get(expected))
+    # Fewer images at a time may be summed in another order.
+    spread, expected = jax.device_get((spread, expected))
+    chex.assert_trees_all_close(spread, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
