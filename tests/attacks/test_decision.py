@@ -18,6 +18,8 @@ from zeroone_jax.attacks.perturbation import size
 
 KEY = jax.random.key(0)
 MODEL = models.shifted(0.0)
+# The last halving, of 1e-4 of the distance, may turn on rounding.
+TOLERANCE = 1e-4
 ATTACKS = {
     "hop_skip_jump": attacks.hop_skip_jump(iterations=8, chunk=5),
     "hop_skip_jump linf": attacks.hop_skip_jump(norm="linf", iterations=8, chunk=5),
@@ -85,14 +87,18 @@ def test_an_image_meets_the_same_adversary_in_any_company(
     # Others in some places, and everybody in another chunk than before.
     order = jnp.array([5, 3, 0, 11, 6, 2, 9, 9, 4, 4, 4, 4])
     other = attack(KEY, MODEL, x[order], y[order])
-    chex.assert_trees_all_close(other, jax.tree.map(lambda a: a[order], out), atol=1e-6)
+    chex.assert_trees_all_close(
+        other, jax.tree.map(lambda a: a[order], out), atol=TOLERANCE
+    )
 
 
 def test_an_image_meets_the_same_adversary_alone() -> None:
     attack = ATTACKS["hop_skip_jump"]
     x, y, out = outcome(attack)
     alone = attack(KEY, MODEL, x[2:3], y[2:3])
-    chex.assert_trees_all_close(alone, jax.tree.map(lambda a: a[2:3], out), atol=1e-6)
+    chex.assert_trees_all_close(
+        alone, jax.tree.map(lambda a: a[2:3], out), atol=TOLERANCE
+    )
 
 
 def test_several_devices_find_the_same(attack: DecisionAttack) -> None:
@@ -100,7 +106,9 @@ def test_several_devices_find_the_same(attack: DecisionAttack) -> None:
     mesh = jax.make_mesh((4,), ("images",), axis_types=(jax.sharding.AxisType.Auto,))
     spread = jax.NamedSharding(mesh, jax.P("images"))
     other = attack(KEY, MODEL, jax.device_put(x, spread), jax.device_put(y, spread))
-    chex.assert_trees_all_close(jax.device_get(other), jax.device_get(out), atol=1e-6)
+    chex.assert_trees_all_close(
+        jax.device_get(other), jax.device_get(out), atol=TOLERANCE
+    )
 
 
 def test_a_tight_budget_is_kept(attack: DecisionAttack) -> None:
