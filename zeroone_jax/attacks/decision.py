@@ -118,12 +118,28 @@ class DecisionAttack(Attack):
         least = size(jnp.full_like(state.x, COORDINATE_MARGIN), self.norm)
         distance = size(perturbation, self.norm)
         margin = MARGIN + least / jnp.maximum(distance, least)
-        adversary, settled, queries = state.adversary, ~state.found, near.queries
-        for times in BACKING_OFF:
-            farther = each(1 + times * margin, state.x)
+        times = jnp.asarray(BACKING_OFF, state.x.dtype)
+
+        def searching(carry: tuple[Array, Found]) -> Array:
+            turn, found = carry
+            return state.found & ~found.hit & (turn < len(BACKING_OFF))
+
+        def back_off(carry: tuple[Array, Found]) -> tuple[Array, Found]:
+            turn, found = carry
+            asking = searching(carry)
+            farther = each(1 + times[turn] * margin, state.x)
             point = jnp.clip(state.x + farther * perturbation, 0, 1)
-            queries += (~settled).astype(jnp.int32)
-            hit = ~settled & hits(point)
-            adversary = where(hit, point, adversary)
-            settled |= hit
-        return state._replace(adversary=adversary, queries=queries)
+            hit = asking & hits(point)
+            return turn + 1, Found(
+                where(hit, point, found.point),
+                found.hit | hit,
+                found.queries + asking.astype(jnp.int32),
+            )
+
+        none = jnp.zeros_like(state.found)
+        settled = jax.lax.while_loop(
+            lambda carry: jnp.any(searching(carry)),
+            back_off,
+            (jnp.asarray(0, jnp.int32), Found(state.adversary, none, near.queries)),
+        )[1]
+        return state._replace(adversary=settled.point, queries=settled.queries)
