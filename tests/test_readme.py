@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from benchmarks import coordinate_descent, ensembles
+from benchmarks import attacks, coordinate_descent, ensembles
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
@@ -23,3 +23,8 @@ def test_ensembles(readme):
 def test_times(readme):
     measured = json.loads((RESULTS / "coordinate_descent.json").read_text())
     assert tables.markdown(coordinate_descent.time_table(measured)) in readme
+
+
+def test_attacks(readme):
+    measured = json.loads((RESULTS / "attacks.json").read_text())
+    assert tables.markdown(attacks.table(measured)) in readme
