@@ -88,8 +88,9 @@ def test_a_run_directory_holds_everything(finished):
     assert summary["config"]["attack"]["name"] == "HopSkipJump"
     assert summary["sessions"][0]["revision"] == "abc"
     curve = summary["curve"]
+    # What is written is backed off from the boundary, by 1e-4 and a little more.
     assert curve["median_distance"][-1] == pytest.approx(
-        summary["distance"]["median"], rel=1e-5
+        summary["distance"]["median"], rel=5e-4
     )
     assert len(curve["queries"]) == len(curve["median_distance"])
     text = (finished / "results.md").read_text()
