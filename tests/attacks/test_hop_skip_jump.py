@@ -80,9 +80,11 @@ def test_a_step_asks_estimates_and_jumps_as_the_paper_says() -> None:
         longest = np.asarray(before.memory.distance) / np.sqrt(iteration)
         halvings = np.log2(longest / np.asarray(info.jump))
         np.testing.assert_allclose(halvings, np.round(halvings), atol=1e-4)
-        # The new point lies at the boundary, to the tolerance of the search from the
-        # point jumped to, which is at most 3 times as far away.
-        shorter = x + (1 - 3 * 0.01 / np.sqrt(60)) * (state.memory.point - x)
+        # The new point lies at the boundary, to the tolerance of the search, a share
+        # of the way to the point jumped to.
+        reached = before.memory.distance + info.jump
+        share = 1 - 1.01 * 0.01 / np.sqrt(60) * reached / state.memory.distance
+        shorter = x + share[:, None, None, None] * (state.memory.point - x)
         assert (models.linear(shorter) == y).all()
         np.testing.assert_array_equal(
             state.memory.distance, size(state.memory.point - x, "l2")

@@ -29,7 +29,7 @@ def recorded():
 
 def test_the_result_is_that_of_the_attack(recorded):
     attack, key, x, y, (result, _) = recorded
-    chex.assert_trees_all_equal(result, attack(key, dark, x, y))
+    chex.assert_trees_all_close(result, attack(key, dark, x, y), atol=1e-6)
 
 
 def test_curves_fall_to_the_distance_found(recorded):
@@ -38,7 +38,8 @@ def test_curves_fall_to_the_distance_found(recorded):
     assert curve.shape == (6, len(BUDGETS))
     with np.errstate(invalid="ignore"):
         assert not np.any(np.diff(curve, axis=1) > 0)
-    np.testing.assert_allclose(curve[:, -1], result.distance, rtol=1e-6)
+    # The adversary is backed off from the boundary, by 1e-4 and a little more.
+    np.testing.assert_allclose(curve[:, -1], result.distance, rtol=5e-4)
     assert np.all(curve[2] == 0)
     attacked = np.arange(6) != 2
     assert np.all(np.isinf(curve[attacked, 0]))
