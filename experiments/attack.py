@@ -20,8 +20,6 @@ settings, and ends with the very same files.
 """
 
 import dataclasses
-import pathlib
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import attack_report, attack_task, command_line
+from experiments import attack_report, attack_task, command_line, run_directory
 from experiments.configs import attack as configs
 from experiments.progress import Progress
 from zeroone_jax import attacks, runs
@@ -57,10 +55,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
     Returns:
         A function that gives the settings once flags are parsed.
     """
-    flags.DEFINE_string(
-        "run_dir", None, "Directory to fill. Default: runs/attack-PRESET-seedSEED."
-    )
-    flags.DEFINE_bool("resume", False, "Go on with what the run directory holds.")
+    run_directory.define_flags("runs/attack-PRESET-seedSEED")
     command_line.define_data_dir()
     return command_line.define_settings(configs.PRESETS, argv)
 
@@ -74,24 +69,13 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     options = flags.FLAGS
     experiment = settings()
     jax.config.update("jax_enable_x64", experiment.double)
-    default = pathlib.Path("runs") / f"attack-{options.preset}-seed{experiment.seed}"
-    path = default if options.run_dir is None else pathlib.Path(options.run_dir)
-    try:
-        task = attack_task.prepare(experiment, options.data_dir)
-        with runs.RunDirectory(
-            path,
-            as_json(experiment),
-            resume=options.resume,
-            revision=runs.git_revision(pathlib.Path(__file__)),
-        ) as run:
-            if run.summary() is None:
-                fill(experiment, task, run)
-            print((path / "results.md").read_text())
-            print(f"Run directory: {path}")
-    except runs.RunError as error:
-        raise command_line.UserError(str(error)) from error
-    except KeyboardInterrupt:
-        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
+    default = f"attack-{options.preset}-seed{experiment.seed}"
+    task = attack_task.prepare(experiment, options.data_dir)
+    with run_directory.opened(default, as_json(experiment)) as run:
+        if run.summary() is None:
+            fill(experiment, task, run)
+        print((run.path / "results.md").read_text())
+        print(f"Run directory: {run.path}")
 
 
 def as_json(experiment: configs.Experiment) -> dict[str, Any]:

@@ -16,8 +16,6 @@ accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes 
 """
 
 import dataclasses
-import pathlib
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -26,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
-from experiments import command_line, zero_one_report
+from experiments import command_line, run_directory, zero_one_report
 from experiments.configs import zero_one as configs
 from experiments.progress import Progress
 from zeroone_jax import coordinate_descent, data, runs
@@ -45,10 +43,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
     Returns:
         A function that gives the settings once flags are parsed.
     """
-    flags.DEFINE_string(
-        "run_dir", None, "Directory to fill. Default: runs/PRESET-seedSEED."
-    )
-    flags.DEFINE_bool("resume", False, "Go on with what the run directory holds.")
+    run_directory.define_flags("runs/PRESET-seedSEED")
     flags.DEFINE_integer(
         "checkpoint_every",
         200,
@@ -69,23 +64,12 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     options = flags.FLAGS
     experiment = settings()
     command_line.use_cores(experiment.solver.votes)
-    default = pathlib.Path("runs") / f"{options.preset}-seed{experiment.seed}"
-    path = default if options.run_dir is None else pathlib.Path(options.run_dir)
-    try:
-        with runs.RunDirectory(
-            path,
-            dataclasses.asdict(experiment),
-            resume=options.resume,
-            revision=runs.git_revision(pathlib.Path(__file__)),
-        ) as run:
-            if run.summary() is None:
-                train(experiment, run, options.checkpoint_every, options.data_dir)
-            print((path / "accuracy.md").read_text())
-            print(f"Run directory: {path}")
-    except runs.RunError as error:
-        raise command_line.UserError(str(error)) from error
-    except KeyboardInterrupt:
-        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
+    default = f"{options.preset}-seed{experiment.seed}"
+    with run_directory.opened(default, dataclasses.asdict(experiment)) as run:
+        if run.summary() is None:
+            train(experiment, run, options.checkpoint_every, options.data_dir)
+        print((run.path / "accuracy.md").read_text())
+        print(f"Run directory: {run.path}")
 
 
 def train(

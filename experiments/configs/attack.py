@@ -4,6 +4,7 @@ Each preset of a paper says what it reproduces, what its authors got, and what w
 measured on which hardware in what time.
 """
 
+import abc
 import dataclasses
 import inspect
 from collections.abc import Callable
@@ -51,9 +52,10 @@ class Images:
             raise ValueError(f"images.count is {self.count}, but must be at least 1")
 
 
-class Suite:
+class Suite(abc.ABC):
     """The settings of a suite: those of the function that makes it."""
 
+    @abc.abstractmethod
     def build(self, image_shape: tuple[int, int, int]) -> attacks.suite.Suite:
         """Makes the suite.
 
@@ -66,7 +68,6 @@ class Suite:
         Raises:
             ValueError: a setting is out of its range.
         """
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)

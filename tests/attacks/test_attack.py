@@ -295,3 +295,27 @@ def test_logits_given_to_an_attack_of_labels_are_refused():
 def test_single_numbers_as_labels():
     fn = attacks.as_label_fn(lambda x: x.reshape(len(x), -1)[:, 0] - 0.5)
     np.testing.assert_array_equal(fn(X), X[:, 0, 0, 0] > 0.5)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [PGD, attacks.hop_skip_jump(max_queries=500)],
+    ids=lambda attack: type(attack).__name__,
+)
+def test_memory_grows_with_the_chunk_not_with_images_or_queries(attack):
+    fn = model if attack.needs == "logits" else attacks.as_label_fn(model)
+
+    def working(images, chunk, **changes):
+        changed = dataclasses.replace(attack, chunk=chunk, **changes)
+        x = jax.ShapeDtypeStruct((images, *SHAPE), jnp.float32)
+        y = jax.ShapeDtypeStruct((images,), jnp.int32)
+        whole = jax.jit(lambda key, x, y: changed(key, fn, x, y))
+        compiled = whole.lower(KEY, x, y).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    small = working(64, 16)
+    # What grows is the images in order and the results, some copies of each.
+    assert working(1024, 16) - small < 8 * 4 * 960 * (X[0].size + 8)
+    if attack.needs == "labels":
+        assert working(64, 64) > 2 * small
+        assert working(64, 16, max_queries=50_000) <= 1.01 * small

@@ -47,7 +47,7 @@ def test_points_asked_lie_on_the_sphere_and_then_nearer(law: str) -> None:
         / distance**2
     )
     assert np.abs(cosine - 1 / np.sqrt(1 + 0.05**2)).max() < 1e-3
-    sizes = np.linalg.norm(forward.reshape(5, 30, -1), axis=2)
+    sizes = np.linalg.norm(forward.reshape(5, 40, -1), axis=2)
     np.testing.assert_allclose(
         sizes, np.broadcast_to(0.98 * distance, sizes.shape), rtol=1e-5
     )

@@ -231,7 +231,12 @@ def test_too_small_a_budget_is_refused(attack: DecisionAttack) -> None:
         ({"radius": "far"}, "radius is 'far', but must be one of"),
         ({"law": "cauchy"}, "law is 'cauchy', but must be one of 'signs'"),
         ({"norm": "l1"}, "norm is 'l1', but must be one of 'l2', 'linf'"),
-        ({"iterations": 0}, "iterations is 0, but must be above 0"),
+        (
+            {"iterations": 0},
+            "iterations is 0, but must be a whole number of at least 1",
+        ),
+        ({"iterations": 2.5}, "iterations is 2.5, but must be a whole number"),
+        ({"max_queries": 99.5}, "max_queries is 99.5, but must be a whole number"),
         ({"start_noise": "pink"}, "start_noise is 'pink'"),
         ({"chunk": 0}, "chunk is 0, but must be a whole number of at least 1"),
     ],

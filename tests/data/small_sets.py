@@ -56,7 +56,7 @@ def place_archives(dataset: Dataset, folder: pathlib.Path) -> None:
         (folder / dataset.archives[0]).write_bytes(tar_of(members))
     else:
         for name, data in files.items():
-            (folder / f"{name}.gz").write_bytes(gzip.compress(data))
+            (folder / f"{name}.gz").write_bytes(gzip.compress(data, mtime=0))
 
 
 def tar_of(members: dict[str, bytes]) -> bytes:

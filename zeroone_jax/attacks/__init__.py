@@ -7,27 +7,27 @@ as `suite.standard("linf", 8 / 255)`.
 """
 
 from zeroone_jax.attacks import suite
-from zeroone_jax.attacks.apgd import AutoPGD as apgd  # noqa: N813
+from zeroone_jax.attacks.apgd import AutoPGD as apgd
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, as_label_fn
-from zeroone_jax.attacks.boundary import Boundary as boundary  # noqa: N813
+from zeroone_jax.attacks.boundary import Boundary as boundary
 from zeroone_jax.attacks.carlini_wagner import (
-    CarliniWagner as carlini_wagner,  # noqa: N813
+    CarliniWagner as carlini_wagner,
 )
-from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool  # noqa: N813
-from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab  # noqa: N813
-from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump  # noqa: N813
+from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool
+from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab
+from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump
 from zeroone_jax.attacks.perturbation import Norm
-from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd  # noqa: N813
+from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
-from zeroone_jax.attacks.ray_s import RayS as ray_s  # noqa: N813
+from zeroone_jax.attacks.ray_s import RayS as ray_s
 from zeroone_jax.attacks.sign_network import (
-    HyperplaneCrossing as hyperplane_crossing,  # noqa: N813
+    HyperplaneCrossing as hyperplane_crossing,
 )
 from zeroone_jax.attacks.sign_network import (
-    SurrogateGradient as surrogate_gradient,  # noqa: N813
+    SurrogateGradient as surrogate_gradient,
 )
-from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa  # noqa: N813
-from zeroone_jax.attacks.square import Square as square  # noqa: N813
+from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa
+from zeroone_jax.attacks.square import Square as square
 from zeroone_jax.attacks.starts import nearest_start, random_start
 from zeroone_jax.attacks.substitute import Substitute
 from zeroone_jax.attacks.transfer import substitute_attack

@@ -159,19 +159,16 @@ class AutoPGD(Attack):
         point = self._starts(key, x, y, jnp.asarray(0))
         if start is not None:
             point = project(start, x, self.epsilon, self.norm)
-        nothing = jnp.zeros(x.shape[:1], bool)
-        queries = jnp.zeros(x.shape[:1], jnp.int32)
+        queries = 0
         targets = jnp.zeros((len(x), 0), jnp.int32)
         if self.loss == "targeted_dlr":
             z = losses.as_logits(fn(x))
             is_y = jnp.arange(z.shape[1], dtype=jnp.int32)[None, :] == y[:, None]
             count = min(self.target_classes, z.shape[1] - 1)
             targets = jax.lax.top_k(jnp.where(is_y, -jnp.inf, z), count)[1]
-            queries = queries + 1
+            queries = 1
         memory = self._fresh(point, targets)
-        return State(
-            x, y, point, nothing, ~nothing, queries, jnp.asarray(0, jnp.int32), memory
-        )
+        return State.beginning(x, y, memory, point, queries)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, checks the step size, and moves."""

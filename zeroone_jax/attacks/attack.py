@@ -11,17 +11,14 @@ in any batch, at any place in it, with any chunk and on any number of devices.
 
 import abc
 import dataclasses
-import functools
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from zeroone_jax import losses
-from zeroone_jax.attacks import checks
+from zeroone_jax.attacks import checks, run
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -71,6 +68,30 @@ class State(NamedTuple):
     queries: Array
     iteration: Array
     memory: Any
+
+    @classmethod
+    def beginning(
+        cls,
+        x: Array,
+        y: Array,
+        memory: Any,
+        adversary: Array | None = None,
+        queries: int = 0,
+    ) -> Self:
+        """Makes the state in which nothing is found and every image is active.
+
+        Args:
+            x: float [n, ...], the images.
+            y: i32 [n], their labels, or the targets.
+            memory: the attack's own arrays.
+            adversary: float [n, ...], the first points; the images, by default.
+            queries: how often each image was asked about already.
+        """
+        none = jnp.zeros(x.shape[:1], bool)
+        asked = jnp.full(x.shape[:1], queries, jnp.int32)
+        first = x if adversary is None else adversary
+        zero = jnp.asarray(0, jnp.int32)
+        return cls(x, y, first, none, ~none, asked, zero, memory)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -203,11 +224,13 @@ class Attack(abc.ABC):
             if self.starts_from_adversary and not isinstance(start, jax.core.Tracer):
                 wrong = ~self.broken(self.labels(fn, start), y)
                 checks.adversarial_start(wrong)
-        model = fn if isinstance(fn, jax.tree_util.Partial) else _partial(fn)
-        axis = _device_axis(x)
+        model = (
+            fn if isinstance(fn, jax.tree_util.Partial) else jax.tree_util.Partial(fn)
+        )
+        axis = run.device_axis(x)
         if axis is None:
-            return _run(self, key, model, x, y, start)
-        return _run_on_devices(self, axis, key, model, x, y, start)
+            return run.in_chunks(self, key, model, x, y, start)
+        return run.on_devices(self, axis, key, model, x, y, start)
 
     def labels(self, fn: LogitsFn | LabelFn, x: Array) -> Array:
         """Labels i32 [n] of images [n, ...]."""
@@ -276,112 +299,3 @@ def where(chosen: Array, new: Any, old: Any) -> Any:
 
 def _labels(logits_fn: LogitsFn, x: Array) -> Array:
     return losses.labels(logits_fn(x))
-
-
-def _partial(fn: Callable[[Array], Array]) -> jax.tree_util.Partial:
-    """A function without arguments to trace: jit knows it by the function itself."""
-    return jax.tree_util.Partial(fn)
-
-
-def _device_axis(x: Array) -> tuple[jax.sharding.Mesh, Any] | None:
-    """The mesh and axis over which images are spread, if they are."""
-    if isinstance(x, jax.core.Tracer) or not isinstance(x.sharding, NamedSharding):
-        return None
-    spec = x.sharding.spec
-    if not spec or spec[0] is None or len(x.sharding.device_set) == 1:
-        return None
-    return cast(jax.sharding.Mesh, x.sharding.mesh), spec[0]
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _run_on_devices(
-    attack: Attack,
-    axis: tuple[jax.sharding.Mesh, Any],
-    key: Key,
-    fn: jax.tree_util.Partial,
-    x: Array,
-    y: Array,
-    start: Array | None,
-) -> AttackResult:
-    mesh, name = axis
-    images = PartitionSpec(name)
-    return jax.shard_map(
-        functools.partial(_run, attack),
-        mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(), images, images, images),
-        out_specs=images,
-        check_vma=False,
-    )(key, fn, x, y, start)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _run(
-    attack: Attack,
-    key: Key,
-    fn: jax.tree_util.Partial,
-    x: Array,
-    y: Array,
-    start: Array | None,
-) -> AttackResult:
-    """Attacks all images, a chunk at a time, those that need it first."""
-    count = len(x)
-    y = y.astype(jnp.int32)
-    chunks = -(-count // attack.chunk)
-    # As even as can be, so that few places in the last one stay empty.
-    chunk = -(-count // chunks)
-
-    def in_chunks(array: Array) -> Array:
-        padded = jnp.concatenate(
-            [array, jnp.repeat(array[:1], chunk * chunks - count, 0)]
-        )
-        return padded.reshape(chunks, chunk, *array.shape[1:])
-
-    def together(array: Array) -> Array:
-        return array.reshape(-1, *array.shape[2:])[:count]
-
-    labels = together(jax.lax.map(functools.partial(attack.labels, fn), in_chunks(x)))
-    to_do = ~attack.broken(labels, y)
-    # Images that are broken already stand together at the end, where whole chunks of
-    # them finish at once.
-    order = jnp.argsort(~to_do, stable=True)
-    back = jnp.argsort(order)
-
-    def one_chunk(
-        images: tuple[Array, Array, Array, Array | None],
-    ) -> AttackResult:
-        return _attack_chunk(attack, key, fn, *images)
-
-    real = jnp.arange(chunk * chunks) < count
-    arguments = jax.tree.map(lambda a: in_chunks(a[order]), (x, y, to_do, start))
-    padding = real.reshape(chunks, chunk)
-    x_in, y_in, to_do_in, start_in = arguments
-    results = jax.lax.map(one_chunk, (x_in, y_in, to_do_in & padding, start_in))
-    return jax.tree.map(lambda a: together(a)[back], results)
-
-
-def _attack_chunk(
-    attack: Attack,
-    key: Key,
-    fn: jax.tree_util.Partial,
-    x: Array,
-    y: Array,
-    to_do: Array,
-    start: Array | None,
-) -> AttackResult:
-    """Runs the attack's steps."""
-    state = jax.lax.cond(
-        jnp.any(to_do),
-        lambda: attack.init(key, fn, x, y, start),
-        lambda: jax.tree.map(
-            lambda a: jnp.zeros(a.shape, a.dtype),
-            jax.eval_shape(lambda: attack.init(key, fn, x, y, start)),
-        ),
-    )
-    state = state._replace(x=x, y=y, active=state.active & to_do)
-    state = jax.lax.while_loop(
-        lambda state: jnp.any(state.active),
-        lambda state: attack.step(key, fn, state)[0],
-        state,
-    )
-    state = attack.finish(key, fn, state)
-    return attack.conclude(fn, state, to_do)

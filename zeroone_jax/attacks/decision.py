@@ -31,24 +31,17 @@ FINISH_QUERIES = HALVINGS + len(BACKING_OFF)
 class DecisionAttack(Attack):
     """Looks for the nearest adversary by labels alone.
 
-    `start` holds adversaries already. Without it, noise is drawn until the model labels
-    it as wanted: of a model with two classes one class may have no such noise, so give
-    images of the other class (`nearest_start`, `random_start`) to attack every image.
-
-    The adversary is backed off from the boundary, by 1e-4 of its distance and 1e-6 in
-    each coordinate, so that its label does not hang on rounding.
+    `start` holds adversaries already. The adversary is backed off from the boundary, by
+    1e-4 of its distance and 1e-6 in each coordinate, so that its label does not hang on
+    rounding.
 
     Attributes:
         max_queries: how often the model may be asked about one image, in all.
-        start_noise: "blended" or "uniform"; see `oracle.find_start`.
-        start_draws: how many times noise is drawn for an image before giving up.
     """
 
     norm: Norm = "l2"
     chunk: int = 32
     max_queries: int | None = None
-    start_noise: StartKind = "blended"
-    start_draws: int = 100
 
     needs: ClassVar = "labels"
     in_ball: ClassVar = False
@@ -57,9 +50,10 @@ class DecisionAttack(Attack):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        checks.one_of("start_noise", self.start_noise, ("blended", "uniform"))
-        checks.positive(start_draws=self.start_draws)
-        if self.max_queries is not None and self.max_queries <= FINISH_QUERIES + 2:
+        if self.max_queries is None:
+            return
+        checks.counts(max_queries=self.max_queries)
+        if self.max_queries <= FINISH_QUERIES + 2:
             raise ValueError(
                 f"max_queries is {self.max_queries}, but must be above "
                 f"{FINISH_QUERIES + 2}, what checking and finishing take"
@@ -80,19 +74,6 @@ class DecisionAttack(Attack):
         flat = points.reshape(count[0] * count[1], *points.shape[2:])
         labels = self.labels(fn, flat).reshape(count)
         return self.broken(labels, jnp.broadcast_to(y[:, None], count))
-
-    def find_start(
-        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None
-    ) -> Found:
-        """Takes the start given, or looks for one."""
-        hits = self.hits(fn, y)
-        queries = jnp.zeros(x.shape[:1], jnp.int32)
-        if start is not None:
-            return Found(start, hits(start), queries + 1)
-        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), _START)
-        return find_start(
-            hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
-        )
 
     def step_keys(self, key: Key, state: State) -> Array:
         """Makes the images' keys of this step, keys [n]."""
@@ -143,3 +124,39 @@ class DecisionAttack(Attack):
             (jnp.asarray(0, jnp.int32), Found(state.adversary, none, near.queries)),
         )[1]
         return state._replace(adversary=settled.point, queries=settled.queries)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WalkFromAdversary(DecisionAttack):
+    """Starts at an adversary, and comes nearer.
+
+    Where no `start` is given, noise is drawn until the model labels it as wanted: of a
+    model with two classes one class may have no such noise, so give images of the other
+    class (`nearest_start`, `random_start`) to attack every image.
+
+    Attributes:
+        start_noise: "blended" or "uniform"; see `oracle.find_start`.
+        start_draws: how many times noise is drawn for an image before giving up.
+    """
+
+    start_noise: StartKind = "blended"
+    start_draws: int = 100
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.one_of("start_noise", self.start_noise, ("blended", "uniform"))
+        checks.counts(start_draws=self.start_draws)
+
+    def find_start(
+        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None
+    ) -> Found:
+        """Takes the start given, or looks for one."""
+        hits = self.hits(fn, y)
+        queries = jnp.zeros(x.shape[:1], jnp.int32)
+        if start is not None:
+            return Found(start, hits(start), queries + 1)
+        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), _START)
+        return find_start(
+            hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
+        )

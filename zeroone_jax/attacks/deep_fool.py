@@ -128,10 +128,7 @@ class DeepFool(Attack):
             searching=jnp.ones(x.shape[:1], bool),
             shortening=shortening,
         )
-        nothing = jnp.zeros(x.shape[:1], bool)
-        queries = jnp.ones(x.shape[:1], jnp.int32)
-        iteration = jnp.asarray(0, jnp.int32)
-        return State(x, y, x, nothing, ~nothing, queries, iteration, memory)
+        return State.beginning(x, y, memory, queries=1)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, and moves on or back."""

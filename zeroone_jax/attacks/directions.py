@@ -3,7 +3,7 @@
 HopSkipJump's estimate (Chen et al. 2019, equation 16) is the mean of random directions,
 each weighted by whether the point it leads to is a hit. Its cost, besides the model's
 own, is the drawing of the directions: random signs, unpacked from random bits, are far
-cheaper than normal numbers, and estimate as well (`benchmarks/attacks.py`).
+cheaper than normal numbers.
 """
 
 import math

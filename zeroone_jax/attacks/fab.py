@@ -137,10 +137,7 @@ class FastAdaptiveBoundary(Attack):
             searching=jnp.ones(x.shape[:1], bool),
             shortening=shortening,
         )
-        nothing = jnp.zeros(x.shape[:1], bool)
-        queries = jnp.ones(x.shape[:1], jnp.int32)
-        iteration = jnp.asarray(0, jnp.int32)
-        return State(x, y, x, nothing, ~nothing, queries, iteration, memory)
+        return State.beginning(x, y, memory, queries=1)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Moves every active image's point, and looks at where it came to."""

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from zeroone_jax.attacks import checks, directions
 from zeroone_jax.attacks.attack import State, where
-from zeroone_jax.attacks.decision import DecisionAttack
+from zeroone_jax.attacks.decision import WalkFromAdversary
 from zeroone_jax.attacks.oracle import bisect
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.types import Array, Key, LabelFn
@@ -76,7 +76,7 @@ class _Tried(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HopSkipJump(DecisionAttack):
+class HopSkipJump(WalkFromAdversary):
     """Follows the boundary towards the image by estimates of its normal.
 
     Iteration t asks `initial_directions * sqrt(t)` directions, jumps `distance /
@@ -107,7 +107,7 @@ class HopSkipJump(DecisionAttack):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        checks.positive(
+        checks.counts(
             iterations=self.iterations,
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,

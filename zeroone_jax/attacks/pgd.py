@@ -134,11 +134,7 @@ class ProjectedGradientDescent(Attack):
             optimizer=self._optimizer_state(x),
             loss=jnp.full(x.shape[:1], -jnp.inf, x.dtype),
         )
-        nothing = jnp.zeros(x.shape[:1], bool)
-        queries = jnp.zeros(x.shape[:1], jnp.int32)
-        return State(
-            x, y, point, nothing, ~nothing, queries, jnp.asarray(0, jnp.int32), memory
-        )
+        return State.beginning(x, y, memory, point)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, and moves it uphill."""

@@ -88,23 +88,9 @@ class RayS(DecisionAttack):
         signs = jnp.ones_like(x)
         if start is not None:
             signs = jnp.where(start < x, -1, 1).astype(x.dtype)
-        none = jnp.zeros(x.shape[:1], bool)
-        state = State(
-            x=x,
-            y=y,
-            adversary=x,
-            found=none,
-            active=~none,
-            queries=jnp.zeros(x.shape[:1], jnp.int32),
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(
-                signs,
-                jnp.ones(x.shape[:1], x.dtype),
-                jnp.asarray(0, jnp.int32),
-                jnp.asarray(0, jnp.int32),
-            ),
-        )
-        return self._try(fn, state, signs)[0]
+        zero = jnp.asarray(0, jnp.int32)
+        memory = Memory(signs, jnp.ones(x.shape[:1], x.dtype), zero, zero)
+        return self._try(fn, State.beginning(x, y, memory), signs)[0]
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Flips the next block, and keeps the flip where it still leads to a hit."""

@@ -129,17 +129,8 @@ class HyperplaneCrossing(_SignNetworkAttack):
         order = jax.vmap(
             lambda key: jax.random.permutation(key, jnp.arange(units, dtype=jnp.int32))
         )(image_keys(key, x, y))
-        nothing = jnp.zeros(x.shape[:1], bool)
-        return State(
-            x,
-            y,
-            x,
-            nothing,
-            ~nothing,
-            jnp.zeros(x.shape[:1], jnp.int32),
-            jnp.asarray(0, jnp.int32),
-            Crossing(order, jnp.full(x.shape[:1], -jnp.inf, x.dtype)),
-        )
+        memory = Crossing(order, jnp.full(x.shape[:1], -jnp.inf, x.dtype))
+        return State.beginning(x, y, memory)
 
     def step(self, key: Key, fn: Any, state: State) -> tuple[State, CrossingInfo]:
         """Crosses one hyperplane of every active image."""

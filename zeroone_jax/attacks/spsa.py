@@ -105,21 +105,12 @@ class SimultaneousPerturbation(Attack):
     ) -> State:
         """Starts at `start`, or at the image."""
         point = x if start is None else project(start, x, self.epsilon, self.norm)
-        nothing = jnp.zeros(x.shape[:1], bool)
-        return State(
-            x,
-            y,
+        memory = Memory(
             point,
-            nothing,
-            ~nothing,
-            jnp.zeros(x.shape[:1], jnp.int32),
-            jnp.asarray(0, jnp.int32),
-            Memory(
-                point,
-                jax.vmap(self._adam().init)(x),
-                jnp.full(x.shape[:1], -jnp.inf, x.dtype),
-            ),
+            jax.vmap(self._adam().init)(x),
+            jnp.full(x.shape[:1], -jnp.inf, x.dtype),
         )
+        return State.beginning(x, y, memory, point)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, and moves it uphill."""

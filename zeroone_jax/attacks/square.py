@@ -115,17 +115,9 @@ class Square(Attack):
             pattern = {"linf": square_moves.stripes, "l2": square_moves.grid}[self.norm]
             drawn = jax.vmap(functools.partial(pattern, epsilon=self.epsilon))
             start = drawn(keys, images).reshape(x.shape)
-        nothing = jnp.zeros(x.shape[:1], bool)
-        return State(
-            x,
-            y,
-            project(start, x, self.epsilon, self.norm),
-            nothing,
-            ~nothing,
-            jnp.zeros(x.shape[:1], jnp.int32),
-            jnp.asarray(0, jnp.int32),
-            Memory(jnp.full(x.shape[:1], -jnp.inf, x.dtype)),
-        )
+        point = project(start, x, self.epsilon, self.norm)
+        memory = Memory(jnp.full(x.shape[:1], -jnp.inf, x.dtype))
+        return State.beginning(x, y, memory, point)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Tries one square on every active image; the first step tries the start."""

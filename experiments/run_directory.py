@@ -1,0 +1,53 @@
+"""The run directory of a launcher: its flags, and opening it for a user."""
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from absl import flags
+
+from experiments import command_line
+from zeroone_jax import runs
+
+
+def define_flags(default: str) -> None:
+    """Defines --run_dir and --resume.
+
+    Args:
+        default: what the help says about the directory where none is given.
+    """
+    flags.DEFINE_string("run_dir", None, f"Directory to fill. Default: {default}.")
+    flags.DEFINE_bool("resume", False, "Go on with what the run directory holds.")
+
+
+@contextlib.contextmanager
+def opened(default: str, settings: Mapping[str, Any]) -> Iterator[runs.RunDirectory]:
+    """Opens the run directory that the flags name.
+
+    Args:
+        default: its name below runs/ where the flags name none.
+        settings: what the run is made from, as JSON's types.
+
+    Yields:
+        The open directory, locked.
+
+    Raises:
+        command_line.UserError: it is in use, damaged, or holds another run.
+        SystemExit: the user stopped the run.
+    """
+    given = flags.FLAGS.run_dir
+    path = pathlib.Path("runs", default) if given is None else pathlib.Path(given)
+    try:
+        with runs.RunDirectory(
+            path,
+            settings,
+            resume=flags.FLAGS.resume,
+            revision=runs.git_revision(pathlib.Path(__file__)),
+        ) as run:
+            yield run
+    except runs.RunError as error:
+        raise command_line.UserError(str(error)) from error
+    except KeyboardInterrupt:
+        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
