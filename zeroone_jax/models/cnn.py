@@ -83,13 +83,15 @@ class Params:
     config: Config = flax.struct.field(pytree_node=False)
 
 
-class _Network(nn.Module):
+class Module(nn.Module):
     """Images float [n, h, w, c] to logits float [n, classes]."""
 
     config: Config
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Computes logits; training and evaluation are alike."""
+        del train
         for outputs in self.config.channels:
             layer = nn.Conv(
                 outputs,
@@ -168,9 +170,9 @@ def apply(params: Params, x: Array) -> Array:
         raise ValueError(
             f"x has shape {x.shape}, but the network takes images of {params.shape}"
         )
-    return cast(Array, _Network(params.config).apply({"params": params.layers}, x))
+    return cast(Array, Module(params.config).apply({"params": params.layers}, x))
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _layers(key: Key, shape: tuple[int, int, int], config: Config) -> Any:
-    return _Network(config).init(key, jnp.zeros((1, *shape)))["params"]
+    return Module(config).init(key, jnp.zeros((1, *shape)))["params"]

@@ -1,0 +1,120 @@
+"""What training and evaluation hold of a flax network: a module and its image shape.
+
+Batch-norm statistics are part of the variables and are handed back, never changed in
+place. With `dtype=jnp.bfloat16` the network computes in bfloat16 while its parameters,
+statistics and logits stay float32.
+
+Example:
+    >>> from zeroone_jax.models import cnn
+    >>> network = Network(cnn.Module(cnn.LENET_VALID), shape=(28, 28, 1))
+    >>> variables = network.init(jax.random.key(0))
+    >>> network.apply(variables, jnp.zeros((5, 28, 28, 1))).shape
+    (5, 10)
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from zeroone_jax.types import Array, Key, LogitsFn, Params
+
+
+@flax.struct.dataclass
+class Variables:
+    """What a network computes with.
+
+    Attributes:
+        params: the trained parameters.
+        batch_stats: the running means and variances of batch normalisation; an empty
+            dictionary for networks without.
+    """
+
+    params: Params
+    batch_stats: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network for images of one shape.
+
+    Attributes:
+        module: a flax module, called with images float [n, height, width, channels] and
+            `train`, which gives logits [n, classes].
+        shape: height, width and channels of the images.
+        dtype: what it computes in; None is the parameters' own type.
+    """
+
+    module: nn.Module
+    shape: tuple[int, int, int]
+    dtype: DTypeLike | None = None
+
+    def init(self, key: Key) -> Variables:
+        """Draws the variables that training starts from, in JAX's default float type.
+
+        Args:
+            key: a random key.
+        """
+        variables = jax.jit(self._draw)(key)
+        return Variables(variables["params"], variables.get("batch_stats", {}))
+
+    def _draw(self, key: Key) -> Any:
+        return self.module.init(key, jnp.zeros((1, *self.shape)), train=False)
+
+    def apply(self, variables: Variables, x: Array) -> Array:
+        """Computes logits in evaluation mode: running statistics, no dropout.
+
+        Args:
+            variables: as `init` makes them.
+            x: float [n, height, width, channels].
+
+        Returns:
+            [n, classes] of the parameters' float type.
+
+        Raises:
+            ValueError: the images have another shape.
+        """
+        logits = self._computed(variables, x, train=False)
+        return logits.astype(x.dtype)
+
+    def train(self, variables: Variables, x: Array, key: Key) -> tuple[Array, Any]:
+        """Computes logits in training mode: statistics of this batch, dropout.
+
+        Args:
+            variables: as `init` makes them.
+            x: float [n, height, width, channels].
+            key: of the dropout.
+
+        Returns:
+            Logits [n, classes] of the images' float type, and the new running
+            statistics.
+
+        Raises:
+            ValueError: the images have another shape.
+        """
+        logits, changed = self._computed(
+            variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+        )
+        return logits.astype(x.dtype), changed.get("batch_stats", {})
+
+    def logits_fn(self, variables: Variables) -> LogitsFn:
+        """Makes the function that attacks take; compiled once for all variables."""
+        return jax.tree_util.Partial(self.apply, variables)
+
+    def _computed(self, variables: Variables, x: Array, **settings: Any) -> Any:
+        if x.shape[1:] != self.shape:
+            raise ValueError(
+                f"x has shape {x.shape}, but the network takes images of {self.shape}"
+            )
+        params = variables.params
+        if self.dtype is not None:
+            x = x.astype(self.dtype)
+            params = jax.tree.map(lambda a: a.astype(self.dtype), params)
+        everything = {"params": params, "batch_stats": variables.batch_stats}
+        # flax computes statistics in float32 whatever the images are.
+        with jax.numpy_dtype_promotion("standard"):
+            return self.module.apply(everything, x, **settings)
