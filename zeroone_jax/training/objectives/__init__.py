@@ -1,0 +1,43 @@
+"""Objectives of training, each `(params, model, batch, key) -> loss, info`.
+
+`natural`, `gaussian_noise`, `projected_gradient` (Madry), `fast_gradient_sign`,
+`trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin` (MMA),
+`sense` and `sense_trade` make objectives of their settings.
+"""
+
+from zeroone_jax.training.objectives.adversarial import (
+    GaussianNoise as gaussian_noise,
+)
+from zeroone_jax.training.objectives.adversarial import Mart as mart
+from zeroone_jax.training.objectives.adversarial import Natural as natural
+from zeroone_jax.training.objectives.adversarial import (
+    ProjectedGradient as projected_gradient,
+)
+from zeroone_jax.training.objectives.adversarial import Trades as trades
+from zeroone_jax.training.objectives.adversarial import fast_gradient_sign
+from zeroone_jax.training.objectives.frame import Batch, Info, Model, Objective
+from zeroone_jax.training.objectives.individual import Friendly as friendly
+from zeroone_jax.training.objectives.individual import (
+    InstanceAdaptive as instance_adaptive,
+)
+from zeroone_jax.training.objectives.individual import MaxMargin as max_margin
+from zeroone_jax.training.objectives.sensible import Sense as sense
+from zeroone_jax.training.objectives.sensible import SenseTrade as sense_trade
+
+__all__ = [
+    "Batch",
+    "Info",
+    "Model",
+    "Objective",
+    "fast_gradient_sign",
+    "friendly",
+    "gaussian_noise",
+    "instance_adaptive",
+    "mart",
+    "max_margin",
+    "natural",
+    "projected_gradient",
+    "sense",
+    "sense_trade",
+    "trades",
+]

@@ -1,0 +1,261 @@
+"""Natural training and the methods with one fixed ball for every image."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.perturbation import Norm
+from zeroone_jax.training.ascent import ascend, nearby_start, random_start
+from zeroone_jax.training.objectives.frame import (
+    Batch,
+    Info,
+    Model,
+    Objective,
+    accuracy,
+)
+from zeroone_jax.types import Array, Key, Params
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Natural(Objective):
+    """Cross-entropy of the images themselves."""
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        return plain_loss(params, model, batch, batch.x, key)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GaussianNoise(Objective):
+    """Cross-entropy of images under noise, clipped to [0,1].
+
+    Attributes:
+        sigma: the noise's standard deviation, on the [0,1] pixel scale.
+    """
+
+    sigma: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        checks.positive(sigma=self.sigma)
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        noise_key, key = jax.random.split(key)
+        noise = jax.random.normal(noise_key, batch.x.shape, batch.x.dtype)
+        noisy = jnp.clip(batch.x + self.sigma * noise, 0, 1)
+        return plain_loss(params, model, batch, noisy, key)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InBall(Objective):
+    """The settings of methods that search a ball.
+
+    Attributes:
+        epsilon: the radius, on the [0,1] pixel scale.
+        step_size: the length of a step.
+        steps: how many.
+        norm: "linf", "l2" or "l1".
+    """
+
+    epsilon: float = 8 / 255
+    step_size: float = 2 / 255
+    steps: int = 10
+    norm: Norm = "linf"
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        checks.norm(self.norm)
+        checks.positive(epsilon=self.epsilon, step_size=self.step_size)
+        checks.counts(steps=self.steps)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProjectedGradient(InBall):
+    """Madry et al. 2018: cross-entropy of the adversaries that PGD ends at.
+
+    One step from a random start makes it the fast training of Wong, Rice and Kolter
+    2020; see `fast_gradient_sign`.
+
+    Attributes:
+        mode: how the network behaves while adversaries are searched. "evaluation", or
+            "training", as paper B's program for this method has it: batch statistics
+            of the adversaries themselves, and dropout.
+    """
+
+    mode: Literal["evaluation", "training"] = "evaluation"
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.one_of("mode", self.mode, ("evaluation", "training"))
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        start_key, search_key, key = jax.random.split(key, 3)
+        logits_fn = model.evaluating(params)
+        if self.mode == "training":
+            fixed = jax.lax.stop_gradient(params)
+
+            def logits_fn(x: Array) -> Array:
+                return model.train(fixed, x, search_key)[0]
+
+        start = random_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        adversary = ascend(
+            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
+            batch.x,
+            start,
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            steps=self.steps,
+            norm=self.norm,
+        )
+        return plain_loss(params, model, batch, adversary, key)
+
+
+def fast_gradient_sign(epsilon: float = 8 / 255) -> ProjectedGradient:
+    """Wong, Rice and Kolter 2020: one step of 1.25 epsilon from a random start.
+
+    Args:
+        epsilon: radius of the Linf ball.
+
+    Returns:
+        The objective.
+    """
+    return ProjectedGradient(epsilon=epsilon, step_size=1.25 * epsilon, steps=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trades(InBall):
+    """Zhang et al. 2019: CE(x) + beta KL(f(x) || f(x')), x' maximising that KL.
+
+    Attributes:
+        beta: weight of the divergence.
+    """
+
+    epsilon: float = 0.031
+    step_size: float = 0.007
+    beta: float = 6.0
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(beta=self.beta)
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        start_key, natural_key, key = jax.random.split(key, 3)
+        logits_fn = model.evaluating(params)
+        reference = logits_fn(batch.x)
+        start = nearby_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        adversary = ascend(
+            lambda point: losses.kl_divergence(logits_fn(point), reference),
+            batch.x,
+            start,
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            steps=self.steps,
+            norm=self.norm,
+        )
+        natural, model = model.train(params, batch.x, natural_key)
+        outputs, model = model.train(params, adversary, key)
+        loss = losses.cross_entropy(natural, batch.y)
+        loss += self.beta * losses.kl_divergence(outputs, natural)
+        return jnp.mean(loss), _info(model, batch, outputs, natural)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mart(InBall):
+    """Wang et al. 2020: boosted cross-entropy, and a divergence for doubtful images.
+
+    BCE(x') + beta KL(f(x) || f(x')) (1 - p_y(x)), where BCE is the cross-entropy minus
+    log(1 - the largest other probability), and x' is PGD's adversary from near x.
+
+    Attributes:
+        beta: weight of the divergence.
+    """
+
+    epsilon: float = 0.031
+    step_size: float = 0.007
+    beta: float = 6.0
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(beta=self.beta)
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        start_key, natural_key, key = jax.random.split(key, 3)
+        logits_fn = model.evaluating(params)
+        start = nearby_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        adversary = ascend(
+            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
+            batch.x,
+            start,
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            steps=self.steps,
+            norm=self.norm,
+        )
+        natural, model = model.train(params, batch.x, natural_key)
+        outputs, model = model.train(params, adversary, key)
+        right = losses.of_class(jax.nn.softmax(natural), batch.y)
+        loss = boosted_cross_entropy(outputs, batch.y)
+        loss += self.beta * losses.kl_divergence(outputs, natural) * (1 - right)
+        return jnp.mean(loss), _info(model, batch, outputs, natural)
+
+
+def boosted_cross_entropy(logits: Array, y: Array) -> Array:
+    """MART's `-log p_y - log(1 - max_{k != y} p_k)`, float [n].
+
+    Args:
+        logits: float [n, k].
+        y: i32 [n].
+
+    Returns:
+        float [n]; finite for any finite logits, as nothing is subtracted from 1.
+    """
+    log_p = jax.nn.log_softmax(logits, axis=1)
+    classes = jnp.arange(logits.shape[1], dtype=y.dtype)[None, :]
+    rival = jnp.argmax(jnp.where(classes == y[:, None], -jnp.inf, log_p), axis=1)
+    others = jnp.where(classes == rival[:, None].astype(y.dtype), -jnp.inf, log_p)
+    without = jax.nn.logsumexp(others, axis=1)
+    return losses.cross_entropy(logits, y) - without
+
+
+def plain_loss(
+    params: Params, model: Model, batch: Batch, x: Array, key: Key
+) -> tuple[Array, Info]:
+    """The mean cross-entropy of images in training mode, and what goes with it."""
+    x = jax.lax.stop_gradient(x)
+    logits, model = model.train(params, x, key)
+    loss = jnp.mean(losses.cross_entropy(logits, batch.y))
+    metrics = {"accuracy": accuracy(logits, batch.y)}
+    return loss, Info(model.batch_stats, batch.memory, metrics)
+
+
+def _info(model: Model, batch: Batch, outputs: Array, natural: Array) -> Info:
+    metrics = {
+        "accuracy": accuracy(outputs, batch.y),
+        "natural_accuracy": accuracy(natural, batch.y),
+    }
+    return Info(model.batch_stats, batch.memory, metrics)

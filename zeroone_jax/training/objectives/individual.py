@@ -1,0 +1,299 @@
+"""Methods that give every image a ball, or an end, of its own: IAAT, FAT, MMA."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.attacks import checks
+from zeroone_jax.attacks.attack import where
+from zeroone_jax.attacks.perturbation import Norm, direction, each, project
+from zeroone_jax.training.ascent import ascend, random_start
+from zeroone_jax.training.objectives.adversarial import InBall, plain_loss
+from zeroone_jax.training.objectives.frame import (
+    Batch,
+    Info,
+    Model,
+    Objective,
+    accuracy,
+)
+from zeroone_jax.types import Array, Key, LogitsFn, Params
+
+# MMA's search: how much farther than the largest margin it looks, the steps' length in
+# shares of the radius, and the halvings, all as its authors have them.
+_BEYOND, _STRIDE, _HALVINGS = 1.05, 2.5, 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InstanceAdaptive(InBall):
+    """IAAT (Balaji, Goldstein and Hoffman 2019): each image has a radius of its own.
+
+    After the warm-up PGD tries three radii around the image's: a step more, the same, a
+    step less. The largest at which the label stays right (else the smallest) is what
+    the radius moves to, smoothed. The adversary found there, brought into the smoothed
+    ball, is trained on; the paper searches it anew.
+
+    Attributes:
+        epsilon: the radius of every image during the warm-up, and the first afterwards.
+        radius_step: how much more and less is tried.
+        smoothing: the share of the new radius in the average.
+        warm_up: epochs with the same radius for all.
+    """
+
+    radius_step: float = 1.9 / 255
+    smoothing: float = 0.1
+    warm_up: int = 10
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        checks.positive(radius_step=self.radius_step)
+        if not 0 < self.smoothing <= 1:
+            raise ValueError(f"smoothing is {self.smoothing}, but must be in (0,1]")
+        if self.warm_up < 0:
+            raise ValueError(f"warm_up is {self.warm_up}, but must not be negative")
+
+    def memory(self, count: int) -> Array:
+        """The radii, float32 [count]."""
+        return jnp.full(count, self.epsilon, jnp.float32)
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        start_key, key = jax.random.split(key)
+        logits_fn = model.evaluating(params)
+        adversary, radius = jax.lax.cond(
+            batch.epoch < self.warm_up,
+            lambda: (
+                self._adversary(start_key, logits_fn, batch, batch.memory),
+                batch.memory,
+            ),
+            lambda: self._adapted(start_key, logits_fn, batch),
+        )
+        loss, info = plain_loss(params, model, batch, adversary, key)
+        metrics = {**info.metrics, "radius": jnp.mean(radius)}
+        return loss, info._replace(memory=radius, metrics=metrics)
+
+    def _adversary(
+        self, key: Key, logits_fn: LogitsFn, batch: Batch, radius: Array
+    ) -> Array:
+        start = random_start(key, batch.x, batch.y, radius, self.norm)
+        return ascend(
+            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
+            batch.x,
+            start,
+            epsilon=radius,
+            step_size=self.step_size,
+            steps=self.steps,
+            norm=self.norm,
+        )
+
+    def _adapted(
+        self, key: Key, logits_fn: LogitsFn, batch: Batch
+    ) -> tuple[Array, Array]:
+        """Tries three radii: the adversaries, and the smoothed radii."""
+        tried = [
+            jnp.maximum(batch.memory + change, 0)
+            for change in (self.radius_step, 0.0, -self.radius_step)
+        ]
+        larger, same, smaller = (
+            self._adversary(key, logits_fn, batch, radius) for radius in tried
+        )
+        larger_right, same_right = (
+            losses.labels(logits_fn(point)) == batch.y for point in (larger, same)
+        )
+        chosen = where(larger_right, larger, where(same_right, same, smaller))
+        best = jnp.where(
+            larger_right, tried[0], jnp.where(same_right, tried[1], tried[2])
+        )
+        radius = (1 - self.smoothing) * batch.memory + self.smoothing * best
+        return project(chosen, batch.x, radius, self.norm), radius
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Friendly(InBall):
+    """FAT (Zhang et al. 2020): PGD that stops soon after the label is wrong.
+
+    An image whose point is labelled wrongly has `patience` more such looks; then its
+    point is kept.
+
+    Attributes:
+        patience: (epoch, looks) pairs: so many looks from that epoch on, 0 before.
+    """
+
+    epsilon: float = 0.031
+    step_size: float = 0.007
+    patience: tuple[tuple[int, int], ...] = ((50, 1), (90, 2))
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        epochs = [epoch for epoch, _ in self.patience]
+        if epochs != sorted(set(epochs)) or any(
+            looks < 0 for _, looks in self.patience
+        ):
+            raise ValueError(
+                f"patience is {self.patience}, but must be pairs of growing epochs and "
+                "looks that are not negative"
+            )
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        start_key, key = jax.random.split(key)
+        looks = jnp.asarray(0, jnp.int32)
+        for epoch, number in self.patience:
+            looks = jnp.where(batch.epoch >= epoch, number, looks).astype(jnp.int32)
+        start = random_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        adversary = self._search(model.evaluating(params), batch, start, looks)
+        return plain_loss(params, model, batch, adversary, key)
+
+    def _search(
+        self, logits_fn: LogitsFn, batch: Batch, start: Array, looks: Array
+    ) -> Array:
+        """Climbs until an image's looks are used up."""
+
+        class Walk(NamedTuple):
+            point: Array
+            left: Array
+            walking: Array
+            step: Array
+
+        def total(point: Array) -> tuple[Array, Array]:
+            outputs = logits_fn(point)
+            return jnp.sum(losses.cross_entropy(outputs, batch.y)), outputs
+
+        def climb(walk: Walk) -> Walk:
+            gradient, outputs = jax.grad(total, has_aux=True)(walk.point)
+            wrong = losses.labels(outputs) != batch.y
+            walking = walk.walking & ~(wrong & (walk.left == 0))
+            moved = walk.point + self.step_size * direction(gradient, self.norm)
+            point = project(moved, batch.x, self.epsilon, self.norm)
+            return Walk(
+                where(walking, point, walk.point),
+                walk.left - (wrong & walking).astype(jnp.int32),
+                walking,
+                walk.step + 1,
+            )
+
+        every = jnp.ones(batch.y.shape, bool)
+        first = Walk(
+            start,
+            jnp.broadcast_to(looks, batch.y.shape),
+            every,
+            jnp.asarray(0, jnp.int32),
+        )
+        return jax.lax.while_loop(
+            lambda walk: (walk.step < self.steps) & jnp.any(walk.walking), climb, first
+        ).point
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaxMargin(Objective):
+    """MMA (Ding et al. 2020): pushes each image's nearest adversary farther away.
+
+    Of images labelled right, PGD in a ball of the image's last margin gives a
+    direction, and bisection the place of the boundary in it; their cross-entropy there
+    counts as long as it is nearer than `max_margin`. Images labelled wrongly count as
+    they are. A share of the images' own cross-entropy is added.
+
+    Attributes:
+        max_margin: the distance beyond which nothing is pushed, the paper's d_max.
+        steps: of PGD.
+        norm: "linf", "l2" or "l1".
+        natural_share: the share of the images' own cross-entropy.
+        first_margin: what PGD starts with for an image, and the least it takes.
+    """
+
+    max_margin: float = 12 / 255
+    steps: int = 10
+    norm: Norm = "linf"
+    natural_share: float = 1 / 3
+    first_margin: float = 0.005
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        checks.norm(self.norm)
+        checks.positive(max_margin=self.max_margin, first_margin=self.first_margin)
+        checks.counts(steps=self.steps)
+        if not 0 <= self.natural_share < 1:
+            raise ValueError(
+                f"natural_share is {self.natural_share}, but must be in [0,1)"
+            )
+
+    def memory(self, count: int) -> Array:
+        """The margins, float32 [count]."""
+        return jnp.full(count, self.first_margin, jnp.float32)
+
+    def __call__(
+        self, params: Params, model: Model, batch: Batch, key: Key
+    ) -> tuple[Array, Info]:
+        """Computes the loss; see `Objective`."""
+        start_key, natural_key, key = jax.random.split(key, 3)
+        natural, model = model.train(params, batch.x, natural_key)
+        right = losses.labels(natural) == batch.y
+        boundary, margin = self.boundary(start_key, model.evaluating(params), batch)
+        point = jax.lax.stop_gradient(where(right, boundary, batch.x))
+        outputs, model = model.train(params, point, key)
+        pushed = ~right | (margin < self.max_margin)
+        loss = jnp.where(pushed, losses.cross_entropy(outputs, batch.y), 0)
+        natural_loss = losses.cross_entropy(natural, batch.y)
+        total = (1 - self.natural_share) * loss + self.natural_share * natural_loss
+        margin = jnp.where(right, jnp.maximum(margin, self.first_margin), 0)
+        metrics = {
+            "accuracy": accuracy(outputs, batch.y),
+            "natural_accuracy": accuracy(natural, batch.y),
+            "margin": jnp.mean(margin),
+        }
+        remembered = jnp.maximum(margin, self.first_margin)
+        return jnp.mean(total), Info(model.batch_stats, remembered, metrics)
+
+    def boundary(
+        self, key: Key, logits_fn: LogitsFn, batch: Batch
+    ) -> tuple[Array, Array]:
+        """Finds the nearest change of label in the direction in which PGD goes.
+
+        Args:
+            key: a random key.
+            logits_fn: the network.
+            batch: the images, with their last margins as memory.
+
+        Returns:
+            Points float [n, ...] in the box, and margins float [n], at most 1.05
+            `max_margin`.
+        """
+        x, radius = batch.x, batch.memory
+        adversary = ascend(
+            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
+            x,
+            random_start(key, x, batch.y, radius, self.norm),
+            epsilon=radius,
+            step_size=_STRIDE * radius / self.steps,
+            steps=self.steps,
+            norm=self.norm,
+        )
+        # In units of the ball's radius, whatever the box left of the perturbation.
+        way = (adversary - x) / each(radius, x)
+
+        def at(length: Array) -> Array:
+            return jnp.clip(x + each(length, x) * way, 0, 1)
+
+        def narrow(_: Array, bounds: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+            low, high, here = bounds
+            wrong = losses.margin(logits_fn(at(here)), batch.y) >= 0
+            low, high = jnp.where(wrong, low, here), jnp.where(wrong, here, high)
+            return low, high, (low + high) / 2
+
+        farthest = jnp.full_like(radius, _BEYOND * self.max_margin)
+        margin = jax.lax.fori_loop(
+            0, _HALVINGS, narrow, (jnp.zeros_like(radius), farthest, radius)
+        )[2]
+        return at(margin), margin

@@ -1,0 +1,116 @@
+"""The optimizer of robust training: SGD with momentum, in steps down by epochs."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from zeroone_jax.attacks import checks
+from zeroone_jax.types import Array, Params
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """SGD with momentum, as both papers' programs train.
+
+    Attributes:
+        learning_rate: at the start.
+        milestones: epochs, growing, fractions allowed, at which it is multiplied.
+        decay: by this.
+        momentum: in [0,1).
+        nesterov: whether the momentum looks ahead.
+        weight_decay: added to the gradient as this times the weights, before the
+            momentum, as PyTorch does.
+        decoupled: whether the decay is taken from the weights instead, after the
+            momentum, as in SGDW (Loshchilov and Hutter 2019).
+        decay_all: whether biases and batch-norm parameters decay too, as they do in
+            PyTorch; otherwise arrays of at least two axes only.
+    """
+
+    learning_rate: float = 0.1
+    milestones: tuple[float, ...] = ()
+    decay: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decoupled: bool = False
+    decay_all: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        checks.positive(learning_rate=self.learning_rate, decay=self.decay)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}, but must be in [0,1)")
+        if self.weight_decay < 0:
+            raise ValueError(
+                f"weight_decay is {self.weight_decay}, but must not be negative"
+            )
+        pairs = itertools.pairwise((0, *self.milestones))
+        if not all(before < after for before, after in pairs):
+            raise ValueError(
+                f"milestones are {self.milestones}, but must grow from above 0"
+            )
+
+    def check_epochs(self, epochs: float) -> None:
+        """Checks that the schedule ends before the run does.
+
+        Raises:
+            ValueError: a milestone would never be reached.
+        """
+        late = [place for place in self.milestones if place >= epochs]
+        if late:
+            raise ValueError(
+                f"milestones {late} are not reached in {epochs} epochs: "
+                "train longer, or leave them out"
+            )
+
+    def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
+        """Makes the optimizer.
+
+        Args:
+            steps_per_epoch: updates an epoch, which the milestones are counted in.
+        """
+        places = [round(place * steps_per_epoch) for place in self.milestones]
+        schedule = optax.piecewise_constant_schedule(
+            self.learning_rate, dict.fromkeys(places, self.decay)
+        )
+        decayed = optax.add_decayed_weights(
+            self.weight_decay, None if self.decay_all else _matrices
+        )
+        parts = [
+            optax.trace(self.momentum, self.nesterov),
+            optax.scale_by_learning_rate(schedule),
+        ]
+        if self.weight_decay > 0:
+            parts.insert(1 if self.decoupled else 0, decayed)
+        return optax.chain(*parts)
+
+
+def _matrices(params: Params) -> Params:
+    return jax.tree.map(lambda array: array.ndim > 1, params)
+
+
+def average(old: Params, new: Params, decay: float, step: Array) -> Params:
+    """Moves the running average of weights on.
+
+    Args:
+        old: the average so far.
+        new: the weights.
+        decay: the share of the old, in [0,1); less in the first steps, so that the
+            average forgets where training started.
+        step: i32 [], updates before this one.
+
+    Returns:
+        The average.
+    """
+    count = step.astype(jnp.float32)
+    share = jnp.minimum(decay, (1 + count) / (10 + count))
+    return jax.tree.map(
+        lambda a, b: (share * a + (1 - share) * b).astype(a.dtype), old, new
+    )
