@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from zeroone_jax.evaluation.plans import PAPER, STRONGEST
+
 
 class Published(NamedTuple):
     """A result as its authors give it.
@@ -55,49 +57,50 @@ _LIST = "AutoAttack's evaluation of the authors' networks (section B6 of our not
 CIFAR10_LINF = {
     "SENSE": {
         "natural": Published("0.9151", _ABSTRACT_2020),
-        "paper's own": Published("0.6517", _ABSTRACT_2020),
-        "strongest": Published("0.342", f"{_OTHERS}, AutoAttack"),
+        PAPER: Published("0.6517", _ABSTRACT_2020),
+        STRONGEST: Published("0.342", f"{_OTHERS}, AutoAttack"),
         "pgd_20": Published("0.620", _OTHERS),
         "cw_20": Published("0.599", _OTHERS),
     },
     "TRADES": {
         "natural": Published("0.8492", _LIST),
-        "paper's own": Published("0.5643", _LIST),
-        "strongest": Published("0.5308", _LIST),
+        PAPER: Published("0.5643", _LIST),
+        STRONGEST: Published("0.5308", _LIST),
     },
     "PGD": {
         "natural": Published("0.8714", _LIST),
-        "paper's own": Published("0.4704", _LIST),
-        "strongest": Published("0.4404", _LIST),
+        PAPER: Published("0.4704", _LIST),
+        STRONGEST: Published("0.4404", _LIST),
     },
     "MMA": {
         "natural": Published("0.8436", _LIST),
-        "paper's own": Published("0.4718", _LIST),
-        "strongest": Published("0.4144", _LIST),
+        PAPER: Published("0.4718", _LIST),
+        STRONGEST: Published("0.4144", _LIST),
     },
     "FAT": {
         "natural": Published("0.8452", _LIST),
-        "paper's own": Published("0.5436", _LIST),
-        "strongest": Published("0.5351", _LIST),
+        PAPER: Published("0.5436", _LIST),
+        STRONGEST: Published("0.5351", _LIST),
     },
 }
 """Accuracies on CIFAR-10 in Linf, 8/255, by training method and row of results.
 
-"paper's own" is what the method's paper reports, each by its own attack.
+PAPER is what the method's paper reports, each by its own attack; STRONGEST is
+AutoAttack's number.
 """
 
 MNIST_LINF = {
     "TRADES": {
         "natural": Published("0.9948", _LIST),
-        "strongest": Published("0.9281", _LIST),
+        STRONGEST: Published("0.9281", _LIST),
     },
     "MMA": {
         "natural": Published("0.9895", _LIST),
-        "strongest": Published("0.9140", _LIST),
+        STRONGEST: Published("0.9140", _LIST),
     },
     "PGD": {
         "natural": Published("0.9853", _LIST),
-        "strongest": Published("0.8850", _LIST),
+        STRONGEST: Published("0.8850", _LIST),
     },
 }
 """Accuracies on MNIST in Linf, .3, by training method and row of results."""
