@@ -1,4 +1,4 @@
-"""Linear models, whose accuracy in a ball is known."""
+"""Linear models, whose accuracy in a ball is known, and one that is less simple."""
 
 import jax
 import jax.numpy as jnp
@@ -39,3 +39,15 @@ def robust(w, b, x, y, epsilon):
 
 def partial(w, b):
     return jax.tree_util.Partial(two_logits, w, b)
+
+
+def winding(w, b):
+    """One logit, of a boundary that winds about the linear model's."""
+    waves = np.random.default_rng(1).normal(size=(16, 6)).astype(np.float32)
+    return jax.tree_util.Partial(_winding, w, b, jnp.asarray(waves))
+
+
+def _winding(w, b, waves, x):
+    rows = x.reshape(len(x), -1) - 0.5
+    inner = jnp.sin(6 * jnp.matmul(rows, waves, precision="highest"))
+    return single_number(w, b, x) + 0.4 * jnp.sum(inner, axis=1)

@@ -1,5 +1,6 @@
 """Robust accuracies of linear models are known; results keep what they are told."""
 
+import dataclasses
 import json
 import math
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation import linear_models
-from zeroone_jax import attacks
+from zeroone_jax import attacks, losses
 from zeroone_jax.attacks import suite
 from zeroone_jax.evaluation import plans, robust_accuracy
 from zeroone_jax.evaluation.robust_accuracy import Outcome
@@ -82,6 +83,28 @@ def test_a_warning_reaches_its_row_and_the_strongest(linear):
     others = [Outcome(name, outcome.correct, outcome.correct, ()) for name in MADE]
     rows = robust_accuracy.summarize([*others[:-1], outcome], PLAN)
     assert [bool(row.warnings) for row in rows] == [False] * 3 + [True, False, True]
+
+
+def test_more_restarts_leave_no_more(linear):
+    w, b = linear_models.draw(0)
+    model, x = linear_models.winding(w, b), linear[1]
+    once = attacks.pgd(epsilon=0.04, step_size=0.01, iterations=2)
+    both = {"once": once, "often": dataclasses.replace(once, restarts=4)}
+    plan = plans.Evaluation(
+        name="restarts",
+        epsilon=0.04,
+        attacks=tuple(
+            plans.Planned(name=name, attack=attack, images=40)
+            for name, attack in both.items()
+        ),
+        paper="once",
+    )
+    y = losses.labels(model(x))
+    first, worst = (
+        robust_accuracy.evaluate_one(KEY, model, x, y, plan, name) for name in both
+    )
+    assert np.all(worst.robust <= first.robust)
+    assert worst.robust.sum() < first.robust.sum()
 
 
 def outcome(name, robust, correct=None):

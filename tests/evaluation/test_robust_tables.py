@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from zeroone_jax.evaluation import published, robust_tables
+from zeroone_jax.evaluation.gradient_masking import Masking
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 from zeroone_jax.evaluation.robust_accuracy import Row
 from zeroone_jax.evaluation.tables import as_json, markdown
@@ -102,3 +103,14 @@ def test_the_transfer_matrix():
     ]
     with pytest.raises(ValueError, match="1 names are given of 2 networks"):
         robust_tables.transfers("transfer", ["a"], found)
+
+
+def test_masking_compares_the_halves():
+    course = Masking(
+        np.array([0, 1, 10, 20, 25]),
+        np.array([[0.0, 1, 2, 3, 4], [0, 1, 2, 3, 5]], np.float32),
+        np.array([1.0, 1, 0.75, 0.5, 0.25]),
+    )
+    table = robust_tables.masking("masking", {"a": course})
+    assert table.rows == [["a", 25, 2, 0.75, 0.25, 0.5, 4.5, 1.0]]
+    assert len(table.header) == len(table.rows[0])

@@ -1,7 +1,6 @@
 """Transfer: the diagonal is the attack itself, and linear models are known."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,19 +12,9 @@ KEY = jax.random.key(3)
 SETTINGS = {"epsilon": 0.05, "step_size": 0.03, "iterations": 4}
 W, B = linear_models.draw(0)
 X, Y = linear_models.images(30, W, B)
-WAVES = np.random.default_rng(1).normal(size=(16, 6)).astype(np.float32)
-
-
-def wavy(w, b, waves, x):
-    """One logit, of a boundary that winds about the linear model's."""
-    rows = x.reshape(len(x), -1) - 0.5
-    inner = jnp.sin(6 * jnp.matmul(rows, waves, precision="highest"))
-    return linear_models.single_number(w, b, x) + 0.4 * jnp.sum(inner, axis=1)
-
-
 MODELS = [
     linear_models.partial(W, B),
-    jax.tree_util.Partial(wavy, W, B, jnp.asarray(WAVES)),
+    linear_models.winding(W, B),
 ]
 
 
@@ -52,7 +41,7 @@ def test_the_worst_is_no_better_than_any_seed(found):
     assert found.worst.shape == (2, 2)
     assert found.single.shape == (2, 2, 3)
     assert np.all(found.worst[..., None] <= found.single)
-    # Which of the wavy model's adversaries transfer hangs on the start.
+    # Which of the winding model's adversaries transfer hangs on the start.
     assert found.worst[1, 0] < found.single[1, 0].min()
     assert np.all(found.single <= found.natural[None, :, None])
     assert found.natural[0] == 0.9

@@ -6,6 +6,9 @@ own on the same images: the gap is what the paper's own attack overlooks.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from zeroone_jax.evaluation.gradient_masking import Masking
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 from zeroone_jax.evaluation.published import Published
 from zeroone_jax.evaluation.robust_accuracy import Row
@@ -142,6 +145,31 @@ def transfers(title: str, names: Sequence[str], transfer: Transfer) -> Table:
     return Table(
         title, ["adversaries", *(f"on {name}" for name in names)], [none, *cells]
     )
+
+
+def masking(title: str, courses: Mapping[str, Masking]) -> Table:
+    """Tells whether PGD had come to rest.
+
+    Args:
+        title: what the table shows.
+        courses: each network's name and course.
+
+    Returns:
+        A row for each network: how many steps and restarts; accuracy at the last look
+        within the first half of the steps, and after all; how far it fell between the
+        two; the loss after all, in the mean over restarts, and by how much restarts
+        differ in it.
+    """
+    cells = []
+    for name, course in courses.items():
+        half = np.flatnonzero(course.steps <= course.steps[-1] // 2)[-1]
+        halfway, end = float(course.accuracy[half]), float(course.accuracy[-1])
+        last = course.loss[:, -1]
+        loss = [float(last.mean()), float(np.ptp(last))]
+        sizes = [int(course.steps[-1]), len(last)]
+        cells.append([name, *sizes, halfway, end, halfway - end, *loss])
+    header = ["network", "steps", "restarts", "accuracy halfway", "at the end", "fall"]
+    return Table(title, [*header, "loss", "range of restarts"], cells)
 
 
 def warnings(results: Mapping[str, Sequence[Row]]) -> str:
