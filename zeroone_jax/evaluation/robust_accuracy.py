@@ -122,8 +122,8 @@ def summarize(outcomes: Sequence[Outcome], plan: Evaluation) -> list[Row]:
 
     Returns:
         A row for each attack in the plan's order, and two that can be compared, both
-        on the images of the last attack: the paper's own attack, and the worst case
-        for every image over all attacks that met it.
+        on the images that the last attack and the paper's own have met: the paper's
+        own attack, and the worst case for every image over all attacks that met it.
 
     Raises:
         ValueError: an outcome is missing, twice there, or not of this plan.
