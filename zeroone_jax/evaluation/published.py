@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from zeroone_jax.evaluation.plans import PAPER, STRONGEST
+
 
 class Published(NamedTuple):
     """A result as its authors give it.
@@ -47,3 +49,58 @@ CIFAR10_0V1 = {
     "majority test": Published("0.854-0.856", f"{_FILES_2021}, 8 votes"),
 }
 """MLP01 on CIFAR-10, class 0 against 1: accuracies of a vote and of the majority."""
+
+_ABSTRACT_2020 = "abstract of the 2020 version of paper B"
+_OTHERS = "others' evaluation of the authors' network (section B6 of our notes)"
+_LIST = "AutoAttack's evaluation of the authors' networks (section B6 of our notes)"
+
+CIFAR10_LINF = {
+    "SENSE": {
+        "natural": Published("0.9151", _ABSTRACT_2020),
+        PAPER: Published("0.6517", _ABSTRACT_2020),
+        STRONGEST: Published("0.342", f"{_OTHERS}, AutoAttack"),
+        "pgd_20": Published("0.620", _OTHERS),
+        "cw_20": Published("0.599", _OTHERS),
+    },
+    "TRADES": {
+        "natural": Published("0.8492", _LIST),
+        PAPER: Published("0.5643", _LIST),
+        STRONGEST: Published("0.5308", _LIST),
+    },
+    "PGD": {
+        "natural": Published("0.8714", _LIST),
+        PAPER: Published("0.4704", _LIST),
+        STRONGEST: Published("0.4404", _LIST),
+    },
+    "MMA": {
+        "natural": Published("0.8436", _LIST),
+        PAPER: Published("0.4718", _LIST),
+        STRONGEST: Published("0.4144", _LIST),
+    },
+    "FAT": {
+        "natural": Published("0.8452", _LIST),
+        PAPER: Published("0.5436", _LIST),
+        STRONGEST: Published("0.5351", _LIST),
+    },
+}
+"""Accuracies on CIFAR-10 in Linf, 8/255, by training method and row of results.
+
+PAPER is what the method's paper reports, each by its own attack; STRONGEST is
+AutoAttack's number.
+"""
+
+MNIST_LINF = {
+    "TRADES": {
+        "natural": Published("0.9948", _LIST),
+        STRONGEST: Published("0.9281", _LIST),
+    },
+    "MMA": {
+        "natural": Published("0.9895", _LIST),
+        STRONGEST: Published("0.9140", _LIST),
+    },
+    "PGD": {
+        "natural": Published("0.9853", _LIST),
+        STRONGEST: Published("0.8850", _LIST),
+    },
+}
+"""Accuracies on MNIST in Linf, .3, by training method and row of results."""

@@ -1,0 +1,223 @@
+"""Which attacks a robustly trained network meets, and how many images each of them.
+
+Paper B's evaluation (section B5 of our notes), what others evaluate with, and
+AutoAttack's standard suite, which the paper does not have and no claim should be
+without: cross-entropy PGD overstates sensible training badly (section B6).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Self
+
+from zeroone_jax import attacks
+from zeroone_jax.attacks import checks, suite
+
+PAPER = "paper's own"
+"""What rows of results call the paper's attack on the images of the last one."""
+
+STRONGEST = "strongest"
+"""What rows of results call the worst case over all attacks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Planned:
+    """An attack of a plan.
+
+    Attributes:
+        name: what results call it.
+        attack: an attack or a suite of them, untargeted.
+        images: how many images it meets, counted from the first of all, at least 1.
+    """
+
+    name: str
+    attack: attacks.Attack | suite.Suite
+    images: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A plan of attacks in one ball, from the first to the strongest.
+
+    Attributes:
+        name: what the plan is called.
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale. Attacks that look
+            for the least distance succeed where they end within it.
+        attacks: in the order of the results. The last one is the strongest: the worst
+            case over all is taken on the images that it meets.
+        paper: the name of the attack that stands for the paper's own evaluation.
+    """
+
+    name: str
+    epsilon: float
+    attacks: tuple[Planned, ...]
+    paper: str
+
+    def __post_init__(self) -> None:
+        """Checks the plan.
+
+        Raises:
+            ValueError: the radius or a number of images is not positive, names are
+                missing, repeated or reserved, an attack is targeted, or it has another
+                radius or norm than the rest.
+        """
+        checks.positive(epsilon=self.epsilon)
+        names = [planned.name for planned in self.attacks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"attacks are {names}, but must be some, of unlike names")
+        for name in {PAPER, STRONGEST}.intersection(names):
+            raise ValueError(f"an attack is called {name!r}, which names a result")
+        norms = sorted({planned.attack.norm for planned in self.attacks})
+        if len(norms) > 1:
+            raise ValueError(f"attacks have the norms {norms}, but must have one")
+        for planned in self.attacks:
+            _check(planned, self.epsilon)
+        self.planned(self.paper)
+
+    def planned(self, name: str) -> Planned:
+        """Finds an attack by its name.
+
+        Raises:
+            ValueError: the plan has none of that name.
+        """
+        names = tuple(planned.name for planned in self.attacks)
+        checks.one_of("attack", name, names)
+        return self.attacks[names.index(name)]
+
+    def limited_to(self, images: int) -> Self:
+        """The same plan where no attack meets more images than so many."""
+        limited = tuple(
+            dataclasses.replace(planned, images=min(planned.images, images))
+            for planned in self.attacks
+        )
+        return dataclasses.replace(self, attacks=limited)
+
+
+def cifar10(epsilon: float = 8 / 255) -> Evaluation:
+    """The plan for CIFAR-10's 10,000 test images, in Linf.
+
+    Steps are of 2/255 (section B5); PGD-20 and CW-20, PGD on the margin, are what
+    others evaluate with. Of the paper's PGD-100 the worst of 5 restarts is its own
+    number.
+
+    Args:
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: the radius is out of its range.
+    """
+    return _paper_and_standard("cifar10", epsilon, {20: 2 / 255, 100: 2 / 255})
+
+
+def mnist(epsilon: float = 0.3) -> Evaluation:
+    """The plan for MNIST's 10,000 test images, in Linf.
+
+    As for CIFAR-10, and PGD-40 with it, with steps of .01 (Madry et al. 2018). Twenty
+    such steps would not cross the ball: those of PGD-20 and CW-20 are epsilon / 8.
+
+    Args:
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: the radius is out of its range.
+    """
+    steps = {20: epsilon / 8, 40: 0.01, 100: 0.01}
+    return _paper_and_standard("mnist", epsilon, steps)
+
+
+def quick(epsilon: float) -> Evaluation:
+    """A plan of a few gradients an image, to watch a network by; no evidence.
+
+    FGSM and PGD-20 on 1,000 images, and AutoPGD on both losses, 20 iterations each, on
+    the first 100.
+
+    Args:
+        epsilon: the Linf ball's radius, > 0, on the [0,1] pixel scale.
+
+    Returns:
+        The plan; PGD-20 stands for the paper's own attack.
+
+    Raises:
+        ValueError: the radius is out of its range.
+    """
+    stages = tuple(
+        suite.Stage(
+            name=f"apgd_{loss}",
+            attack=attacks.apgd(epsilon=epsilon, iterations=20, loss=loss),
+        )
+        for loss in ("cross_entropy", "dlr")
+    )
+    short = suite.Suite(stages=stages, norm="linf", epsilon=epsilon)
+    return Evaluation(
+        name="quick",
+        epsilon=epsilon,
+        attacks=(
+            Planned(name="fgsm", attack=attacks.fgsm(epsilon=epsilon), images=1000),
+            Planned(
+                name="pgd_20",
+                attack=attacks.pgd(epsilon=epsilon, iterations=20),
+                images=1000,
+            ),
+            Planned(name="apgd", attack=short, images=100),
+        ),
+        paper="pgd_20",
+    )
+
+
+def _paper_and_standard(
+    name: str, epsilon: float, steps: Mapping[int, float]
+) -> Evaluation:
+    """Plans for 10,000 images.
+
+    Args:
+        name: the plan's.
+        epsilon: its radius.
+        steps: the step size of PGD by its number of steps, 20 and 100 among them.
+    """
+    pgd = {
+        f"pgd_{count}": attacks.pgd(epsilon=epsilon, step_size=size, iterations=count)
+        for count, size in steps.items()
+    }
+    everywhere: dict[str, attacks.Attack] = {
+        "fgsm": attacks.fgsm(epsilon=epsilon),
+        **pgd,
+        "pgd_100_worst_of_5": dataclasses.replace(pgd["pgd_100"], restarts=5),
+        "cw_20": dataclasses.replace(pgd["pgd_20"], loss="margin"),
+        "deep_fool": attacks.deep_fool(norm="linf"),
+    }
+    fab = attacks.fab(norm="linf", epsilon=epsilon)
+    spsa = attacks.spsa(epsilon=epsilon)
+    return Evaluation(
+        name=name,
+        epsilon=epsilon,
+        attacks=(
+            *(
+                Planned(name=name, attack=attack, images=10_000)
+                for name, attack in everywhere.items()
+            ),
+            Planned(name="fab", attack=fab, images=1000),
+            Planned(name="spsa", attack=spsa, images=100),
+            Planned(
+                name="auto_attack",
+                attack=suite.standard("linf", epsilon),
+                images=1000,
+            ),
+        ),
+        paper="pgd_100_worst_of_5",
+    )
+
+
+def _check(planned: Planned, epsilon: float) -> None:
+    checks.counts(images=planned.images)
+    if isinstance(planned.attack, attacks.Attack) and planned.attack.targeted:
+        raise ValueError(f"{planned.name} is targeted, but plans are not")
+    own = getattr(planned.attack, "epsilon", None)
+    if own is not None and own != epsilon:
+        raise ValueError(
+            f"{planned.name} has epsilon {own}, but the plan has {epsilon}"
+        )

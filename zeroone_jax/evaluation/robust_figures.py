@@ -1,0 +1,257 @@
+"""Figures of robustly trained networks, drawn without a display, legible at half size.
+
+Colours are those of Okabe and Ito and matplotlib's cividis, which colour-blind readers
+can tell apart; lines differ in their markers too.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import PercentFormatter
+
+from zeroone_jax.evaluation.gradient_masking import Masking
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_TEXT_SIZE = 14
+_LEGEND = {"fontsize": _TEXT_SIZE - 1, "frameon": False}
+
+
+class AccuracyCurve(NamedTuple):
+    """How training went.
+
+    Attributes:
+        name: what the legend calls the run.
+        epoch: i [t], after how many epochs the network was looked at.
+        natural: f [t], accuracy on images, in [0,1].
+        robust: f [t], accuracy under the attack that watches training, in [0,1].
+    """
+
+    name: str
+    epoch: np.ndarray
+    natural: np.ndarray
+    robust: np.ndarray
+
+
+class Sweep(NamedTuple):
+    """Networks trained with different confidences c, under one attack.
+
+    Attributes:
+        name: what the legend calls the attack.
+        confidence: f [m], each network's c, in (0,1].
+        natural: f [m], accuracy on images, in [0,1].
+        robust: f [m], accuracy under the attack, in [0,1].
+        standard_error: f [m], of `robust`.
+    """
+
+    name: str
+    confidence: np.ndarray
+    natural: np.ndarray
+    robust: np.ndarray
+    standard_error: np.ndarray
+
+
+def masking(courses: Mapping[str, Masking]) -> Figure:
+    """Draws PGD's loss and what is left of accuracy against its steps.
+
+    Args:
+        courses: each network's name and course.
+
+    Returns:
+        A figure with two panels. The loss is the mean over restarts, the shade their
+        range.
+    """
+    figure = Figure(figsize=(10, 8.5), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    for (name, course), style in zip(courses.items(), _styles(), strict=False):
+        mean = course.loss.mean(axis=0)
+        top.fill_between(
+            course.steps,
+            course.loss.min(axis=0),
+            course.loss.max(axis=0),
+            color=style["color"],
+            alpha=0.25,
+            lw=0,
+        )
+        top.plot(course.steps, mean, label=name, **style)
+        bottom.plot(course.steps, course.accuracy, label=name, **style)
+    # Even up to one step, so that the start can be shown.
+    top.set_xscale("symlog", linthresh=1)
+    top.xaxis.set_major_formatter("{x:g}")
+    # The loss of an undefended network is many times that of the others.
+    top.set_yscale("log")
+    top.yaxis.set_major_formatter("{x:g}")
+    top.set_ylabel("loss of the iterate (nats)\nmean and range of restarts")
+    bottom.set_ylabel("worst-case accuracy so far")
+    bottom.set_xlabel("PGD steps of each restart")
+    _in_percent(bottom)
+    for axes in (top, bottom):
+        _plain(axes)
+        axes.set_xlim(0, max(course.steps[-1] for course in courses.values()) * 1.1)
+    top.legend(**_LEGEND)
+    return figure
+
+
+def transfer_matrix(
+    accuracy: np.ndarray, natural: np.ndarray, names: Sequence[str]
+) -> Figure:
+    """Draws the accuracies of networks on one another's adversaries.
+
+    Args:
+        accuracy: f [n, n], sources by targets, in [0,1].
+        natural: f [n], the targets' without an attack, a row of its own.
+        names: the networks' names.
+
+    Returns:
+        A figure of numbers on colours; white-box attacks are framed.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    count = len(names)
+    if accuracy.shape != (count, count) or natural.shape != (count,):
+        raise ValueError(
+            f"accuracy {accuracy.shape}, natural {natural.shape} and {count} names do "
+            "not fit each other"
+        )
+    rows = np.concatenate([natural[None], accuracy])
+    figure = Figure(
+        figsize=(3.6 + 1.1 * count, 2.6 + 0.8 * count), layout="constrained"
+    )
+    axes = figure.subplots()
+    picture = axes.imshow(rows, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    _write_shares(axes, rows)
+    axes.axhline(0.5, color="white", lw=4)
+    axes.set_xticks(
+        range(count), names, rotation=30, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(count + 1), ["no attack", *names])
+    axes.set_xlabel("target: who labels the adversaries", fontsize=_TEXT_SIZE)
+    axes.set_ylabel("source: whose gradients made them", fontsize=_TEXT_SIZE)
+    axes.tick_params(labelsize=_TEXT_SIZE - 1, length=0)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(picture, ax=axes)
+    bar.set_label("accuracy of the target (%)", fontsize=_TEXT_SIZE)
+    bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
+    bar.ax.tick_params(labelsize=_TEXT_SIZE - 1)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def accuracy_curves(curves: Sequence[AccuracyCurve], attack: str) -> Figure:
+    """Draws natural and robust accuracy against epochs.
+
+    Args:
+        curves: the runs to compare.
+        attack: what the axis calls the attack that watches training.
+
+    Returns:
+        A figure with two panels that share both axes.
+    """
+    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for curve, style in zip(curves, _styles(), strict=False):
+        for axes, shares in zip(panels, (curve.natural, curve.robust), strict=True):
+            # About ten markers a line; more would hide it.
+            every = max(1, len(curve.epoch) // 10)
+            axes.plot(curve.epoch, shares, label=curve.name, markevery=every, **style)
+    for axes, name in zip(panels, ("natural images", f"under {attack}"), strict=True):
+        axes.set_title(name, fontsize=_TEXT_SIZE + 1)
+        axes.set_xlabel("epoch")
+        _plain(axes)
+    _in_percent(panels[0])
+    panels[0].set_ylabel("accuracy")
+    _legend_below(figure, panels[0])
+    return figure
+
+
+def confidence_sweep(sweeps: Sequence[Sweep]) -> Figure:
+    """Draws robust against natural accuracy, a point for each confidence c.
+
+    Args:
+        sweeps: the same networks under different attacks.
+
+    Returns:
+        A figure of points that bear their c, joined in its order; bars are standard
+        errors.
+    """
+    figure = Figure(figsize=(8.5, 6.5), layout="constrained")
+    axes = figure.subplots()
+    for sweep, style in zip(sweeps, _styles(), strict=False):
+        order = np.argsort(sweep.confidence)
+        natural, robust = sweep.natural[order], sweep.robust[order]
+        error = sweep.standard_error[order]
+        axes.errorbar(natural, robust, error, label=sweep.name, capsize=3, **style)
+        for c, across, up in zip(
+            sweep.confidence[order], natural, robust + error, strict=True
+        ):
+            axes.annotate(
+                f"c = {c:g}",
+                (across, up),
+                xytext=(0, 7),
+                textcoords="offset points",
+                ha="center",
+                fontsize=_TEXT_SIZE - 2,
+                color=style["color"],
+                path_effects=[withStroke(linewidth=4, foreground="white")],
+            )
+    axes.set_xlabel("natural accuracy")
+    axes.set_ylabel("robust accuracy")
+    axes.margins(0.12)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _in_percent(axes)
+    _plain(axes)
+    _legend_below(figure, axes)
+    return figure
+
+
+def _write_shares(axes: Axes, rows: np.ndarray) -> None:
+    """Writes per cents into cells, and frames those of white-box attacks."""
+    for (row, column), share in np.ndenumerate(rows):
+        white_box = row == column + 1
+        axes.text(
+            column,
+            row,
+            f"{100 * share:.1f}",
+            ha="center",
+            va="center",
+            fontsize=_TEXT_SIZE,
+            color="white" if share < 0.5 else "black",
+            fontweight="bold" if white_box else "normal",
+        )
+        if white_box:
+            corner = (column - 0.46, row - 0.46)
+            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, ec="white", lw=2))
+
+
+def _styles() -> Iterator[dict[str, Any]]:
+    """Colours and markers, which go round."""
+    for colour, marker in itertools.cycle(zip(_COLOURS, _MARKERS, strict=True)):
+        yield {"color": colour, "marker": marker, "markersize": 6, "lw": 2}
+
+
+def _in_percent(axes: Axes) -> None:
+    # A little below 0, so that lines on it can be seen.
+    axes.set_ylim(bottom=-0.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    columns = min(4, len(names))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, **_LEGEND)
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=_TEXT_SIZE - 1)
+    axes.xaxis.label.set_fontsize(_TEXT_SIZE)
+    axes.yaxis.label.set_fontsize(_TEXT_SIZE)
