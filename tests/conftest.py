@@ -1,6 +1,7 @@
 """Every test runs strictly: no silent promotion, several CPU devices."""
 
 import pathlib
+from collections.abc import Iterator
 
 import hypothesis
 import jax
@@ -17,6 +18,20 @@ hypothesis.settings.register_profile("compiling", deadline=None)
 hypothesis.settings.load_profile("compiling")
 
 _REFERENCE = pathlib.Path(__file__).parents[2] / "shared" / "reference"
+
+
+# Linux lets a process map 65,530 pieces of memory; every compiled function takes some,
+# and beyond the limit XLA aborts.
+_MAPS = pathlib.Path("/proc/self/maps")
+_MANY_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_compiled_functions() -> Iterator[None]:
+    """Forgets what was compiled once there is much of it."""
+    yield
+    if _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

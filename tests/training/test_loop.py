@@ -1,0 +1,242 @@
+"""The training loop against a plain NumPy one, and what a run must hold."""
+
+import dataclasses
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from zeroone_jax import data, training
+from zeroone_jax.models.network import Network
+from zeroone_jax.training import loop, objectives, update
+
+KEY = jax.random.key(7)
+SHAPE, CLASSES, COUNT = (4, 3, 1), 3, 44
+GENERATOR = np.random.default_rng(3)
+IMAGES = GENERATOR.integers(0, 256, (COUNT, *SHAPE), np.uint8)
+LABELS = GENERATOR.integers(0, CLASSES, COUNT).astype(np.int32)
+
+
+class Linear(nn.Module):
+    """Softmax regression."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        del train
+        return nn.Dense(CLASSES, precision="highest")(x.reshape(len(x), -1))
+
+
+class Deep(nn.Module):
+    """With everything that has a state or a key."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.Dense(8)(x.reshape(len(x), -1))
+        x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
+        x = nn.Dropout(0.25, deterministic=not train)(x)
+        return nn.Dense(CLASSES)(x)
+
+
+LINEAR, DEEP = Network(Linear(), SHAPE), Network(Deep(), SHAPE)
+SGD = training.Sgd(learning_rate=0.3, milestones=(1.5,), weight_decay=0.01)
+CONFIG = training.Config(epochs=3, batch_size=8, optimizer=SGD, segment=3)
+IAAT = objectives.instance_adaptive(
+    epsilon=0.1, step_size=0.05, steps=2, radius_step=0.02, warm_up=1
+)
+
+
+def copied(state):
+    return jax.tree.map(np.asarray, state)
+
+
+def assert_same(state, expected, **tolerance):
+    chex.assert_trees_all_close(copied(state), copied(expected), **tolerance)
+
+
+def fit(network, objective, config, **settings):
+    return training.fit(KEY, network, objective, IMAGES, LABELS, config, **settings)
+
+
+def softmax_regression(params, config):
+    """Three epochs in NumPy: the gradient, torch's weight decay and momentum."""
+    weights, bias = (
+        np.asarray(params["Dense_0"][k], float) for k in ("kernel", "bias")
+    )
+    velocity = [np.zeros_like(weights), np.zeros_like(bias)]
+    order_key = jax.random.fold_in(KEY, 1)
+    rate, step, losses = 0.3, 0, []
+    for epoch in range(config.epochs):
+        batches = data.epoch_batches(order_key, epoch, COUNT, config.batch_size)
+        for rows in batches[: COUNT // config.batch_size]:
+            if step == 8:  # 1.5 epochs of 5 updates, rounded
+                rate *= 0.1
+            x = IMAGES[rows].reshape(len(rows), -1) / 255
+            z = x @ weights + bias
+            p = np.exp(z - z.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            hot = np.eye(CLASSES)[LABELS[rows]]
+            losses.append(-np.log((p * hot).sum(1)).mean())
+            slopes = [x.T @ (p - hot) / len(rows), (p - hot).mean(0)]
+            for i, w in enumerate((weights, bias)):
+                velocity[i] = 0.9 * velocity[i] + slopes[i] + 0.01 * w
+            weights, bias = weights - rate * velocity[0], bias - rate * velocity[1]
+            step += 1
+    return weights, bias, losses
+
+
+def test_it_is_plain_stochastic_gradient_descent():
+    seen = []
+    state = fit(
+        LINEAR,
+        objectives.natural(),
+        CONFIG,
+        on_segment=lambda state, progress: seen.append(progress),
+    )
+    first = update.init(KEY, LINEAR, objectives.natural(), COUNT, CONFIG)
+    weights, bias, losses = softmax_regression(first.params, CONFIG)
+    np.testing.assert_allclose(state.params["Dense_0"]["kernel"], weights, atol=1e-5)
+    np.testing.assert_allclose(state.params["Dense_0"]["bias"], bias, atol=1e-5)
+    assert [progress.step for progress in seen] == [3, 5, 8, 10, 13, 15]
+    assert [progress.epoch for progress in seen] == [0.6, 1, 1.6, 2, 2.6, 3]
+    parts = np.split(losses, [3, 5, 8, 10, 13])
+    told = [progress.metrics["loss"] for progress in seen]
+    np.testing.assert_allclose(told, [part.mean() for part in parts], rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    config = dataclasses.replace(CONFIG, average=0.9)
+    states = []
+    state = fit(
+        DEEP, IAAT, config, on_segment=lambda state, _: states.append(copied(state))
+    )
+    return config, states, copied(state)
+
+
+@pytest.mark.parametrize("piece", [0, 3])
+def test_going_on_from_a_state_ends_the_same_to_the_bit(whole, piece):
+    config, states, expected = whole
+    state = fit(DEEP, IAAT, config, state=jax.tree.map(jnp.asarray, states[piece]))
+    chex.assert_trees_all_equal(copied(state), expected)
+
+
+def test_a_run_compiles_once(whole):
+    config, _, _ = whole
+    before = loop._segment._cache_size()
+    fit(DEEP, IAAT, dataclasses.replace(config, segment=4))
+    assert loop._segment._cache_size() == before + 1
+
+
+def test_memory_lies_where_its_images_lie(whole):
+    _, states, expected = whole
+    warm, later = states[1].memory, expected.memory
+    np.testing.assert_array_equal(warm, np.float32(0.1))
+    steps = 0.02 * 0.1
+    # A radius moves by a tenth of the step in each of its at most two epochs.
+    moves = np.abs(later - np.float32(0.1)) / steps
+    assert (np.isclose(moves[:, None], [0, 1, 2], atol=1e-3)).any(1).all()
+    assert (moves > 0.5).mean() > 0.5
+
+
+def test_average_follows_the_weights(whole):
+    _, states, expected = whole
+    assert training.variables(expected).params is expected.average
+    assert training.variables(expected._replace(average=())).params is expected.params
+
+    def apart(a, b):
+        return max(jax.tree.leaves(jax.tree.map(lambda a, b: abs(a - b).max(), a, b)))
+
+    behind = apart(expected.average, expected.params)
+    assert 0 < behind < apart(states[0].params, expected.params)
+
+
+def test_devices_share_a_batch():
+    config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
+    sense = objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0)
+    one, four = (
+        fit(DEEP, sense, config, devices=jax.devices()[:count]) for count in (1, 4)
+    )
+    assert len(four.params["Dense_0"]["kernel"].sharding.device_set) == 4
+    assert_same(four, one, atol=2e-5)
+
+
+def test_pieces_of_a_batch_add_up():
+    config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
+    whole, pieces = (
+        fit(LINEAR, objectives.natural(), dataclasses.replace(config, accumulate=count))
+        for count in (1, 4)
+    )
+    assert_same(pieces, whole, atol=1e-5)
+
+
+def test_pieces_keep_memory_in_order():
+    config = dataclasses.replace(CONFIG, epochs=2, optimizer=training.Sgd())
+    mma = objectives.max_margin(max_margin=0.3, steps=2)
+    whole, pieces = (
+        fit(LINEAR, mma, dataclasses.replace(config, accumulate=count))
+        for count in (1, 2)
+    )
+    # Not the same starts: an image's depend on the piece's key.
+    correlation = np.corrcoef(whole.memory, pieces.memory)[0, 1]
+    assert correlation > 0.9
+
+
+def test_augmented_images_are_those_of_the_pipeline():
+    """Drawn anew at every update."""
+    big = np.repeat(np.repeat(IMAGES, 2, 1), 2, 2)
+    network = Network(Linear(), big.shape[1:])
+    config = training.Config(epochs=1, batch_size=COUNT, augment=True)
+    natural = objectives.natural()
+    with pytest.raises(ValueError, match="padding must be in"):
+        fit(LINEAR, natural, config)
+    state = training.fit(KEY, network, natural, big, LABELS, config)
+    first = update.init(KEY, network, natural, COUNT, config)
+    rows = data.epoch_batches(jax.random.fold_in(KEY, 1), 0, COUNT, COUNT)[0]
+    step_key = jax.random.fold_in(jax.random.fold_in(KEY, 2), 0)
+    x = data.augment(jax.random.split(step_key)[0], jnp.asarray(big[rows]) / 255)
+    plain = dataclasses.replace(config, augment=False)
+    arguments = (natural, plain, 1, first, x, jnp.asarray(LABELS[rows]), rows)
+    expected, _ = update.step(KEY, network, *arguments)
+    assert_same(state.params, expected.params, atol=1e-6)
+
+
+def test_divergence_is_told_at_its_step():
+    config = dataclasses.replace(
+        CONFIG, epochs=1, optimizer=training.Sgd(learning_rate=1e38, momentum=0.0)
+    )
+    message = r"the loss is (nan|inf) at step [234]$"
+    with pytest.raises(training.DivergedError, match=message):
+        fit(DEEP, objectives.natural(), config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": 1}, r"milestones \[1.5\] are not reached in 1 epochs"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"average": 1.0}, r"average is 1\.0, but must be in \[0,1\)"),
+        ({"accumulate": 3}, "batch_size is 8, but must be a multiple of accumulate, 3"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIG, **settings)
+
+
+def test_what_does_not_fit_is_refused():
+    natural = objectives.natural()
+    for images, labels, message in (
+        (IMAGES[:, :2], LABELS, r"the network takes \[n, 4, 3, 1\]"),
+        (IMAGES / np.float32(200), LABELS, r"images must be in \[0,1\]"),
+        (IMAGES, LABELS[:5], "labels has shape"),
+        (IMAGES, LABELS + 1, r"labels holds 3, but must be in 0\.\.2"),
+        (IMAGES[:5], LABELS[:5], "5 images do not fill a batch of batch_size=8"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            training.fit(KEY, LINEAR, natural, images, labels, CONFIG)
+    with pytest.raises(ValueError, match="batches of 8 images cannot be split evenly"):
+        fit(LINEAR, natural, CONFIG, devices=jax.devices()[:3])
