@@ -37,20 +37,33 @@ def batch_norm(x, params, stats, moved=None):
     return (x - mean) / np.sqrt(variance + EPSILON) * params["scale"] + params["bias"]
 
 
+def part(moved, name):
+    """The place for a module's moved statistics; None where nothing moves."""
+    return None if moved is None else moved.setdefault(name, {})
+
+
 def dense(x, params):
     return x @ params["kernel"] + params["bias"]
 
 
 def drawn(network, seed=0):
-    """Variables none of which are 0 or 1: scales and variances from 0.5 to 1.5."""
-    variables = network.init(jax.random.key(seed))
+    """Variables none of which are 0 or 1, without compiling what draws them.
+
+    Kernels are normal as He drew them, scales and variances in [0.5, 1.5], biases and
+    means in [-0.2, 0.2].
+    """
+    shapes = jax.eval_shape(network.init, jax.random.key(seed))
     generator = np.random.default_rng(seed)
 
     def random(path, array):
-        positive = path[-1].key in ("scale", "var")
-        low, high = (0.5, 1.5) if positive else (-0.2, 0.2)
-        noise = generator.uniform(low, high, array.shape)
-        kernel = path[-1].key == "kernel"
-        return jnp.asarray(array + noise * 0.1 if kernel else noise, array.dtype)
+        kind = path[-1].key
+        if kind == "kernel":
+            deviation = np.sqrt(2 / np.prod(array.shape[:-1]))
+            values = generator.normal(0, deviation, array.shape)
+        elif kind in ("scale", "var"):
+            values = generator.uniform(0.5, 1.5, array.shape)
+        else:
+            values = generator.uniform(-0.2, 0.2, array.shape)
+        return jnp.asarray(values, array.dtype)
 
-    return jax.tree_util.tree_map_with_path(random, variables)
+    return jax.tree_util.tree_map_with_path(random, shapes)

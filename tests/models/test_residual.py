@@ -67,13 +67,11 @@ def test_float64():
     with jax.enable_x64():
         variables, x = layers.drawn(NETWORK), images(jnp.float64)
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {x.dtype}
-        moved = {}
-        expected = layers.batch_norm(
-            np.asarray(x),
-            variables.params["BatchNorm_0"],
-            variables.batch_stats["BatchNorm_0"],
-            moved,
-        ).mean((1, 2))
+        moved, arrays = {}, layers.as_double((x, *jax.tree.leaves(variables)))
+        pixels, (bias, scale, mean, variance) = arrays[0], arrays[1:]
+        params = {"bias": bias, "scale": scale}
+        stats = {"mean": mean, "var": variance}
+        expected = layers.batch_norm(pixels, params, stats, moved).mean((1, 2))
         logits, batch_stats = NETWORK.train(variables, x, jax.random.key(0))
         assert batch_stats["BatchNorm_0"]["var"].dtype == jnp.float64
         np.testing.assert_allclose(logits, expected, atol=1e-12)
@@ -89,7 +87,9 @@ def test_statistics_keep_their_type_whatever_the_images_are():
             jax.tree.map(lambda array: array.astype(jnp.float64), variables.params),
             variables.batch_stats,
         )
-        _, batch_stats = NETWORK.train(variables, images(jnp.float64), None)
+        _, batch_stats = NETWORK.train(
+            variables, images(jnp.float64), jax.random.key(0)
+        )
         chex.assert_trees_all_equal_dtypes(batch_stats, variables.batch_stats)
 
 

@@ -17,39 +17,33 @@ def images(network, count=3):
     return jax.random.uniform(jax.random.key(9), (count, *network.shape))
 
 
+def block(x, params, stats, channels, stride, moved):
+    """The paper's formula; the shortcut's new channels are on both sides."""
+    value = x
+    for layer, step in enumerate((stride, 1)):
+        kernel, name = params[f"Convolution_{layer}"]["kernel"], f"BatchNorm_{layer}"
+        value = layers.convolution(value, kernel, step)
+        norm = params[name], stats[name], layers.part(moved, name)
+        value = layers.batch_norm(value, *norm)
+        value = layers.relu(value) if layer == 0 else value
+    before = (channels - x.shape[-1]) // 2
+    value[..., before : before + x.shape[-1]] += x[:, ::stride, ::stride]
+    return layers.relu(value)
+
+
 def oracle(variables, x, blocks, moved=None):
     """Float64 logits; `moved` gets the running statistics after training."""
     params, stats, x = layers.as_double((variables.params, variables.batch_stats, x))
-    new = {}
-
-    def block(x, index, channels, stride):
-        own, past = params[f"Block_{index}"], stats[f"Block_{index}"]
-        steps = new[f"Block_{index}"] = {"BatchNorm_0": {}, "BatchNorm_1": {}}
-        value = x
-        for layer in (0, 1):
-            kernel = own[f"Convolution_{layer}"]["kernel"]
-            value = layers.convolution(value, kernel, stride if layer == 0 else 1)
-            name = f"BatchNorm_{layer}"
-            step = steps[name] if moved is not None else None
-            value = layers.batch_norm(value, own[name], past[name], step)
-            if layer == 0:
-                value = layers.relu(value)
-        for channel in range(x.shape[-1]):
-            before = (channels - x.shape[-1]) // 2
-            value[..., before + channel] += x[:, ::stride, ::stride, channel]
-        return layers.relu(value)
-
-    new["BatchNorm_0"] = {}
     x = layers.convolution(x, params["Convolution_0"]["kernel"])
-    step = new["BatchNorm_0"] if moved is not None else None
-    norm = params["BatchNorm_0"], stats["BatchNorm_0"]
-    x = layers.relu(layers.batch_norm(x, *norm, step))
+    name = "BatchNorm_0"
+    x = layers.batch_norm(x, params[name], stats[name], layers.part(moved, name))
+    x = layers.relu(x)
     for index in range(3 * blocks):
-        stage = index // blocks
+        channels = 16 * 2 ** (index // blocks)
         stride = 2 if index in (blocks, 2 * blocks) else 1
-        x = block(x, index, 16 * 2**stage, stride)
-    if moved is not None:
-        moved.update(new)
+        name = f"Block_{index}"
+        parts = params[name], stats[name], channels, stride, layers.part(moved, name)
+        x = block(x, *parts)
     return layers.dense(x.mean((1, 2)), params["Dense_0"])
 
 
@@ -90,14 +84,15 @@ def test_bfloat16(variables):
     x = images(TINY)
     rough = Network(TINY.module, TINY.shape, jnp.bfloat16)
 
-    @jax.jit
     def loss(params, batch_stats):
         logits, batch_stats = rough.train(
-            variables.replace(params=params, batch_stats=batch_stats), x, None
+            variables.replace(params=params, batch_stats=batch_stats),
+            x,
+            jax.random.key(0),
         )
         return logits.sum(), (logits, batch_stats)
 
-    gradient, (logits, batch_stats) = jax.grad(loss, has_aux=True)(
+    gradient, (logits, batch_stats) = jax.jit(jax.grad(loss, has_aux=True))(
         variables.params, variables.batch_stats
     )
     chex.assert_trees_all_equal_dtypes(gradient, variables.params)
@@ -106,9 +101,6 @@ def test_bfloat16(variables):
     expected = oracle(variables, x, 1, {})
     assert not np.allclose(logits, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(logits, expected, rtol=0.1, atol=0.1)
-    evaluated = jax.jit(rough.apply)(variables, x)
-    assert evaluated.dtype == jnp.float32
-    np.testing.assert_allclose(evaluated, oracle(variables, x, 1), rtol=0.1, atol=0.1)
 
 
 def test_float64():

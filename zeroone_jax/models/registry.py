@@ -95,7 +95,8 @@ def build(
             small for it.
     """
     if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, n=3)
+        spelt = name.lower().replace("-", "_")
+        near = difflib.get_close_matches(spelt, NETWORKS, n=3)
         rest = [other for other in NETWORKS if other not in near]
         raise ValueError(f"no network {name!r}; there are {', '.join(near + rest)}")
     if classes < 2:
