@@ -62,7 +62,7 @@ def test_logits_are_those_of_numpy(config):
 
 
 def test_the_module_is_one_member_and_flattens_images():
-    params = drawn(mlp.Config(hidden=(7,), classes=4, members=2))
+    params = drawn(mlp.Config(members=3))
     x = jax.random.uniform(jax.random.key(9), (6, 2, 2, 3))
     layers = jax.tree.map(lambda array: array[1], params.layers)
     logits = mlp.Module(params.config).apply({"params": layers}, x, train=True)

@@ -5,7 +5,8 @@ Paper B's MNIST runs use it too (section B3 of our notes).
 Example:
     >>> import jax, jax.numpy as jnp
     >>> module = Module()
-    >>> variables = module.init(jax.random.key(0), jnp.zeros((5, 28, 28, 1)))
+    >>> x = jnp.zeros((5, 28, 28, 1))
+    >>> variables = jax.eval_shape(module.init, jax.random.key(0), x)
     >>> sum(array.size for array in jax.tree.leaves(variables["params"]))
     312202
 """
