@@ -1,4 +1,4 @@
-"""Banded convolutions against XLA's own."""
+"""Convolutions, banded and arranged, against XLA's own."""
 
 import chex
 import jax
@@ -47,33 +47,75 @@ def test_values_and_gradients_are_xlas(x_shape, kernel_shape, padding):
 def test_float64():
     with jax.enable_x64():
         x, kernel = drawn((2, 6, 7, 3), (3, 3, 3, 4), jnp.float64)
-        got = convolution.banded(x, kernel, ((1, 1), (1, 1)))
-        assert got.dtype == jnp.float64
         expected = by_xla(x, kernel, ((1, 1), (1, 1)))
-        np.testing.assert_allclose(got, expected, atol=1e-12)
+        for got in (
+            convolution.banded(x, kernel, ((1, 1), (1, 1))),
+            convolution.arranged(x, kernel, (1, 1), ((1, 1), (1, 1))),
+        ):
+            assert got.dtype == jnp.float64
+            np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+ARRANGED = [
+    ((2, 6, 8, 3), (3, 3, 3, 4), (1, 1), "SAME"),
+    ((2, 6, 8, 3), (3, 3, 3, 4), (2, 2), "SAME"),
+    ((2, 7, 8, 3), (3, 3, 3, 4), (2, 2), ((1, 1), (1, 1))),
+    ((2, 7, 8, 3), (1, 1, 3, 4), (2, 2), ((0, 0), (0, 0))),
+    ((3, 9, 8, 2), (2, 3, 2, 5), (3, 2), ((0, 1), (4, 0))),
+]
+
+
+@pytest.mark.parametrize(("x_shape", "kernel_shape", "strides", "padding"), ARRANGED)
+def test_arranged_gradients_are_xlas(x_shape, kernel_shape, strides, padding):
+    x, kernel = drawn(x_shape, kernel_shape)
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(
+            x_shape[1:3], kernel_shape[:2], strides, padding
+        )
+    padding = tuple(padding)
+    expected, pull_back = jax.vjp(
+        lambda x, kernel: jax.lax.conv_general_dilated(
+            x, kernel, strides, padding, dimension_numbers=LAYOUT
+        ),
+        x,
+        kernel,
+    )
+    got, our_pull_back = jax.vjp(
+        lambda x, kernel: convolution.arranged(x, kernel, strides, padding), x, kernel
+    )
+    chex.assert_trees_all_close(got, expected, atol=1e-6)
+    chex.assert_trees_all_close(
+        our_pull_back(jnp.cos(expected)), pull_back(jnp.cos(expected)), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
-    ("changes", "kernel_shape", "banded"),
+    ("changes", "kernel_shape", "way"),
     [
-        ({}, (3, 3, 2, 4), True),
-        ({"window_strides": (2, 1)}, (3, 3, 2, 4), False),
-        ({"padding": "SAME"}, (3, 3, 2, 4), False),
-        ({"rhs_dilation": (1, 2)}, (3, 3, 2, 4), False),
-        ({"lhs_dilation": (2, 1)}, (3, 3, 2, 4), False),
-        ({"feature_group_count": 2}, (3, 3, 1, 4), False),
-        ({}, (3, 3, 2, 6000), False),
+        ({}, (3, 3, 2, 4), "banded"),
+        ({"padding": "SAME"}, (3, 3, 2, 4), "banded"),
+        ({"window_strides": (2, 1)}, (3, 3, 2, 4), "arranged"),
+        ({"window_strides": (2, 2), "padding": "SAME"}, (3, 3, 2, 4), "arranged"),
+        ({}, (3, 3, 2, 17), "arranged"),
+        ({}, (3, 3, 100, 16), "arranged"),
+        ({"rhs_dilation": (1, 2)}, (3, 3, 2, 4), None),
+        ({"lhs_dilation": (2, 1)}, (3, 3, 2, 4), None),
+        ({"feature_group_count": 2}, (3, 3, 1, 4), None),
     ],
 )
-def test_what_bands_cannot_do_is_left_to_xla(
-    changes, kernel_shape, banded, monkeypatch
+def test_every_convolution_goes_the_fastest_way(
+    changes, kernel_shape, way, monkeypatch
 ):
     used = []
-    original = convolution.banded
-    monkeypatch.setattr(
-        convolution, "banded", lambda *a: used.append(1) or original(*a)
-    )
-    x, kernel = drawn((2, 6, 6, 2), kernel_shape)
+
+    def noting(name):
+        original = getattr(convolution, name)
+        return lambda *arguments: used.append(name) or original(*arguments)
+
+    for name in ("banded", "arranged"):
+        monkeypatch.setattr(convolution, name, noting(name))
+    groups = changes.get("feature_group_count", 1)
+    x, kernel = drawn((2, 6, 6, groups * kernel_shape[2]), kernel_shape)
     settings = {
         "window_strides": (1, 1),
         "padding": ((1, 1), (1, 1)),
@@ -95,4 +137,4 @@ def test_what_bands_cannot_do_is_left_to_xla(
         )
     )(x, kernel)
     chex.assert_trees_all_close(got, expected, atol=1e-4)
-    assert bool(used) == banded
+    assert used == ([way] if way else [])

@@ -61,6 +61,14 @@ def test_logits_are_those_of_numpy(config):
     np.testing.assert_allclose(softmax, probabilities.mean(0), atol=1e-6)
 
 
+def test_the_module_is_one_member_and_flattens_images():
+    params = drawn(mlp.Config(members=3))
+    x = jax.random.uniform(jax.random.key(9), (6, 2, 2, 3))
+    layers = jax.tree.map(lambda array: array[1], params.layers)
+    logits = mlp.Module(params.config).apply({"params": layers}, x, train=True)
+    chex.assert_trees_all_close(logits, mlp.members(params, x)[1], atol=1e-5)
+
+
 def test_apply_under_jit_and_one_image_at_a_time():
     params = drawn(mlp.Config(members=3))
     x = jax.random.uniform(jax.random.key(9), (6, 12))

@@ -1,5 +1,15 @@
 """Models as pure functions of their parameters."""
 
 from zeroone_jax.models import cnn, mlp, zero_one
+from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.models.registry import available, build
 
-__all__ = ["cnn", "mlp", "zero_one"]
+__all__ = [
+    "Network",
+    "Variables",
+    "available",
+    "build",
+    "cnn",
+    "mlp",
+    "zero_one",
+]

@@ -88,6 +88,14 @@ class Module(nn.Module):
 
     config: Config
 
+    @property
+    def least_size(self) -> int:
+        """Height and width that leave a pixel after the last pooling."""
+        size = 1
+        for _ in self.config.channels:
+            size = max(1, 2 * size + _WINDOW[0] - 1 - 2 * self.config.padding)
+        return size
+
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Computes logits; training and evaluation are alike."""
@@ -144,12 +152,8 @@ def init(key: Key, shape: tuple[int, int, int], config: Config) -> Params:
     Raises:
         ValueError: the images are too small for so many convolutions.
     """
-    height, width, _ = shape
-    for _ in config.channels:
-        shrinkage = _WINDOW[0] - 1 - 2 * config.padding
-        height, width = (height - shrinkage) // 2, (width - shrinkage) // 2
-        if height < 1 or width < 1:
-            raise ValueError(f"images of shape {shape} are too small for {config}")
+    if min(shape[:2]) < Module(config).least_size:
+        raise ValueError(f"images of shape {shape} are too small for {config}")
     return Params(_layers(key, shape, config), shape, config)
 
 

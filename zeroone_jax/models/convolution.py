@@ -1,56 +1,156 @@
 """Convolutions, as XLA computes them fastest on each platform.
 
-On processors XLA's own convolutions are slow, and inside loops, where attacks live,
-their gradients are slower still. A row of a small image, on the other hand, is a short
-vector, and convolving rows is one product with a banded matrix. LeNet on 128 CIFAR-10
-images, two (busy) cores, one run: the gradient in x 1.8 times as fast, inside a loop
-3.8 times; the gradient in the parameters 1.1 times, inside a loop 14 times.
+On processors XLA has a fast convolution for one arrangement only: images [n, height,
+width, channels], kernels [rows, columns, inputs, outputs] that are not reversed. It
+brings others to it, among them both gradients, but not inside loops, where attacks
+and training live. `arranged` writes the gradients in that arrangement: the same numbers
+and time outside of loops, and inside (jax 0.10.2, two busy cores) the gradient in the
+images 2 to 30 times, that in the kernel 7 to 90 times as fast. The gradient of
+ResNet-20 in 128 CIFAR-10 images inside a loop takes 0.35 s instead of 2.9 s.
+
+With few channels even that is slow. A row of a small image is a short vector, and
+convolving rows is one product with a banded matrix: in LeNet's first layer the gradient
+in the images is 2 to 3 times as fast again.
 """
 
-from typing import Any
+import functools
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from zeroone_jax.types import Array
 
-# Larger bands, of wide images or many channels, are mostly zeros and leave the cache.
-_LARGEST_BAND = 2**20
+# Larger bands are mostly zeros and leave the cache; with more outputs the convolution
+# itself is fast.
+_LARGEST_BAND = 2**17
+_MOST_OUTPUTS = 16
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+Pair: TypeAlias = tuple[int, int]
 
 
-def convolve(x: Array, kernel: Array, *arguments: Any, **settings: Any) -> Array:
+def convolve(
+    x: Array, kernel: Array, strides: Any, padding: Any, **settings: Any
+) -> Array:
     """Does what `jax.lax.conv_general_dilated` does, for flax's `Conv`.
+
+    On processors it has no forward-mode derivatives.
 
     Args:
         x: float [n, height, width, inputs].
         kernel: float [rows, columns, inputs, outputs].
-        *arguments: the strides and the padding, ((top, bottom), (left, right)).
-        **settings: the rest. Strides, dilation and groups are left to XLA.
+        strides: of rows, of columns.
+        padding: ((top, bottom), (left, right)), or "SAME" or "VALID".
+        **settings: the rest. Dilation and groups are left to XLA.
 
     Returns:
         float [n, height', width', outputs].
     """
 
     def by_xla(x: Array, kernel: Array) -> Array:
-        return jax.lax.conv_general_dilated(x, kernel, *arguments, **settings)
+        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **settings)
 
-    strides, padding = arguments
-    rows, _, inputs, outputs = kernel.shape
     plain = (
-        not isinstance(padding, str)
-        and all(step == 1 for step in strides)
-        and all(step == 1 for step in settings.get("lhs_dilation") or ())
+        all(step == 1 for step in settings.get("lhs_dilation") or ())
         and all(step == 1 for step in settings.get("rhs_dilation") or ())
         and settings.get("feature_group_count", 1) == 1
-        and rows * x.shape[2] ** 2 * inputs * outputs <= _LARGEST_BAND
     )
     if not plain:
         return by_xla(x, kernel)
 
-    def by_bands(x: Array, kernel: Array) -> Array:
-        return banded(x, kernel, tuple(padding), settings.get("precision"))
+    rows, _, inputs, outputs = kernel.shape
+    steps = tuple(strides)
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(
+            x.shape[1:3], kernel.shape[:2], strides, padding
+        )
+    (top, bottom), (left, right) = padding
+    edges = ((top, bottom), (left, right))
+    precision = settings.get("precision")
+    few = (
+        outputs <= _MOST_OUTPUTS
+        and rows * x.shape[2] ** 2 * inputs * outputs <= _LARGEST_BAND
+    )
 
-    return jax.lax.platform_dependent(x, kernel, cpu=by_bands, default=by_xla)
+    def on_processors(x: Array, kernel: Array) -> Array:
+        if few and steps == (1, 1):
+            return banded(x, kernel, edges, precision)
+        return arranged(x, kernel, steps, edges, precision)
+
+    return jax.lax.platform_dependent(x, kernel, cpu=on_processors, default=by_xla)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def arranged(
+    x: Array,
+    kernel: Array,
+    strides: Pair,
+    padding: tuple[Pair, Pair],
+    precision: jax.lax.PrecisionLike = None,
+) -> Array:
+    """Convolves, with gradients that XLA computes fast also inside loops.
+
+    Args:
+        x: float [n, height, width, inputs].
+        kernel: float [rows, columns, inputs, outputs].
+        strides: of rows, of columns.
+        padding: zeros above and below, left and right.
+        precision: as for `jax.lax.conv_general_dilated`, also of the gradients.
+
+    Returns:
+        float [n, height', width', outputs].
+    """
+    return jax.lax.conv_general_dilated(
+        x, kernel, strides, padding, dimension_numbers=_LAYOUT, precision=precision
+    )
+
+
+def _forward(
+    x: Array, kernel: Array, *settings: Any
+) -> tuple[Array, tuple[Array, Array]]:
+    return arranged(x, kernel, *settings), (x, kernel)
+
+
+def _backward(
+    strides: Pair,
+    padding: tuple[Pair, Pair],
+    precision: jax.lax.PrecisionLike,
+    kept: tuple[Array, Array],
+    gradient: Array,
+) -> tuple[Array, Array]:
+    x, kernel = kept
+    around_gradient, around_x = [], []
+    for axis, (stride, (before, _)) in enumerate(zip(strides, padding, strict=True)):
+        size, window = x.shape[axis + 1], kernel.shape[axis]
+        # What the strided outputs span: the last pixels may be in no window.
+        span = (gradient.shape[axis + 1] - 1) * stride + 1
+        around_gradient.append((window - 1 - before, size - span + before))
+        around_x.append((before, window - 1 + span - size - before))
+    convolution = functools.partial(
+        jax.lax.conv_general_dilated,
+        window_strides=(1, 1),
+        dimension_numbers=_LAYOUT,
+        precision=precision,
+    )
+    in_x = convolution(
+        gradient,
+        kernel[::-1, ::-1].transpose(0, 1, 3, 2),
+        padding=around_gradient,
+        lhs_dilation=strides,
+    )
+    # Inputs take the place of images, images that of channels.
+    in_kernel = convolution(
+        x.transpose(3, 1, 2, 0),
+        gradient.transpose(1, 2, 0, 3),
+        padding=around_x,
+        rhs_dilation=strides,
+    )
+    return in_x, in_kernel.transpose(1, 2, 0, 3)
+
+
+arranged.defvjp(_forward, _backward)
 
 
 def banded(

@@ -77,13 +77,19 @@ class Params:
     config: Config = flax.struct.field(pytree_node=False)
 
 
-class _Network(nn.Module):
-    """One member: rows float [n, d] to logits float [n, classes]."""
+class Module(nn.Module):
+    """One member: images float [n, ...] to logits float [n, classes]."""
 
     config: Config
 
+    least_size = 1
+    """Height and width that an image must have."""
+
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Computes logits; training and evaluation are alike."""
+        del train
+        x = x.reshape(len(x), -1)
         activation = ACTIVATIONS[self.config.activation]
         for units in self.config.hidden:
             x = activation(nn.Dense(units, param_dtype=x.dtype)(x))
@@ -126,7 +132,7 @@ def members(params: Params, x: Array) -> Array:
         raise ValueError(
             f"x has shape {x.shape}, but the networks take {features} numbers an image"
         )
-    rows, network = x.reshape(len(x), features), _Network(params.config)
+    rows, network = x.reshape(len(x), features), Module(params.config)
 
     def logits(layers: Any) -> Array:
         return cast(Array, network.apply({"params": layers}, rows))
@@ -158,6 +164,6 @@ def apply(params: Params, x: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _layers(key: Key, features: int, config: Config) -> Any:
-    network, row = _Network(config), jnp.zeros((1, features))
+    network, row = Module(config), jnp.zeros((1, features))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(config.members))
     return jax.vmap(lambda key: network.init(key, row)["params"])(keys)

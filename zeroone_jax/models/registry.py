@@ -1,0 +1,110 @@
+"""Every gradient-trained network by its name, as launchers ask for it.
+
+Example:
+    >>> import jax, jax.numpy as jnp
+    >>> network = build("mlp_relu200", (28, 28, 1), classes=10)
+    >>> network.apply(network.init(jax.random.key(0)), jnp.zeros((5, 28, 28, 1))).shape
+    (5, 10)
+"""
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from jax.typing import DTypeLike
+
+from zeroone_jax.models import (
+    cnn,
+    mlp,
+    preact_resnet,
+    resnet,
+    small_cnn,
+    wide_resnet,
+)
+from zeroone_jax.models.network import Network
+
+
+def _cnn(config: cnn.Config) -> Callable[[int], cnn.Module]:
+    return lambda classes: cnn.Module(dataclasses.replace(config, classes=classes))
+
+
+def _mlp(hidden: tuple[int, ...], activation: Any) -> Callable[[int], mlp.Module]:
+    return lambda classes: mlp.Module(
+        mlp.Config(hidden=hidden, activation=activation, classes=classes)
+    )
+
+
+def _resnet(blocks: int) -> Callable[[int], resnet.Module]:
+    return lambda classes: resnet.Module(blocks, classes)
+
+
+def _wide(depth: int, width: int) -> Callable[[int], wide_resnet.Module]:
+    return lambda classes: wide_resnet.Module(depth, width, classes)
+
+
+NETWORKS: Final[Mapping[str, Callable[[int], Any]]] = types.MappingProxyType(
+    {
+        "mlp_sigmoid20": _mlp((20,), "sigmoid"),
+        "mlp_relu200": _mlp((200, 200), "relu"),
+        "lenet": _cnn(cnn.LENET),
+        "simple_net": _cnn(cnn.SIMPLE_NET),
+        "lenet_valid": _cnn(cnn.LENET_VALID),
+        "lenet_narrow": _cnn(cnn.LENET_NARROW),
+        "small_cnn": small_cnn.Module,
+        "resnet20": _resnet(3),
+        "resnet32": _resnet(5),
+        "resnet44": _resnet(7),
+        "resnet56": _resnet(9),
+        "preact_resnet18": preact_resnet.Module,
+        "wrn_28_10": _wide(28, 10),
+        "wrn_34_10": _wide(34, 10),
+    }
+)
+"""What makes a network's module of a number of classes.
+
+A module has a `least_size`, which images must be high and wide.
+"""
+
+
+def available() -> tuple[str, ...]:
+    """Lists the names that `build` knows, from small networks to large ones."""
+    return tuple(NETWORKS)
+
+
+def build(
+    name: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    dtype: DTypeLike | None = None,
+) -> Network:
+    """Makes a network by its name.
+
+    Args:
+        name: one of `available()`.
+        shape: height, width and channels of the images.
+        classes: logits, at least 2.
+        dtype: what it computes in; None is the parameters' own type.
+
+    Returns:
+        The network; its `init` draws variables.
+
+    Raises:
+        ValueError: there is no such network, too few classes, or the images are too
+            small for it.
+    """
+    if name not in NETWORKS:
+        spelt = name.lower().replace("-", "_")
+        near = difflib.get_close_matches(spelt, NETWORKS, n=3)
+        rest = [other for other in NETWORKS if other not in near]
+        raise ValueError(f"no network {name!r}; there are {', '.join(near + rest)}")
+    if classes < 2:
+        raise ValueError(f"classes is {classes}, but must be at least 2")
+    module = NETWORKS[name](classes)
+    if min(shape[:2]) < module.least_size or shape[2] < 1:
+        raise ValueError(
+            f"images of shape {shape} are too small for {name}, which needs a height "
+            f"and width of at least {module.least_size} and a channel"
+        )
+    return Network(module, shape, dtype)

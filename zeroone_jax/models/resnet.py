@@ -1,0 +1,87 @@
+"""Residual networks for CIFAR-10: ResNet-20, 32, 44, 56 (He et al. 2016).
+
+Section 4.2 of "Deep residual learning for image recognition", with shortcuts of
+option A, which have no parameters. Paper B's capacity runs use all four (section B3
+of our notes).
+
+Example:
+    >>> import jax, jax.numpy as jnp
+    >>> module = Module(blocks=3)
+    >>> x = jnp.zeros((5, 32, 32, 3))
+    >>> variables = jax.eval_shape(module.init, jax.random.key(0), x)
+    >>> sum(array.size for array in jax.tree.leaves(variables["params"]))
+    269722
+"""
+
+from typing import Final
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from zeroone_jax.models.residual import BatchNorm, Convolution
+from zeroone_jax.types import Array
+
+_CHANNELS: Final = (16, 32, 64)
+
+
+class Block(nn.Module):
+    """Two convolutions, whose result is added to the images.
+
+    Attributes:
+        channels: outputs, at least as many as inputs.
+        stride: of the first convolution and of the shortcut.
+    """
+
+    channels: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """Maps float [n, h, w, inputs] to [n, h', w', channels]."""
+        residual = Convolution(self.channels, stride=self.stride)(x)
+        residual = nn.relu(BatchNorm()(residual, train))
+        residual = Convolution(self.channels)(residual)
+        residual = BatchNorm()(residual, train)
+        return nn.relu(shortcut(x, self.channels, self.stride) + residual)
+
+
+class Module(nn.Module):
+    """Images float [n, h, w, c] in [0,1] to logits [n, classes].
+
+    Attributes:
+        blocks: of each of the three stages: 3, 5, 7, 9 for ResNet-20, 32, 44, 56.
+        classes: logits.
+    """
+
+    blocks: int
+    classes: int = 10
+
+    least_size = 4
+    """Height and width that leave every stage pixels to halve."""
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Computes logits; training normalises by the batch's statistics."""
+        x = nn.relu(BatchNorm()(Convolution(_CHANNELS[0])(x), train))
+        for stage, channels in enumerate(_CHANNELS):
+            for block in range(self.blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                x = Block(channels, stride)(x, train)
+        return nn.Dense(self.classes, param_dtype=x.dtype)(x.mean((1, 2)))
+
+
+def shortcut(x: Array, channels: int, stride: int) -> Array:
+    """Takes every so many-th pixel and adds channels of zeros: option A.
+
+    Args:
+        x: float [n, h, w, inputs].
+        channels: how many there shall be. Half of the new ones come before the
+            inputs and half after: the paper does not say.
+        stride: 1 keeps every pixel.
+
+    Returns:
+        float [n, h', w', channels].
+    """
+    new = channels - x.shape[-1]
+    edge = (new // 2, new // 2)
+    return jnp.pad(x[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), edge))
