@@ -83,6 +83,12 @@ class Evaluation:
         checks.one_of("attack", name, names)
         return self.attacks[names.index(name)]
 
+    def without(self, name: str) -> Self:
+        """The same plan without an attack, which is not the only or the paper's own."""
+        self.planned(name)
+        left = tuple(planned for planned in self.attacks if planned.name != name)
+        return dataclasses.replace(self, attacks=left)
+
     def limited_to(self, images: int) -> Self:
         """The same plan where no attack meets more images than so many."""
         limited = tuple(
@@ -166,6 +172,39 @@ def quick(epsilon: float) -> Evaluation:
             Planned(name="apgd", attack=short, images=100),
         ),
         paper="pgd_20",
+    )
+
+
+def standard(epsilon: float, step_size: float, restarts: int = 3) -> Evaluation:
+    """A plan for comparing many networks: PGD-40, and the standard suite.
+
+    Args:
+        epsilon: the Linf ball's radius, > 0, on the [0,1] pixel scale.
+        step_size: PGD's, > 0.
+        restarts: of PGD, on 10,000 images; the suite meets 1,000.
+
+    Returns:
+        The plan; PGD-40 stands for the paper's own attack.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    pgd = attacks.pgd(
+        epsilon=epsilon, step_size=step_size, iterations=40, restarts=restarts
+    )
+    name = f"pgd_40_worst_of_{restarts}"
+    return Evaluation(
+        name="standard",
+        epsilon=epsilon,
+        attacks=(
+            Planned(name=name, attack=pgd, images=10_000),
+            Planned(
+                name="auto_attack",
+                attack=suite.standard("linf", epsilon),
+                images=1000,
+            ),
+        ),
+        paper=name,
     )
 
 

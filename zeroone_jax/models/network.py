@@ -13,12 +13,16 @@ Example:
 """
 
 import dataclasses
+import pathlib
+import zipfile
 from typing import Any
 
 import flax.linen as nn
 import flax.struct
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from zeroone_jax.types import Array, Key, LogitsFn, Params
@@ -118,3 +122,55 @@ class Network:
         # flax computes statistics in float32 whatever the images are.
         with jax.numpy_dtype_promotion("standard"):
             return self.module.apply(everything, x, **settings)
+
+
+def save(path: pathlib.Path, variables: Variables) -> None:
+    """Writes variables to an `.npz` file, named by their places in the network.
+
+    Args:
+        path: where, ending in ".npz"; the caller sees to it that no half file is left.
+        variables: of any network.
+    """
+    flat = flax.traverse_util.flatten_dict(_as_dict(variables), sep="/")
+    np.savez(path, allow_pickle=False, **jax.tree.map(np.asarray, flat))
+
+
+def load(path: pathlib.Path, network: Network) -> Variables:
+    """Reads what `save` wrote.
+
+    Args:
+        path: the file.
+        network: what the variables belong to.
+
+    Returns:
+        The variables, as JAX arrays.
+
+    Raises:
+        ValueError: the file is damaged, or holds another network's variables.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        with np.load(path) as file:
+            flat = {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no file of variables: {error}") from error
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    expected = {
+        name: leaf.shape
+        for name, leaf in flax.traverse_util.flatten_dict(
+            _as_dict(shapes), sep="/"
+        ).items()
+    }
+    found = {name: array.shape for name, array in flat.items()}
+    if found != expected:
+        differing = sorted(dict(found.items() ^ expected.items()))
+        raise ValueError(
+            f"{path} holds another network's variables: {', '.join(differing[:5])} "
+            f"differ from those of {network}"
+        )
+    nested = flax.traverse_util.unflatten_dict(jax.tree.map(jnp.asarray, flat), sep="/")
+    return Variables(nested["params"], nested.get("batch_stats", {}))
+
+
+def _as_dict(variables: Variables) -> dict[str, Any]:
+    return {"params": variables.params, "batch_stats": variables.batch_stats}

@@ -1,0 +1,77 @@
+"""Settings of `experiments.train_network`; its presets are in `network_presets`."""
+
+import dataclasses
+from typing import Literal
+
+from zeroone_jax.attacks import checks
+from zeroone_jax.training import Config, objectives
+from zeroone_jax.training.objectives import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What to train and to evaluate on.
+
+    Attributes:
+        name: a data set of the catalog, or the path of an .npz file of images.
+        classes: the labels to keep, in this order; none (an empty tuple) keeps all.
+        count: how many of the first training images; 0 takes all.
+    """
+
+    name: str = "mnist"
+    classes: tuple[int, ...] = ()
+    count: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What the trained network meets, in an Linf ball.
+
+    Attributes:
+        plan: "quick" watches, "standard" is PGD-40 with restarts and AutoAttack's
+            standard suite, "paper" is all that paper B evaluates with, and the suite.
+        epsilon: the ball's radius, on the [0,1] pixel scale.
+        images: the most images that any attack meets.
+        suite_images: the most that the suite meets; 0 leaves it out.
+    """
+
+    plan: Literal["quick", "standard", "paper"] = "quick"
+    epsilon: float = 0.3
+    images: int = 10_000
+    suite_images: int = 1000
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        checks.positive(epsilon=self.epsilon)
+        checks.counts(images=self.images)
+        if self.suite_images < 0:
+            raise ValueError(
+                f"suite_images is {self.suite_images}, but must not be negative"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One training run.
+
+    Attributes:
+        data: what to train on.
+        network: one of the registry's names.
+        dtype: what the network computes in; parameters stay float32.
+        objective: what to train for.
+        training: how to train.
+        evaluation: what the trained network meets.
+        seed: of every random draw.
+    """
+
+    data: Data = dataclasses.field(default_factory=Data)
+    network: str = "lenet_valid"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    objective: Objective = dataclasses.field(default_factory=objectives.natural)
+    training: Config = dataclasses.field(default_factory=Config)
+    evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
+    seed: int = 0

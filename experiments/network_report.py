@@ -1,0 +1,196 @@
+"""What a training run of a network reports: accuracies, tables, curves, summary."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.configs.network import Evaluation, Experiment
+from zeroone_jax import attacks, data, losses, runs
+from zeroone_jax.evaluation import (
+    figures,
+    plans,
+    robust_accuracy,
+    robust_figures,
+    robust_tables,
+    tables,
+)
+from zeroone_jax.models import network as networks
+from zeroone_jax.types import Array, LogitsFn
+
+SUITE = "auto_attack"
+_WATCHED, _WATCHING_STEPS = 1000, 10
+_CHUNK = 1000
+
+
+def plan(settings: Evaluation, available: int) -> plans.Evaluation:
+    """Makes the plan of attacks.
+
+    Args:
+        settings: which, and how much of it.
+        available: how many test images there are.
+    """
+    made = {
+        "quick": lambda: plans.quick(settings.epsilon),
+        "standard": lambda: plans.standard(settings.epsilon, settings.epsilon / 30),
+        "paper": lambda: (
+            plans.mnist(settings.epsilon)
+            if settings.epsilon > 0.1
+            else plans.cifar10(settings.epsilon)
+        ),
+    }[settings.plan]()
+    if settings.plan != "quick":
+        if settings.suite_images == 0:
+            made = made.without(SUITE)
+        else:
+            limited = tuple(
+                dataclasses.replace(
+                    planned, images=min(planned.images, settings.suite_images)
+                )
+                if planned.name == SUITE
+                else planned
+                for planned in made.attacks
+            )
+            made = dataclasses.replace(made, attacks=limited)
+    return made.limited_to(min(settings.images, available))
+
+
+def test_images(split: data.Split) -> tuple[Array, Array]:
+    """Images float32 [n, height, width, channels] in [0,1], and labels i32 [n]."""
+    return jnp.asarray(split.images, jnp.float32) / 255, jnp.asarray(split.labels)
+
+
+def accuracy(logits_fn: LogitsFn, x: Array, y: Array) -> float:
+    """The share of images labelled right, counted exactly, a chunk at a time."""
+    right = [
+        np.asarray(
+            _right(logits_fn, x[first : first + _CHUNK], y[first : first + _CHUNK])
+        )
+        for first in range(0, len(x), _CHUNK)
+    ]
+    return float(np.mean(np.concatenate(right)))
+
+
+@jax.jit
+def _right(logits_fn: jax.tree_util.Partial, x: Array, y: Array) -> Array:
+    return losses.labels(logits_fn(x)) == y
+
+
+def watched(
+    settings: Evaluation, logits_fn: LogitsFn, x: Array, y: Array
+) -> dict[str, float]:
+    """Looks at a network in training: accuracy on all images, under PGD-10 on 1,000.
+
+    Args:
+        settings: with the ball's radius.
+        logits_fn: the network.
+        x: float [n, height, width, channels] in [0,1], the test images.
+        y: i32 [n].
+
+    Returns:
+        "test_accuracy" and "test_accuracy_pgd_10".
+    """
+    attack = attacks.pgd(
+        epsilon=settings.epsilon,
+        step_size=settings.epsilon / 4,
+        iterations=_WATCHING_STEPS,
+    )
+    found = attack(jax.random.key(0), logits_fn, x[:_WATCHED], y[:_WATCHED])
+    return {
+        "test_accuracy": accuracy(logits_fn, x, y),
+        "test_accuracy_pgd_10": float(np.mean(~np.asarray(found.success))),
+    }
+
+
+def evaluate(
+    run: runs.RunDirectory,
+    experiment: Experiment,
+    logits_fn: LogitsFn,
+    x: Array,
+    y: Array,
+    on_attack: Callable[[int, int, str], None],
+) -> list[robust_accuracy.Row]:
+    """Attacks by the plan; what an earlier session did is read from its files.
+
+    Args:
+        run: the open run directory, which fills with evaluation/ATTACK.json.
+        experiment: the settings.
+        logits_fn: the network.
+        x: float [n, height, width, channels] in [0,1], the test images.
+        y: i32 [n].
+        on_attack: told how many attacks are done, of how many, and what came out.
+
+    Returns:
+        The plan's rows.
+    """
+    made = plan(experiment.evaluation, len(x))
+    folder = run.path / "evaluation"
+    folder.mkdir(exist_ok=True)
+    key = jax.random.key(experiment.seed)
+    outcomes = []
+    for index, planned in enumerate(made.attacks):
+        path = folder / f"{planned.name}.json"
+        if path.exists():
+            outcome = robust_accuracy.from_json(json.loads(path.read_text()))
+        else:
+            outcome = robust_accuracy.evaluate_one(
+                key, logits_fn, x, y, made, planned.name
+            )
+            runs.write_json(path, robust_accuracy.as_json(outcome))
+        outcomes.append(outcome)
+        share = float(np.mean(outcome.robust))
+        on_attack(index + 1, len(made.attacks), f"{planned.name} leaves {share:.4f}")
+    return robust_accuracy.summarize(outcomes, made)
+
+
+def write(
+    run: runs.RunDirectory,
+    settings: Mapping[str, Any],
+    rows: Sequence[robust_accuracy.Row],
+    accuracies: Mapping[str, float],
+    seconds: float,
+) -> None:
+    """Writes all that the run directory still lacks.
+
+    Args:
+        run: the open run directory.
+        settings: as config.json has them.
+        rows: the evaluation's.
+        accuracies: of the network without attack, by the split's name.
+        seconds: what this session took.
+    """
+    title = f"{settings['network']}, {settings['objective']['name']}"
+    lines = [f"accuracy on {name}: {share:.4f}" for name, share in accuracies.items()]
+    table = tables.markdown(robust_tables.one_network(title, rows))
+    with runs.replacing(run.path / "accuracy.md") as path:
+        path.write_text("\n".join([table, "", *lines, ""]))
+    watched = [record for record in run.metrics() if "test_accuracy" in record]
+    if watched:
+        curve = robust_figures.AccuracyCurve(
+            settings["objective"]["name"],
+            np.array([record["epoch"] for record in watched]),
+            np.array([record["test_accuracy"] for record in watched]),
+            np.array([record["test_accuracy_pgd_10"] for record in watched]),
+        )
+        with runs.replacing(run.path / "curves.png") as path:
+            figures.write(robust_figures.accuracy_curves([curve], "PGD-10"), path)
+    run.finish(
+        {
+            "config": settings,
+            "accuracy": dict(accuracies),
+            "rows": [row._asdict() for row in rows],
+            "seconds": round(seconds, 1),
+            "session": run.sessions()[-1],
+        }
+    )
+
+
+def save_network(path: pathlib.Path, variables: networks.Variables) -> None:
+    """Writes a network's variables, completely or not at all."""
+    with runs.replacing(path) as partial:
+        networks.save(partial, variables)
