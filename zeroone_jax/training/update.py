@@ -161,7 +161,8 @@ def step(
     if config.augment:
         x = data.augment(augment_key, x)
     memory = jax.tree.map(lambda array: array[rows], state.memory)
-    batch = Batch(x, y, state.step // updates_per_epoch, memory)
+    epoch = state.step.astype(jnp.float32) / updates_per_epoch
+    batch = Batch(x, y, epoch, memory)
     gradient, loss, info = _gradient(network, objective, config, state, batch, loss_key)
     optimizer = config.optimizer.build(updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.

@@ -1,6 +1,7 @@
 """Natural training and the methods with one fixed ball for every image."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.perturbation import Norm
+from zeroone_jax.attacks.perturbation import Norm, project
 from zeroone_jax.training.ascent import ascend, nearby_start, random_start
 from zeroone_jax.training.objectives.frame import (
     Batch,
@@ -64,12 +65,16 @@ class InBall(Objective):
         step_size: the length of a step.
         steps: how many.
         norm: "linf", "l2" or "l1".
+        ramp: epochs, fractions allowed, in which the radius and the step grow evenly
+            from 0. Small networks that meet a large ball at once learn nothing but a
+            constant (Madry et al. 2018, section 4, on MNIST).
     """
 
     epsilon: float = 8 / 255
     step_size: float = 2 / 255
     steps: int = 10
     norm: Norm = "linf"
+    ramp: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks the settings.
@@ -80,6 +85,39 @@ class InBall(Objective):
         checks.norm(self.norm)
         checks.positive(epsilon=self.epsilon, step_size=self.step_size)
         checks.counts(steps=self.steps)
+        if self.ramp < 0:
+            raise ValueError(f"ramp is {self.ramp}, but must not be negative")
+
+    def grown(self, epoch: Array) -> Array:
+        """The share of radius and step, float32 [] in [0,1], after so many epochs."""
+        if self.ramp == 0:
+            return jnp.ones((), jnp.float32)
+        return jnp.minimum(epoch.astype(jnp.float32) / self.ramp, 1)
+
+    def search(
+        self, loss: Callable[[Array], Array], batch: Batch, start: Array
+    ) -> Array:
+        """Climbs a loss in the ball around each image.
+
+        Args:
+            loss: points float [n, ...] to losses float [n].
+            batch: the images.
+            start: float [n, ...], the first points; brought into the ball.
+
+        Returns:
+            The last points, float [n, ...].
+        """
+        grown = self.grown(batch.epoch).astype(batch.x.dtype)
+        epsilon = self.epsilon * grown
+        return ascend(
+            loss,
+            batch.x,
+            project(start, batch.x, epsilon, self.norm),
+            epsilon=epsilon,
+            step_size=self.step_size * grown,
+            steps=self.steps,
+            norm=self.norm,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,14 +153,8 @@ class ProjectedGradient(InBall):
                 return model.train(fixed, x, search_key)[0]
 
         start = random_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
-        adversary = ascend(
-            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
-            batch.x,
-            start,
-            epsilon=self.epsilon,
-            step_size=self.step_size,
-            steps=self.steps,
-            norm=self.norm,
+        adversary = self.search(
+            lambda point: losses.cross_entropy(logits_fn(point), batch.y), batch, start
         )
         return plain_loss(params, model, batch, adversary, key)
 
@@ -164,14 +196,10 @@ class Trades(InBall):
         logits_fn = model.evaluating(params)
         reference = logits_fn(batch.x)
         start = nearby_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
-        adversary = ascend(
+        adversary = self.search(
             lambda point: losses.kl_divergence(logits_fn(point), reference),
-            batch.x,
+            batch,
             start,
-            epsilon=self.epsilon,
-            step_size=self.step_size,
-            steps=self.steps,
-            norm=self.norm,
         )
         natural, model = model.train(params, batch.x, natural_key)
         outputs, model = model.train(params, adversary, key)
@@ -207,14 +235,8 @@ class Mart(InBall):
         start_key, natural_key, key = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
         start = nearby_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
-        adversary = ascend(
-            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
-            batch.x,
-            start,
-            epsilon=self.epsilon,
-            step_size=self.step_size,
-            steps=self.steps,
-            norm=self.norm,
+        adversary = self.search(
+            lambda point: losses.cross_entropy(logits_fn(point), batch.y), batch, start
         )
         natural, model = model.train(params, batch.x, natural_key)
         outputs, model = model.train(params, adversary, key)

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     Attributes:
         x: float [n, height, width, channels] in [0,1].
         y: i32 [n].
-        epoch: i32 [], how many epochs are over.
+        epoch: float32 [], how many epochs are over, with the fraction.
         memory: what the objective remembers of each of these images, arrays [n, ...];
             None for objectives without a memory.
     """

@@ -65,12 +65,10 @@ class InstanceAdaptive(InBall):
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         logits_fn = model.evaluating(params)
+        grown = self.grown(batch.epoch) * batch.memory
         adversary, radius = jax.lax.cond(
             batch.epoch < self.warm_up,
-            lambda: (
-                self._adversary(start_key, logits_fn, batch, batch.memory),
-                batch.memory,
-            ),
+            lambda: (self._adversary(start_key, logits_fn, batch, grown), batch.memory),
             lambda: self._adapted(start_key, logits_fn, batch),
         )
         loss, info = plain_loss(params, model, batch, adversary, key)
@@ -86,7 +84,7 @@ class InstanceAdaptive(InBall):
             batch.x,
             start,
             epsilon=radius,
-            step_size=self.step_size,
+            step_size=self.step_size * self.grown(batch.epoch),
             steps=self.steps,
             norm=self.norm,
         )
@@ -149,13 +147,15 @@ class Friendly(InBall):
         for epoch, number in self.patience:
             looks = jnp.where(batch.epoch >= epoch, number, looks).astype(jnp.int32)
         start = random_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
-        adversary = self._search(model.evaluating(params), batch, start, looks)
+        adversary = self._climb(model.evaluating(params), batch, start, looks)
         return plain_loss(params, model, batch, adversary, key)
 
-    def _search(
+    def _climb(
         self, logits_fn: LogitsFn, batch: Batch, start: Array, looks: Array
     ) -> Array:
         """Climbs until an image's looks are used up."""
+        grown = self.grown(batch.epoch).astype(batch.x.dtype)
+        epsilon, step_size = self.epsilon * grown, self.step_size * grown
 
         class Walk(NamedTuple):
             point: Array
@@ -171,8 +171,8 @@ class Friendly(InBall):
             gradient, outputs = jax.grad(total, has_aux=True)(walk.point)
             wrong = losses.labels(outputs) != batch.y
             walking = walk.walking & ~(wrong & (walk.left == 0))
-            moved = walk.point + self.step_size * direction(gradient, self.norm)
-            point = project(moved, batch.x, self.epsilon, self.norm)
+            moved = walk.point + step_size * direction(gradient, self.norm)
+            point = project(moved, batch.x, epsilon, self.norm)
             return Walk(
                 where(walking, point, walk.point),
                 walk.left - (wrong & walking).astype(jnp.int32),
@@ -182,7 +182,7 @@ class Friendly(InBall):
 
         every = jnp.ones(batch.y.shape, bool)
         first = Walk(
-            start,
+            project(start, batch.x, epsilon, self.norm),
             jnp.broadcast_to(looks, batch.y.shape),
             every,
             jnp.asarray(0, jnp.int32),

@@ -1,0 +1,133 @@
+"""Reproduces tables and figures of the papers, at one of three sizes.
+
+    python -m experiments.reproduce
+    python -m experiments.reproduce --what=paper_b.toy
+    python -m experiments.reproduce --what=paper_b.mnist --scale=laptop --share=1/2
+    python -m experiments.reproduce --what=paper_b.mnist --scale=laptop --only_report
+
+Without flags it makes a smoke test of paper B's MNIST table, in minutes.
+
+What was measured is kept under results/ as small JSON files, one a run, and the table
+and figures beside them are drawn from those. What is there already is not made again,
+whoever made it; a killed process goes on where it was. Several processes divide the
+work by --share: give 1/2 to one and 2/2 to the other.
+"""
+
+import hashlib
+import json
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags, logging
+
+from experiments import command_line, train_network
+from experiments.reproductions import methods, toy
+from experiments.reproductions.plan import SCALES, Reproduction, Run, shared, stored
+from zeroone_jax import runs
+
+REPRODUCTIONS: dict[str, Reproduction] = {
+    "paper_b.mnist": methods.MNIST,
+    "paper_b.toy": toy.TOY,
+    "paper_b.sensitivity": methods.SENSITIVITY,
+    "paper_b.capacity": methods.CAPACITY,
+    "paper_b.comparison": methods.COMPARISON,
+}
+
+
+def define_flags(argv: Sequence[str]) -> None:
+    """Defines the flags of this launcher."""
+    del argv
+    names = list(REPRODUCTIONS)
+    flags.DEFINE_enum("what", names[0], names, "What to reproduce.")
+    flags.DEFINE_enum(
+        "scale",
+        SCALES[0],
+        SCALES,
+        "smoke: seconds a run; laptop: real data, short training; paper: as published.",
+    )
+    flags.DEFINE_string("share", "1/1", "Which part of the runs to make, as in 1/2.")
+    flags.DEFINE_string("runs_dir", "runs/reproduce", "Where run directories go.")
+    flags.DEFINE_string(
+        "results_dir",
+        None,
+        "Where results go. Default: results, and of a smoke test the runs' directory.",
+    )
+    flags.DEFINE_bool("only_report", False, "Only draw what is there.")
+    command_line.define_data_dir()
+
+
+def main(_: None) -> None:
+    """Runs the launcher."""
+    options = flags.FLAGS
+    what, scale = options.what, options.scale
+    default = options.runs_dir if scale == "smoke" else "results"
+    results = pathlib.Path(options.results_dir or default, *what.split("."), scale)
+    results.mkdir(parents=True, exist_ok=True)
+    reproduction = REPRODUCTIONS[what]
+    all_runs = reproduction.runs(scale)
+    try:
+        mine = [] if options.only_report else list(shared(all_runs, options.share))
+    except ValueError as error:
+        raise command_line.UserError(str(error)) from error
+    for number, run in enumerate(mine, 1):
+        path = results / f"{run.name}.json"
+        settings = train_network.as_json(run.experiment)
+        if path.exists():
+            _check_same(path, settings)
+            continue
+        logging.info("%s: run %d of %d: %s", what, number, len(mine), run.name)
+        folder = pathlib.Path(options.runs_dir) / _fingerprint(settings, run)
+        runs.write_json(path, _made(run, folder, options.data_dir))
+    found = stored(results, all_runs)
+    if not found and all_runs:
+        raise command_line.UserError(f"There are no results in {results} yet")
+    print(reproduction.report(found, results))
+    print(f"Results: {results}")
+
+
+def _fingerprint(settings: dict[str, Any], run: Run) -> str:
+    """A directory's name, the same for the same settings in any reproduction."""
+    text = json.dumps(settings, sort_keys=True)
+    return f"{run.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def _made(run: Run, folder: pathlib.Path, data_dir: str | None) -> dict[str, Any]:
+    """Makes a run, or goes on with it, and gives its summary."""
+    began = time.monotonic()
+    try:
+        with runs.RunDirectory(
+            folder,
+            train_network.as_json(run.experiment),
+            resume=True,
+            revision=runs.git_revision(pathlib.Path(__file__)),
+        ) as directory:
+            if directory.summary() is None:
+                train_network.fill(run.experiment, directory, data_dir=data_dir)
+            summary = directory.summary()
+    except runs.RunError as error:
+        raise command_line.UserError(str(error)) from error
+    if summary is None:
+        raise AssertionError(f"{folder} has no summary")
+    logging.info("%s took %.0f s", run.name, time.monotonic() - began)
+    return {"method": run.method, **summary}
+
+
+def _check_same(path: pathlib.Path, settings: dict[str, Any]) -> None:
+    """Refuses a stored result of other settings."""
+    kept = json.loads(path.read_text())["config"]
+    if kept != json.loads(json.dumps(settings)):
+        raise command_line.UserError(
+            f"{path} was made with other settings: move it away to make it again"
+        )
+
+
+def launch() -> None:
+    """Starts the launcher."""
+    parse: Callable[[Sequence[str]], None] = define_flags
+    command_line.run(main, parse)
+
+
+if __name__ == "__main__":
+    launch()

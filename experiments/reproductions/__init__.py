@@ -1,0 +1,1 @@
+"""What `experiments.reproduce` can reproduce, by paper and table."""
