@@ -1,0 +1,157 @@
+import dataclasses
+import json
+import pathlib
+
+import jax
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from experiments import reproduce, train_network
+from experiments.command_line import UserError
+from experiments.configs.network import Data, Evaluation, Experiment
+from experiments.reproductions import methods, plan, toy
+from zeroone_jax import training
+from zeroone_jax.training import objectives
+
+
+@pytest.fixture(scope="module")
+def two_runs(three_classes) -> list[plan.Run]:
+    natural = Experiment(
+        data=Data(str(three_classes)),
+        network="mlp_sigmoid20",
+        training=training.Config(epochs=2, batch_size=20),
+        evaluation=Evaluation(plan="quick", epsilon=0.1, images=20),
+    )
+    sense = dataclasses.replace(
+        natural,
+        objective=objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0),
+    )
+    return [plan.Run("natural", natural), plan.Run("sense_0.5", sense)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def defined_flags():
+    reproduce.define_flags([])
+
+
+@pytest.fixture
+def run(two_runs, tmp_path, monkeypatch):
+    """Runs the launcher on two small runs, in a folder of its own."""
+    made = []
+    fill = train_network.fill
+
+    def counting(experiment, *arguments, **settings):
+        made.append(experiment)
+        fill(experiment, *arguments, **settings)
+
+    def report(results, folder):
+        return methods.report("Two", {}, results, folder)
+
+    monkeypatch.setattr(train_network, "fill", counting)
+    monkeypatch.setitem(
+        reproduce.REPRODUCTIONS,
+        "paper_b.mnist",
+        plan.Reproduction(lambda scale: two_runs, report),
+    )
+
+    def launch(**settings):
+        made.clear()
+        flags.FLAGS(["reproduce"])
+        with flagsaver.flagsaver(
+            runs_dir=str(tmp_path / "runs"),
+            results_dir=str(tmp_path / "results"),
+            **settings,
+        ):
+            reproduce.main(None)
+        return len(made)
+
+    launch.results = tmp_path / "results" / "paper_b" / "mnist" / "smoke"
+    return launch
+
+
+def test_shares_and_repetitions_make_each_run_once(run, capsys):
+    assert run(share="2/2") == 1
+    assert "natural" not in capsys.readouterr().out.split("| seeds")[1]
+    assert run(share="1/2") == 1
+    assert run() == 0
+    assert run(only_report=True) == 0
+    table = (run.results / "table.md").read_text()
+    assert table.strip() in capsys.readouterr().out
+    kept = json.loads((run.results / "sense_0.5-seed0.json").read_text())
+    strongest = next(row for row in kept["rows"] if row["attack"] == "strongest")
+    line = next(line for line in table.splitlines() if "sense_0.5" in line)
+    assert f"{kept['accuracy']['test']:.4f}" in line
+    assert f"{strongest['accuracy']:.4f}" in line
+    assert kept["method"] == "sense_0.5"
+    assert {"config", "seconds", "session"} <= set(kept)
+
+
+def test_a_result_of_other_settings_is_not_taken_for_this(run):
+    run()
+    path = run.results / "natural-seed0.json"
+    kept = json.loads(path.read_text())
+    kept["config"]["training"]["epochs"] = 9
+    path.write_text(json.dumps(kept))
+    with pytest.raises(UserError, match="made with other settings"):
+        run()
+    assert json.loads(path.read_text()) == kept
+
+
+@pytest.mark.parametrize("share", ["2", "0/2", "3/2", "a/b"])
+def test_shares_that_are_none_are_refused(run, share):
+    with pytest.raises(UserError, match="share is"):
+        run(share=share)
+
+
+def test_no_results_are_no_table(run):
+    with pytest.raises(UserError, match="no results"):
+        run(only_report=True)
+
+
+@pytest.mark.parametrize("name", reproduce.REPRODUCTIONS)
+@pytest.mark.parametrize("scale", plan.SCALES)
+def test_every_scale_has_runs_of_unlike_names(name, scale):
+    runs = reproduce.REPRODUCTIONS[name].runs(scale)
+    names = [run.name for run in runs]
+    assert len(set(names)) == len(names)
+    assert bool(runs) == (name != "paper_b.toy")
+    for run in runs:
+        json.dumps(train_network.as_json(run.experiment))
+
+
+def test_mnist_has_what_the_table_needs():
+    runs = methods.mnist_runs("laptop")
+    epochs = {run.experiment.training.epochs for run in runs}
+    assert len(epochs) == 1
+    seeds = {}
+    for run in runs:
+        seeds.setdefault(run.method, set()).add(run.experiment.seed)
+    for method in ("natural", "pgd", "trades", "sense_0.5"):
+        assert seeds[method] == {0, 1, 2}
+    confidences = {f"sense_{c}" for c in (0.1, 0.3, 0.5, 0.7, 0.9)}
+    others = {"mart", "friendly", "instance_adaptive", "max_margin"}
+    assert set(seeds) >= confidences | others
+
+
+def test_the_toy_is_the_papers():
+    """PGD training loses the rarer part of a class, sensible training nothing."""
+    small = toy.Toy(points=2000)
+    for seed in range(toy.SEEDS):
+        accuracy = {
+            method: float(toy.train(jax.random.key(seed), method, small)[1])
+            for method in toy.METHODS
+        }
+        assert accuracy["pgd"] < 0.8
+        assert accuracy["sense"] > 0.98
+        assert accuracy["natural"] > 0.99
+
+
+def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
+    small = toy.Toy(points=600, iterations=6)
+    text = toy.report({}, tmp_path, small)
+    assert (tmp_path / "table.md").read_text().strip() == text
+    assert len(json.loads((tmp_path / "toy.json").read_text())["accuracy"]["pgd"]) == 5
+    with Image.open(tmp_path / "toy.gif") as animation:
+        assert animation.n_frames > 3

@@ -1,0 +1,241 @@
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import network_report, train_network
+from experiments.command_line import UserError
+from experiments.configs import network_presets
+from experiments.configs.network import Data, Evaluation, Experiment
+from zeroone_jax import data, runs, training
+from zeroone_jax.models import network as networks
+from zeroone_jax.training import objectives
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing after it happens."""
+
+
+def opened(path, experiment, resume=False):
+    settings = train_network.as_json(experiment)
+    return runs.RunDirectory(path, settings, resume=resume, revision="abc")
+
+
+def fill(path, experiment, resume=False):
+    with opened(path, experiment, resume) as run:
+        train_network.fill(experiment, run)
+
+
+def assert_same_run(path, expected):
+    with (
+        np.load(path / "network.npz") as mine,
+        np.load(expected / "network.npz") as theirs,
+    ):
+        assert set(mine.files) == set(theirs.files)
+        for name in mine.files:
+            np.testing.assert_array_equal(mine[name], theirs[name])
+    for name in ("metrics.jsonl", "accuracy.md", "config.json"):
+        assert (path / name).read_bytes() == (expected / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def experiment(three_classes):
+    return Experiment(
+        data=Data(str(three_classes), classes=(2, 0, 1)),
+        network="mlp_relu200",
+        objective=objectives.instance_adaptive(
+            epsilon=0.1, step_size=0.05, steps=2, radius_step=0.02, warm_up=1
+        ),
+        training=training.Config(
+            epochs=3,
+            batch_size=20,
+            optimizer=training.Sgd(learning_rate=0.05, milestones=(2,)),
+            average=0.5,
+            segment=2,
+        ),
+        evaluation=Evaluation(plan="quick", epsilon=0.1, images=20),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(experiment, tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    fill(path, experiment)
+    return path
+
+
+def test_a_run_directory_holds_everything(experiment, finished):
+    names = {entry.name for entry in finished.iterdir()}
+    assert names >= {
+        "accuracy.md",
+        "checkpoints",
+        "config.json",
+        "curves.png",
+        "evaluation",
+        "metrics.jsonl",
+        "network.npz",
+        "sessions.jsonl",
+        "summary.json",
+    }
+    lines = (finished / "metrics.jsonl").read_text().splitlines()
+    metrics = [json.loads(line) for line in lines]
+    assert [record["step"] for record in metrics] == [2, 3, 5, 6, 8, 9]
+    assert ["test_accuracy" in record for record in metrics] == 3 * [False, True]
+    assert all({"loss", "accuracy", "radius", "epoch"} <= set(r) for r in metrics)
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["accuracy"]["test"] == metrics[-1]["test_accuracy"]
+    assert [row["attack"] for row in summary["rows"]] == [
+        "fgsm",
+        "pgd_20",
+        "apgd",
+        "paper's own",
+        "strongest",
+    ]
+
+
+def test_what_is_saved_is_what_was_attacked(experiment, finished):
+    split, test = (
+        data.load(experiment.data.name, name, classes=(2, 0, 1))
+        for name in ("train", "test")
+    )
+    network = train_network.build(experiment, split)
+    variables = networks.load(finished / "network.npz", network)
+    x, y = network_report.test_images(test)
+    labels = np.asarray(network.apply(variables, x)).argmax(1)
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["accuracy"]["test"] == pytest.approx((labels == y).mean())
+    assert summary["accuracy"]["train"] > 0.5
+    fgsm = json.loads((finished / "evaluation" / "fgsm.json").read_text())
+    assert fgsm["wrong"] == np.flatnonzero(labels != y).tolist()
+
+
+@pytest.mark.parametrize("moment", ["training", "an attack", "the summary"])
+def test_killed_at_a_moment_it_resumes_to_the_same(
+    experiment, finished, tmp_path, monkeypatch, moment
+):
+    def kill(*arguments, **settings):
+        raise Killed
+
+    steps = iter([None, None, None, None])
+
+    def kill_later(*arguments, **settings):
+        if next(steps, moment) == moment:
+            raise Killed
+        return watched(*arguments, **settings)
+
+    watched = network_report.watched
+    with monkeypatch.context() as patch:
+        if moment == "training":
+            steps = iter([None])
+            patch.setattr(network_report, "watched", kill_later)
+        elif moment == "an attack":
+            patch.setattr(network_report.robust_accuracy, "as_json", kill)
+        else:
+            patch.setattr(runs.RunDirectory, "finish", kill)
+        with pytest.raises(Killed):
+            fill(tmp_path, experiment)
+    fill(tmp_path, experiment, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.train_network",
+        f"--config.data.name={three_classes}",
+        "--config.network=mlp_sigmoid20",
+        "--config.training.batch_size=10",
+        "--config.training.epochs=300",
+        "--config.objective.steps=2",
+        "--config.evaluation.images=20",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+    def run(path, *words):
+        return subprocess.Popen(
+            [*command, f"--run_dir={path}", *words],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    process = run(tmp_path / "killed")
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "killed" / "checkpoints").glob("[0-9]*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[0].decode()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "summary.json").exists()
+    for path, words in (("killed", ["--resume"]), ("whole", [])):
+        finished = run(tmp_path / path, *words)
+        output = finished.communicate()[0].decode()
+        assert finished.returncode == 0, output
+        assert "strongest" in output
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_divergence_names_the_last_checkpoint(experiment, tmp_path):
+    optimizer = training.Sgd(learning_rate=1e38, momentum=0.0)
+    config = dataclasses.replace(experiment.training, optimizer=optimizer)
+    hot = dataclasses.replace(
+        experiment, training=config, objective=objectives.natural()
+    )
+    with pytest.raises(UserError, match=r"the loss is \w+ at step \d; no checkpoint"):
+        fill(tmp_path, hot)
+
+
+def test_other_settings_are_refused_and_nothing_is_overwritten(
+    experiment, finished, tmp_path
+):
+    before = (finished / "network.npz").read_bytes()
+    changed = dataclasses.replace(experiment, seed=5)
+    with pytest.raises(runs.RunError, match="seed"):
+        opened(finished, changed, resume=True)
+    assert (finished / "network.npz").read_bytes() == before
+
+
+def test_devices_that_are_not_there_are_refused():
+    count = len(jax.devices())
+    with pytest.raises(UserError, match=f"there are {count} of them"):
+        train_network._devices(count + 1)
+    assert train_network._devices(2) == jax.devices()[:2]
+    assert train_network._devices(None) == jax.devices()[:1]
+
+
+@pytest.mark.parametrize("name", network_presets.PRESETS)
+def test_presets_are_documented_and_can_be_stored(name):
+    preset = network_presets.PRESETS[name]
+    assert preset.__doc__
+    experiment = preset()
+    json.dumps(train_network.as_json(experiment))
+    network_report.plan(experiment.evaluation, 10_000)
+
+
+def test_plans_follow_their_settings():
+    plan = network_report.plan(
+        Evaluation(plan="standard", epsilon=0.1, images=500, suite_images=50), 400
+    )
+    assert [(planned.name, planned.images) for planned in plan.attacks] == [
+        ("pgd_40_worst_of_3", 400),
+        ("auto_attack", 50),
+    ]
+    without = Evaluation(plan="paper", epsilon=8 / 255, suite_images=0)
+    names = [planned.name for planned in network_report.plan(without, 10_000).attacks]
+    assert "auto_attack" not in names
+    assert "spsa" in names
+    with pytest.raises(ValueError, match="suite_images is -1"):
+        Evaluation(suite_images=-1)
