@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +48,7 @@ class Sgd:
         checks.positive(learning_rate=self.learning_rate, decay=self.decay)
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}, but must be in [0,1)")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise ValueError(
                 f"weight_decay is {self.weight_decay}, but must not be negative"
             )
