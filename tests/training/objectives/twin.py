@@ -122,6 +122,16 @@ def forward(params, x, running=None):
     return hidden @ params["second"]["kernel"] + params["second"]["bias"]
 
 
+def plain(x):
+    """The network without batch normalisation."""
+    return forward(PARAMS, x)
+
+
+def evaluating(x, running=RUNNING):
+    """The network with batch normalisation, in evaluation mode."""
+    return forward(NORMALISED_PARAMS, x, running)
+
+
 def moments(rows):
     mean = rows.mean(0)
     return mean, ((rows - mean) ** 2).mean(0)
