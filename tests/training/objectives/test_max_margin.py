@@ -2,6 +2,7 @@
 
 import functools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -94,6 +95,24 @@ def test_every_margin_is_the_first_at_first():
     assert objective == objectives.max_margin(
         max_margin=12 / 255, steps=10, natural_share=1 / 3, first_margin=0.005
     )
+
+
+def test_images_labelled_wrongly_count_wherever_the_boundary_is(monkeypatch):
+    """They have no margin; and margins below the first one are remembered as that."""
+    margin = np.where(np.arange(twin.COUNT) < 5, 1.0, FIRST_MARGIN / 2)
+    monkeypatch.setattr(
+        objectives.max_margin,
+        "boundary",
+        lambda self, key, logits_fn, batch: (batch.x / 2, jnp.asarray(margin)),
+    )
+    outcome = twin.compiled(max_margin("linf"))(Y, 0, MARGINS["linf"])
+    correct = right(twin.plain(twin.X))
+    assert (~correct & (margin == 1)).any()
+    point = np.where(correct[:, None, None, None], twin.X / 2, twin.X)
+    near = correct & (margin < 1)
+    twin.assert_same(outcome, lambda params: max_margin_loss(params, point, near))
+    remembered = np.where(correct & ~near, 1, FIRST_MARGIN)
+    np.testing.assert_allclose(outcome.memory, remembered, rtol=1e-10)
 
 
 @known_starts
