@@ -104,6 +104,13 @@ def test_projection_with_a_radius_each():
     np.testing.assert_allclose(projected[:, 0], [0.6, 0.7], rtol=1e-6)
 
 
+@pytest.mark.parametrize("norm", perturbation.NORMS)
+def test_projection_into_a_ball_of_radius_0_is_its_middle(norm):
+    x = jnp.full((2, 4), 0.25)
+    for move in (jnp.ones_like(x), x.at[:, 1].set(0), jnp.zeros_like(x)):
+        np.testing.assert_array_equal(project(x + move, x, 0.0, norm=norm), x)
+
+
 def test_sizes():
     move = jnp.array([[[3.0, -4.0]], [[0.0, 0.0]]])
     for norm, wanted in (("linf", 4), ("l2", 5), ("l1", 7)):

@@ -84,7 +84,7 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
     Args:
         point: float [n, ...].
         x: float [n, ...] in [0,1].
-        epsilon: the ball's radius, > 0, or one for each image, float [n].
+        epsilon: the ball's radius, >= 0, or one for each image, float [n].
         norm: "linf", "l2" or "l1".
 
     Returns:
@@ -166,5 +166,7 @@ def _onto_l1(perturbation: Array, radius: Array) -> Array:
     shift = jnp.take_along_axis(shifts, jnp.maximum(kept - 1, 0), axis=1)
     left = jnp.maximum(behind - jnp.maximum(shift, -largest), 0)
     total = jnp.sum(left, axis=1, keepdims=True)
-    left = left * (limit / jnp.maximum(total, limit))
+    # Nothing is left for a radius of 0, and 0/0 would be NaN.
+    least = float(jnp.finfo(flat.dtype).tiny)
+    left = left * (limit / jnp.maximum(jnp.maximum(total, limit), least))
     return (jnp.sign(flat) * left).reshape(perturbation.shape)

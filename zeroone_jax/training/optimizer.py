@@ -1,7 +1,9 @@
 """The optimizer of robust training: SGD with momentum, in steps down by epochs."""
 
+import collections
 import dataclasses
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +49,7 @@ class Sgd:
         checks.positive(learning_rate=self.learning_rate, decay=self.decay)
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}, but must be in [0,1)")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise ValueError(
                 f"weight_decay is {self.weight_decay}, but must not be negative"
             )
@@ -76,9 +78,13 @@ class Sgd:
         Args:
             steps_per_epoch: updates an epoch, which the milestones are counted in.
         """
-        places = [round(place * steps_per_epoch) for place in self.milestones]
+        # Of short epochs two milestones may be the same step.
+        places = collections.Counter(
+            round(place * steps_per_epoch) for place in self.milestones
+        )
         schedule = optax.piecewise_constant_schedule(
-            self.learning_rate, dict.fromkeys(places, self.decay)
+            self.learning_rate,
+            {place: self.decay**times for place, times in places.items()},
         )
         decayed = optax.add_decayed_weights(
             self.weight_decay, None if self.decay_all else _matrices

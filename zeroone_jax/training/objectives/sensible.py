@@ -1,6 +1,7 @@
 """Sensible adversarial training (Kim and Wang 2022), section B2 of our notes."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +56,7 @@ class Sense(Objective):
             checks.counts(steps=self.steps)
         if self.warm_up < 0:
             raise ValueError(f"warm_up is {self.warm_up}, but must not be negative")
-        if self.natural_weight < 0:
+        if not 0 <= self.natural_weight < math.inf:
             raise ValueError(
                 f"natural_weight is {self.natural_weight}, but must not be negative"
             )
