@@ -32,7 +32,7 @@ MNIST_METHODS: dict[str, Callable[..., Objective]] = {
 """Each method's objective on MNIST, but for the ball."""
 
 
-def mnist(method: str, epochs: int = 5, **settings: float) -> Experiment:
+def mnist(method: str, epochs: int = 4, **settings: float) -> Experiment:
     """A method on MNIST at a laptop's size: equal epochs and steps for every method.
 
     Args:
@@ -167,7 +167,7 @@ def _presets() -> dict[str, Callable[[], Experiment]]:
     for method in MNIST_METHODS:
         presets[f"mnist_{method}"] = _described(
             functools.partial(mnist, method),
-            f"{method} on MNIST, 5 epochs of all images.",
+            f"{method} on MNIST, 4 epochs of all images.",
         )
     presets["main"] = main
     for confidence, epochs in ((0.7, 250), (0.1, 200), (0.3, 200)):

@@ -241,3 +241,32 @@ def test_starts_are_drawn_by_the_key_inside_the_ball(method, size, least):
 def test_settings_out_of_range_are_refused(method, settings, message):
     with pytest.raises(ValueError, match=message):
         method(**settings)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        objectives.projected_gradient,
+        objectives.trades,
+        objectives.friendly,
+        objectives.instance_adaptive,
+    ],
+)
+def test_a_growing_ball_is_a_smaller_one_at_first(method):
+    """Of a third of the radius and of the step after a third of the ramp."""
+    memory = None
+    small = {"epsilon": 0.05, "step_size": 0.04 / 3, "steps": 5}
+    if method is objectives.instance_adaptive:
+        memory = np.full(len(Y), 0.15)
+    growing = twin.compiled(method(**BALL, ramp=3.0))
+    early = growing(Y, epoch=1, memory=memory)
+    expected = twin.compiled(method(**small))(
+        Y, memory=None if memory is None else memory / 3
+    )
+    np.testing.assert_allclose(early.last, expected.last, atol=1e-9)
+    whole = twin.compiled(method(**BALL))
+    for epoch in (3, 5):
+        late = growing(Y, epoch=epoch, memory=memory)
+        np.testing.assert_array_equal(late.last, whole(Y, memory=memory).last)
+    assert np.abs(early.last - twin.X).max() <= 0.05
+    assert np.abs(late.last - twin.X).max() > 0.1

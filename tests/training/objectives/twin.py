@@ -83,7 +83,7 @@ def compiled(objective, normalised=False):
 
     def run(y, epoch=0, memory=None, key=KEY, x=X):
         params, statistics = variables(normalised, x)
-        batch = Batch(x, np.asarray(y, np.int32), np.int32(epoch), memory)
+        batch = Batch(x, np.asarray(y, np.int32), np.float32(epoch), memory)
         inputs = jax.tree.map(jnp.asarray, (params, statistics, batch))
         result = jax.tree.map(np.asarray, graded(*inputs, key))
         (loss, info), gradient = result

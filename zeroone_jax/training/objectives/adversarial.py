@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.perturbation import Norm, project
+from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.training.ascent import ascend, nearby_start, random_start
 from zeroone_jax.training.objectives.frame import (
     Batch,
@@ -88,11 +88,11 @@ class InBall(Objective):
         if self.ramp < 0:
             raise ValueError(f"ramp is {self.ramp}, but must not be negative")
 
-    def grown(self, epoch: Array) -> Array:
-        """The share of radius and step, float32 [] in [0,1], after so many epochs."""
+    def grown(self, batch: Batch) -> Array:
+        """The share of radius and step by now, [] of the images' type, in [0,1]."""
         if self.ramp == 0:
-            return jnp.ones((), jnp.float32)
-        return jnp.minimum(epoch.astype(jnp.float32) / self.ramp, 1)
+            return jnp.ones((), batch.x.dtype)
+        return jnp.minimum(batch.epoch.astype(batch.x.dtype) / self.ramp, 1)
 
     def search(
         self, loss: Callable[[Array], Array], batch: Batch, start: Array
@@ -102,18 +102,17 @@ class InBall(Objective):
         Args:
             loss: points float [n, ...] to losses float [n].
             batch: the images.
-            start: float [n, ...], the first points; brought into the ball.
+            start: float [n, ...], the first points, inside the ball.
 
         Returns:
             The last points, float [n, ...].
         """
-        grown = self.grown(batch.epoch).astype(batch.x.dtype)
-        epsilon = self.epsilon * grown
+        grown = self.grown(batch)
         return ascend(
             loss,
             batch.x,
-            project(start, batch.x, epsilon, self.norm),
-            epsilon=epsilon,
+            start,
+            epsilon=self.epsilon * grown,
             step_size=self.step_size * grown,
             steps=self.steps,
             norm=self.norm,
@@ -152,7 +151,8 @@ class ProjectedGradient(InBall):
             def logits_fn(x: Array) -> Array:
                 return model.train(fixed, x, search_key)[0]
 
-        start = random_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        epsilon = self.epsilon * self.grown(batch)
+        start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
             lambda point: losses.cross_entropy(logits_fn(point), batch.y), batch, start
         )
@@ -195,7 +195,8 @@ class Trades(InBall):
         start_key, natural_key, key = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
         reference = logits_fn(batch.x)
-        start = nearby_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        epsilon = self.epsilon * self.grown(batch)
+        start = nearby_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
             lambda point: losses.kl_divergence(logits_fn(point), reference),
             batch,
@@ -234,7 +235,8 @@ class Mart(InBall):
         """Computes the loss; see `Objective`."""
         start_key, natural_key, key = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
-        start = nearby_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        epsilon = self.epsilon * self.grown(batch)
+        start = nearby_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
             lambda point: losses.cross_entropy(logits_fn(point), batch.y), batch, start
         )

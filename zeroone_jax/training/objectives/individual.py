@@ -65,7 +65,7 @@ class InstanceAdaptive(InBall):
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         logits_fn = model.evaluating(params)
-        grown = self.grown(batch.epoch) * batch.memory
+        grown = self.grown(batch).astype(batch.memory.dtype) * batch.memory
         adversary, radius = jax.lax.cond(
             batch.epoch < self.warm_up,
             lambda: (self._adversary(start_key, logits_fn, batch, grown), batch.memory),
@@ -84,7 +84,7 @@ class InstanceAdaptive(InBall):
             batch.x,
             start,
             epsilon=radius,
-            step_size=self.step_size * self.grown(batch.epoch),
+            step_size=self.step_size * self.grown(batch),
             steps=self.steps,
             norm=self.norm,
         )
@@ -146,7 +146,8 @@ class Friendly(InBall):
         looks = jnp.asarray(0, jnp.int32)
         for epoch, number in self.patience:
             looks = jnp.where(batch.epoch >= epoch, number, looks).astype(jnp.int32)
-        start = random_start(start_key, batch.x, batch.y, self.epsilon, self.norm)
+        epsilon = self.epsilon * self.grown(batch)
+        start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self._climb(model.evaluating(params), batch, start, looks)
         return plain_loss(params, model, batch, adversary, key)
 
@@ -154,7 +155,7 @@ class Friendly(InBall):
         self, logits_fn: LogitsFn, batch: Batch, start: Array, looks: Array
     ) -> Array:
         """Climbs until an image's looks are used up."""
-        grown = self.grown(batch.epoch).astype(batch.x.dtype)
+        grown = self.grown(batch)
         epsilon, step_size = self.epsilon * grown, self.step_size * grown
 
         class Walk(NamedTuple):
@@ -182,7 +183,7 @@ class Friendly(InBall):
 
         every = jnp.ones(batch.y.shape, bool)
         first = Walk(
-            project(start, batch.x, epsilon, self.norm),
+            start,
             jnp.broadcast_to(looks, batch.y.shape),
             every,
             jnp.asarray(0, jnp.int32),
