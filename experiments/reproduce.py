@@ -13,7 +13,6 @@ whoever made it; a killed process goes on where it was. Several processes divide
 work by --share: give 1/2 to one and 2/2 to the other.
 """
 
-import hashlib
 import json
 import pathlib
 import time
@@ -23,7 +22,7 @@ from typing import Any
 from absl import flags, logging
 
 from experiments import command_line, train_network
-from experiments.reproductions import methods, toy
+from experiments.reproductions import cross_checks, methods, toy
 from experiments.reproductions.plan import SCALES, Reproduction, Run, shared, stored
 from zeroone_jax import runs
 
@@ -33,6 +32,8 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_b.sensitivity": methods.SENSITIVITY,
     "paper_b.capacity": methods.CAPACITY,
     "paper_b.comparison": methods.COMPARISON,
+    "paper_b.transfer": cross_checks.TRANSFER,
+    "paper_b.masking": cross_checks.MASKING,
 }
 
 
@@ -78,19 +79,13 @@ def main(_: None) -> None:
             _check_same(path, settings)
             continue
         logging.info("%s: run %d of %d: %s", what, number, len(mine), run.name)
-        folder = pathlib.Path(options.runs_dir) / _fingerprint(settings, run)
+        folder = pathlib.Path(options.runs_dir) / run.directory
         runs.write_json(path, _made(run, folder, options.data_dir))
     found = stored(results, all_runs)
     if not found and all_runs:
         raise command_line.UserError(f"There are no results in {results} yet")
-    print(reproduction.report(found, results))
+    print(reproduction.report(found, results, pathlib.Path(options.runs_dir)))
     print(f"Results: {results}")
-
-
-def _fingerprint(settings: dict[str, Any], run: Run) -> str:
-    """A directory's name, the same for the same settings in any reproduction."""
-    text = json.dumps(settings, sort_keys=True)
-    return f"{run.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def _made(run: Run, folder: pathlib.Path, data_dir: str | None) -> dict[str, Any]:
@@ -111,7 +106,7 @@ def _made(run: Run, folder: pathlib.Path, data_dir: str | None) -> dict[str, Any
     if summary is None:
         raise AssertionError(f"{folder} has no summary")
     logging.info("%s took %.0f s", run.name, time.monotonic() - began)
-    return {"method": run.method, **summary}
+    return {"method": run.method, "run": run.directory, **summary}
 
 
 def _check_same(path: pathlib.Path, settings: dict[str, Any]) -> None:

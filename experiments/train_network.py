@@ -115,7 +115,7 @@ def fill(
         )
     x, y = network_report.test_images(test)
     try:
-        network = build(experiment, split)
+        network = build(experiment.network, experiment.dtype, split)
         state = _train(
             experiment, network, run, split, (x, y), checkpoint_every, devices
         )
@@ -140,20 +140,23 @@ def fill(
     network_report.write(run, as_json(experiment), rows, accuracies, seconds)
 
 
-def build(experiment: Experiment, split: data.Split) -> models.Network:
+def build(name: str, dtype: str, split: data.Split) -> models.Network:
     """Makes the network for a data set's images.
 
     Args:
-        experiment: the settings.
+        name: one of the registry's.
+        dtype: "float32" or "bfloat16", what it computes in.
         split: the images, for their shape and classes.
 
     Raises:
         ValueError: the network is unknown, or the images do not suit it.
     """
-    dtype = jnp.bfloat16 if experiment.dtype == "bfloat16" else None
     height, width, channels = split.images.shape[1:]
     return models.build(
-        experiment.network, (height, width, channels), len(split.class_names), dtype
+        name,
+        (height, width, channels),
+        len(split.class_names),
+        jnp.bfloat16 if dtype == "bfloat16" else None,
     )
 
 

@@ -27,6 +27,7 @@ import orbax.checkpoint as ocp
 
 _CONFIG = "config.json"
 _LOCK = ".lock"
+_PARTIAL = ".partial-"
 
 
 class RunError(Exception):
@@ -110,7 +111,7 @@ class RunDirectory:
                     f"{self.path} was started with other settings: "
                     + "; ".join(differences)
                 )
-        elif self.metrics() or any((self.path / "checkpoints").glob("[0-9]*")):
+        elif self._has_begun():
             raise RunError(
                 f"{self.path} holds a run already: resume it, or choose another "
                 "directory"
@@ -118,6 +119,17 @@ class RunDirectory:
         else:
             # Say, one that failed for want of data: it may be started differently.
             write_json(settings, config)
+
+    def _has_begun(self) -> bool:
+        """Whether anything but the settings and empty folders is there."""
+        if self.metrics() or any((self.path / "checkpoints").glob("[0-9]*")):
+            return True
+        own = {_CONFIG, _LOCK, "sessions.jsonl", "metrics.jsonl", "checkpoints"}
+        for entry in self.path.iterdir():
+            is_other = entry.name not in own and not entry.name.startswith(_PARTIAL)
+            if is_other and (not entry.is_dir() or any(entry.iterdir())):
+                return True
+        return False
 
     def _record_session(self, revision: str) -> None:
         _cut(self.path / "sessions.jsonl", lambda _: True)
@@ -273,7 +285,7 @@ def git_revision(path: pathlib.Path) -> str:
 
 
 def _partial(path: pathlib.Path) -> pathlib.Path:
-    return path.with_name(f".partial-{path.name}")
+    return path.with_name(f"{_PARTIAL}{path.name}")
 
 
 def _append(path: pathlib.Path, records: Sequence[Mapping[str, Any]]) -> None:

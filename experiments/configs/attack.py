@@ -56,11 +56,11 @@ class Suite(abc.ABC):
     """The settings of a suite: those of the function that makes it."""
 
     @abc.abstractmethod
-    def build(self, image_shape: tuple[int, int, int]) -> attacks.suite.Suite:
+    def build(self, image_shape: tuple[int, int, int] | None) -> attacks.suite.Suite:
         """Makes the suite.
 
         Args:
-            image_shape: height, width and channels of the images.
+            image_shape: height, width and channels of flat images.
 
         Returns:
             The suite.
@@ -170,7 +170,9 @@ def _suite_preset(name: str) -> Callable[[], Experiment]:
     ]
     has_shape = "image_shape" in inspect.signature(make).parameters
 
-    def build(self: Any, image_shape: tuple[int, int, int]) -> attacks.suite.Suite:
+    def build(
+        self: Any, image_shape: tuple[int, int, int] | None
+    ) -> attacks.suite.Suite:
         shape = {"image_shape": image_shape} if has_shape else {}
         return make(**dataclasses.asdict(self), **shape)
 

@@ -170,7 +170,11 @@ def _replaced(objective: Any, changes: Mapping[str, Any]) -> Objective:
 
 
 def report(
-    title: str, published: Mapping[str, Any], results: Results, folder: pathlib.Path
+    title: str,
+    published: Mapping[str, Any],
+    results: Results,
+    folder: pathlib.Path,
+    runs_dir: pathlib.Path,
 ) -> str:
     """Draws the table of methods, and SENSE's figure over its confidence.
 
@@ -179,10 +183,12 @@ def report(
         published: others' results by method.
         results: of each method and seed.
         folder: where to write.
+        runs_dir: not looked at.
 
     Returns:
         The table in markdown.
     """
+    del runs_dir
     text = tables.markdown(_table(title, published, results))
     with run_files.replacing(folder / "table.md") as path:
         path.write_text(text + "\n")

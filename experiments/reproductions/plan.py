@@ -1,11 +1,13 @@
 """What every reproduction is: runs to make, and a report to draw of their results."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from experiments import train_network
 from experiments.configs.network import Experiment
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -32,6 +34,13 @@ class Run:
         """Method and seed, as files are called."""
         return f"{self.method}-seed{self.experiment.seed}"
 
+    @property
+    def directory(self) -> str:
+        """The run directory's name, the same in every reproduction."""
+        settings = json.dumps(train_network.as_json(self.experiment), sort_keys=True)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
+        return f"{self.name}-{digest}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Reproduction:
@@ -40,11 +49,12 @@ class Reproduction:
     Attributes:
         runs: makes the runs of a scale, the most important first.
         report: writes tables and figures of the results into a folder, and gives the
-            text to show.
+            text to show; takes the results, that folder and the one of the run
+            directories, where the trained networks lie.
     """
 
     runs: Callable[[Scale], list[Run]]
-    report: Callable[[Results, pathlib.Path], str]
+    report: Callable[[Results, pathlib.Path, pathlib.Path], str]
 
 
 def stored(folder: pathlib.Path, runs: list[Run]) -> dict[str, list[dict[str, Any]]]:

@@ -121,18 +121,24 @@ def train(key: Key, method: str, toy: Toy) -> tuple[Array, Array]:
     return jnp.concatenate([course, last[None]]), jnp.mean(right.astype(jnp.float32))
 
 
-def report(results: Results, folder: pathlib.Path, toy: Toy | None = None) -> str:
+def report(
+    results: Results,
+    folder: pathlib.Path,
+    runs_dir: pathlib.Path,
+    toy: Toy | None = None,
+) -> str:
     """Trains by every method and seed, and writes the table and the animation.
 
     Args:
         results: none; the toy is made in moments.
         folder: where to write toy.json, table.md and toy.gif.
+        runs_dir: not looked at.
         toy: the settings; the paper's by default.
 
     Returns:
         The table in markdown.
     """
-    del results
+    del results, runs_dir
     toy = Toy() if toy is None else toy
     keys = [jax.random.key(seed) for seed in range(SEEDS)]
     made = {

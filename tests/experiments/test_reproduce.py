@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import jax
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 from experiments import reproduce, train_network
 from experiments.command_line import UserError
 from experiments.configs.network import Data, Evaluation, Experiment
-from experiments.reproductions import methods, plan, toy
+from experiments.reproductions import cross_checks, methods, plan, toy
 from zeroone_jax import training
 from zeroone_jax.training import objectives
 
@@ -36,45 +37,60 @@ def defined_flags():
     reproduce.define_flags([])
 
 
-@pytest.fixture
-def run(two_runs, tmp_path, monkeypatch):
+class Launcher:
     """Runs the launcher on two small runs, in a folder of its own."""
-    made = []
-    fill = train_network.fill
 
-    def counting(experiment, *arguments, **settings):
-        made.append(experiment)
-        fill(experiment, *arguments, **settings)
+    def __init__(self, folder: pathlib.Path, two_runs: list[plan.Run]) -> None:
+        self.folder = folder
+        self.results = folder / "results" / "paper_b" / "mnist" / "smoke"
+        self._two_runs = two_runs
 
-    def report(results, folder):
-        return methods.report("Two", {}, results, folder)
+    def __call__(self, **settings) -> int:
+        """Launches, and tells how many runs were made."""
+        made = []
+        fill = train_network.fill
 
-    monkeypatch.setattr(train_network, "fill", counting)
-    monkeypatch.setitem(
-        reproduce.REPRODUCTIONS,
-        "paper_b.mnist",
-        plan.Reproduction(lambda scale: two_runs, report),
-    )
+        def counting(experiment, *arguments, **options):
+            made.append(experiment)
+            fill(experiment, *arguments, **options)
 
-    def launch(**settings):
-        made.clear()
+        def report(results, folder, runs_dir):
+            return methods.report("Two", {}, results, folder, runs_dir)
+
         flags.FLAGS(["reproduce"])
-        with flagsaver.flagsaver(
-            runs_dir=str(tmp_path / "runs"),
-            results_dir=str(tmp_path / "results"),
-            **settings,
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            flagsaver.flagsaver(
+                runs_dir=str(self.folder / "runs"),
+                results_dir=str(self.folder / "results"),
+                **settings,
+            ),
         ):
+            patch.setattr(train_network, "fill", counting)
+            small = plan.Reproduction(lambda scale: self._two_runs, report)
+            patch.setitem(reproduce.REPRODUCTIONS, "paper_b.mnist", small)
             reproduce.main(None)
         return len(made)
 
-    launch.results = tmp_path / "results" / "paper_b" / "mnist" / "smoke"
-    return launch
 
-
-def test_shares_and_repetitions_make_each_run_once(run, capsys):
+@pytest.fixture(scope="module")
+def made(two_runs, defined_flags, tmp_path_factory):
+    """A folder in which both runs are made."""
+    run = Launcher(tmp_path_factory.mktemp("made"), two_runs)
     assert run(share="2/2") == 1
-    assert "\n| natural " not in capsys.readouterr().out
+    assert not (run.results / "natural-seed0.json").exists()
     assert run(share="1/2") == 1
+    return run
+
+
+@pytest.fixture
+def run(made, two_runs, tmp_path):
+    """The launcher in a copy of that folder."""
+    shutil.copytree(made.folder, tmp_path / "copy")
+    return Launcher(tmp_path / "copy", two_runs)
+
+
+def test_what_is_there_is_not_made_again(run, capsys):
     assert run() == 0
     assert run(only_report=True) == 0
     table = (run.results / "table.md").read_text()
@@ -89,7 +105,6 @@ def test_shares_and_repetitions_make_each_run_once(run, capsys):
 
 
 def test_a_result_of_other_settings_is_not_taken_for_this(run):
-    run()
     path = run.results / "natural-seed0.json"
     kept = json.loads(path.read_text())
     kept["config"]["training"]["epochs"] = 9
@@ -105,7 +120,8 @@ def test_shares_that_are_none_are_refused(run, share):
         run(share=share)
 
 
-def test_no_results_are_no_table(run):
+def test_no_results_are_no_table(two_runs, tmp_path):
+    run = Launcher(tmp_path, two_runs)
     with pytest.raises(UserError, match="no results"):
         run(only_report=True)
 
@@ -150,8 +166,26 @@ def test_the_toy_is_the_papers():
 
 def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
     small = toy.Toy(points=600, iterations=6)
-    text = toy.report({}, tmp_path, small)
+    text = toy.report({}, tmp_path, tmp_path, small)
     assert (tmp_path / "table.md").read_text().strip() == text
     assert len(json.loads((tmp_path / "toy.json").read_text())["accuracy"]["pgd"]) == 5
     with Image.open(tmp_path / "toy.gif") as animation:
         assert animation.n_frames > 3
+
+
+@pytest.mark.parametrize("check", [cross_checks.TRANSFER, cross_checks.MASKING])
+def test_checks_are_measured_once_for_the_same_networks(
+    made, two_runs, tmp_path, check
+):
+    results = plan.stored(made.results, two_runs)
+    text = check.report(results, tmp_path, made.folder / "runs")
+    assert (tmp_path / "table.md").read_text().strip() == text
+    assert "natural" in text
+    assert "sense_0.5" in text
+    (kept,) = tmp_path.glob("*.json")
+    before = kept.read_bytes()
+    assert check.report(results, tmp_path, tmp_path / "nowhere") == text
+    assert kept.read_bytes() == before
+    results["natural"][0]["run"] = "another"
+    with pytest.raises(UserError, match=r"another/network\.npz is not there"):
+        check.report(results, tmp_path, made.folder / "runs")

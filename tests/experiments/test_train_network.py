@@ -108,7 +108,7 @@ def test_what_is_saved_is_what_was_attacked(experiment, finished):
         data.load(experiment.data.name, name, classes=(2, 0, 1))
         for name in ("train", "test")
     )
-    network = train_network.build(experiment, split)
+    network = train_network.build(experiment.network, "float32", split)
     variables = networks.load(finished / "network.npz", network)
     x, y = network_report.test_images(test)
     labels = np.asarray(network.apply(variables, x)).argmax(1)
@@ -155,11 +155,13 @@ def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
         sys.executable,
         "-m",
         "experiments.train_network",
+        "--preset=mnist_natural",
         f"--config.data.name={three_classes}",
         "--config.network=mlp_sigmoid20",
         "--config.training.batch_size=10",
         "--config.training.epochs=100",
-        "--config.objective.steps=2",
+        "--config.training.optimizer.milestones=()",
+        "--config.evaluation.plan=quick",
         "--config.evaluation.images=20",
     ]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

@@ -150,7 +150,8 @@ def load(path: pathlib.Path, network: Network) -> Variables:
         FileNotFoundError: there is no such file.
     """
     try:
-        with np.load(path) as file:
+        # NumPy leaves a file that it opened itself open where it cannot read it.
+        with path.open("rb") as handle, np.load(handle) as file:
             flat = {name: file[name] for name in file.files}
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
         raise ValueError(f"{path} is no file of variables: {error}") from error

@@ -1,0 +1,181 @@
+"""How fast training is: a PGD step beside PyTorch's, and what SENSE saves by freezing.
+
+    python -m benchmarks.training                all measurements, some 15 minutes
+    python -m benchmarks.training sense_mnist    some of them
+
+The first needs the extra "peers" (`make peers` installs it). Compile time is apart;
+each measurement is kept in `results/training.json` as soon as it is done. CIFAR-10's
+images in the first, MNIST's in the second.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax import data, models, runs, training
+from zeroone_jax.evaluation import tables
+from zeroone_jax.training import objectives
+
+KEY = jax.random.key(0)
+RESULTS = pathlib.Path(__file__).parents[1] / "results" / "training.json"
+BATCH, UPDATES = 128, 8
+
+
+def seconds_a_step(
+    network: models.Network,
+    objective: objectives.Objective,
+    images: np.ndarray,
+    labels: np.ndarray,
+    state: training.State | None = None,
+) -> tuple[float, float, dict[str, float]]:
+    """Times single updates.
+
+    Args:
+        network: what to train.
+        objective: what to train for.
+        images: f32 [updates + 1, batch, height, width, channels].
+        labels: i32 [updates + 1, batch].
+        state: where to begin; the start of training by default.
+
+    Returns:
+        Median seconds, those of the first with compilation, and the mean metrics.
+    """
+    config = training.Config(optimizer=training.Sgd(learning_rate=0.1))
+    per_epoch = 390
+    if state is None:
+        state = training.init(KEY, network, objective, per_epoch * BATCH, config)
+    rows = jnp.arange(images.shape[1], dtype=jnp.int32)
+
+    @jax.jit
+    def update(state: training.State, x: Any, y: Any) -> Any:
+        return training.step(
+            KEY, network, objective, config, per_epoch, state, x, y, rows
+        )
+
+    seconds, seen = [], []
+    for x, y in zip(images, labels, strict=True):
+        began = time.perf_counter()
+        state, metrics = jax.block_until_ready(update(state, x, y))
+        seconds.append(time.perf_counter() - began)
+        seen.append(jax.device_get(metrics))
+    means = {name: float(np.mean([m[name] for m in seen])) for name in seen[0]}
+    return float(np.median(seconds[1:])), seconds[0], means
+
+
+def batches(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The first training images, in batches."""
+    split = data.load(name, "train")
+    count = (UPDATES + 1) * BATCH
+    images = split.images[:count].astype(np.float32) / 255
+    shape = (UPDATES + 1, BATCH)
+    return (
+        images.reshape(*shape, *images.shape[1:]),
+        split.labels[:count].reshape(shape),
+    )
+
+
+def pgd_resnet20() -> dict[str, float]:
+    """An update of PGD-10 training of ResNet-20, batch 128, against PyTorch."""
+    from benchmarks import training_peer
+
+    images, labels = batches("cifar10")
+    ball = {"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 10}
+    theirs, parameters = training_peer.seconds_a_step(
+        images, labels.astype(np.int64), **ball
+    )
+    network = models.build("resnet20", (32, 32, 3), 10)
+    seconds, first, _ = seconds_a_step(
+        network, objectives.projected_gradient(**ball), images, labels
+    )
+    ours = sum(a.size for a in jax.tree.leaves(network.init(KEY).params))
+    if ours != parameters:
+        raise AssertionError(f"{ours} parameters beside {parameters}")
+    return {
+        "seconds": seconds,
+        "compile_seconds": first - seconds,
+        "peer_seconds": theirs,
+        "ratio": theirs / seconds,
+        "images_per_second": BATCH / seconds,
+    }
+
+
+def sense_mnist() -> dict[str, list[dict[str, float]]]:
+    """SENSE's update beside PGD-10's, on networks that ever more examples freeze on."""
+    split = data.load("mnist", "train")
+    network = models.build("lenet_valid", (28, 28, 1), 10)
+    ball = {"epsilon": 0.3, "step_size": 0.075, "steps": 10}
+    images, labels = batches("mnist")
+    config = training.Config(optimizer=training.Sgd(learning_rate=0.05))
+    state = training.fit(
+        KEY, network, objectives.natural(), split.images, split.labels, config
+    )
+    # Natural training leaves no memory, like the objectives that are timed.
+    pgd, _, _ = seconds_a_step(
+        network, objectives.projected_gradient(**ball), images, labels, state
+    )
+    curve = []
+    for confidence in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0):
+        sense = objectives.sense(confidence=confidence, warm_up=0, **ball)
+        seconds, _, seen = seconds_a_step(network, sense, images, labels, state)
+        curve.append(
+            {
+                "confidence": confidence,
+                "steps": seen.get("steps", 0.0),
+                "frozen": seen.get("frozen", 1.0),
+                "seconds": seconds,
+                "share_of_pgd": seconds / pgd,
+            }
+        )
+    return {"curve": curve, "pgd_seconds": pgd}
+
+
+MEASUREMENTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "pgd_resnet20": pgd_resnet20,
+    "sense_mnist": sense_mnist,
+}
+
+
+def freezing_table(measured: dict[str, Any]) -> tables.Table:
+    """What SENSE's updates cost beside PGD's."""
+    rows = [
+        [one["confidence"], one["frozen"], one["steps"], one["share_of_pgd"]]
+        for one in measured["sense_mnist"]["curve"]
+    ]
+    return tables.Table(
+        "An update of SENSE on MNIST, beside PGD-10's",
+        ["confidence c", "frozen at the end", "steps taken", "time / PGD-10's"],
+        rows,
+    )
+
+
+def main() -> None:
+    """Makes the measurements named, all by default."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"of: {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS)
+    options = parser.parse_args()
+    unknown = set(options.names) - set(MEASUREMENTS)
+    if unknown:
+        parser.error(
+            f"{', '.join(sorted(unknown))}: not one of {', '.join(MEASUREMENTS)}"
+        )
+    measured = json.loads(options.out.read_text()) if options.out.exists() else {}
+    for name in options.names or MEASUREMENTS:
+        found = MEASUREMENTS[name]()
+        revision = runs.git_revision(pathlib.Path(__file__))
+        measured[name] = {**found, "session": runs.session(revision)}
+        runs.write_json(options.out, measured)
+        print(json.dumps(found, indent=2), flush=True)
+    if "sense_mnist" in measured:
+        print(tables.markdown(freezing_table(measured)))
+
+
+if __name__ == "__main__":
+    main()

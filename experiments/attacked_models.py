@@ -1,0 +1,112 @@
+"""The models that `experiments.attack` can attack: what training runs leave behind."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from experiments import command_line, train_network
+from zeroone_jax import attacks, data
+from zeroone_jax.models import network as networks
+from zeroone_jax.models import zero_one
+from zeroone_jax.types import Array, LabelFn, LogitsFn
+
+
+class Source(NamedTuple):
+    """A data set.
+
+    Attributes:
+        name: as for `data.load`.
+        classes: the labels to keep; none keeps all.
+    """
+
+    name: str = "cifar10"
+    classes: Sequence[int] = (0, 1)
+
+
+class Model(NamedTuple):
+    """A trained model.
+
+    Attributes:
+        logits_fn: images to scores.
+        label_fn: images to labels.
+        source: what it was trained on.
+        dtype: the type of the images it takes.
+        flat: whether it takes images as rows [n, d]; else [n, height, width, channels].
+    """
+
+    logits_fn: LogitsFn
+    label_fn: LabelFn
+    source: Source
+    dtype: jnp.dtype
+    flat: bool
+
+    def images(self, split: data.Split) -> Array:
+        """Gives images as the model takes them, in [0,1]."""
+        rows = jnp.asarray(data.as_features(split)[0], self.dtype)
+        return rows if self.flat else rows.reshape(split.images.shape)
+
+
+def load(path: str, double: bool, data_dir: str | None = None) -> Model:
+    """Loads a model, and says what it was trained on.
+
+    Args:
+        path: a run directory, or an .npz file of 01 networks.
+        double: whether in float64.
+        data_dir: folder of prepared data sets; None for the usual one.
+
+    Returns:
+        The model; an .npz, which does not know, was trained on CIFAR-10 0v1.
+
+    Raises:
+        command_line.UserError: there is none.
+    """
+    place = pathlib.Path(path).expanduser()
+    dtype = jnp.dtype(jnp.float64 if double else jnp.float32)
+    try:
+        if place.suffix == ".npz":
+            return _zero_one(zero_one.from_npz(place, dtype=dtype), Source(), dtype)
+        if (place / "params").is_dir():
+            return _zero_one(zero_one.load(place / "params"), _source(place), dtype)
+        if (place / "network.npz").exists():
+            return _network(place, dtype, data_dir)
+    except (OSError, ValueError, KeyError) as error:
+        raise command_line.UserError(f"{path}: no model: {error}") from error
+    raise command_line.UserError(
+        f"There is no model at {path}: give --config.model a run directory of "
+        "python -m experiments.train_zero_one (without flags, that fills "
+        "runs/cifar10_0v1-seed0) or of python -m experiments.train_network that has "
+        "finished, or an .npz file of w1, b1, w2 and b2"
+    )
+
+
+def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Model:
+    params = zero_one.astype(params, dtype)
+    return Model(
+        jax.tree_util.Partial(zero_one.vote_scores, params),
+        jax.tree_util.Partial(zero_one.predict, params),
+        source,
+        dtype,
+        flat=True,
+    )
+
+
+def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
+    settings = json.loads((place / "config.json").read_text())
+    source = _source(place)
+    split = command_line.load(source.name, "test", source.classes, data_dir)
+    network = train_network.build(settings["network"], settings["dtype"], split)
+    variables = jax.tree.map(
+        lambda array: array.astype(dtype),
+        networks.load(place / "network.npz", network),
+    )
+    logits_fn = network.logits_fn(variables)
+    return Model(logits_fn, attacks.as_label_fn(logits_fn), source, dtype, flat=False)
+
+
+def _source(place: pathlib.Path) -> Source:
+    settings = json.loads((place / "config.json").read_text())["data"]
+    return Source(settings["name"], tuple(settings["classes"]))
