@@ -95,9 +95,12 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         rounding (7e-6 of it for 3,072 in float32), as no order of summation errs by
         more.
     """
-    if norm == "linf":
-        return jnp.clip(point, *bounds(x, epsilon))
     epsilon = each(jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:1]), x)
+    if norm == "linf":
+        low, high = x - epsilon, x + epsilon
+        low = jnp.where(x - low > epsilon, jnp.nextafter(low, x), low)
+        high = jnp.where(high - x > epsilon, jnp.nextafter(high, x), high)
+        return jnp.clip(point, jnp.maximum(low, 0), jnp.minimum(high, 1))
     unit = float(jnp.finfo(x.dtype).eps)
     rounding = (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
     radius = epsilon * (1 - rounding)
@@ -116,26 +119,6 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
     # Inside already: left as it is, so that projecting twice changes nothing.
     inside = each(size(perturbation, norm), x) <= epsilon * (1 - rounding / 2)
     return jnp.clip(jnp.where(inside, point, projected), 0, 1)
-
-
-def bounds(x: Array, epsilon: float | Array) -> tuple[Array, Array]:
-    """Finds what an Linf ball and the box have in common.
-
-    A loop that projects on the same ball again and again need find it only once.
-
-    Args:
-        x: float [n, ...] in [0,1].
-        epsilon: the ball's radius, > 0, or one for each image, float [n].
-
-    Returns:
-        The lowest and the highest values, float [n, ...] each; see `project` for
-        rounding.
-    """
-    epsilon = each(jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:1]), x)
-    low, high = x - epsilon, x + epsilon
-    low = jnp.where(x - low > epsilon, jnp.nextafter(low, x), low)
-    high = jnp.where(high - x > epsilon, jnp.nextafter(high, x), high)
-    return jnp.maximum(low, 0), jnp.minimum(high, 1)
 
 
 def random_in_ball(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from zeroone_jax import losses
-from zeroone_jax.attacks import checks, perturbation
+from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import Attack, State, image_keys, where
 from zeroone_jax.attacks.perturbation import (
     Norm,
@@ -146,25 +146,16 @@ class ProjectedGradientDescent(Attack):
             loss = sign * LOSSES[self.loss](outputs, y)
             return jnp.sum(loss), (loss, losses.labels(outputs))
 
-        # Outside the branches, so that a loop over steps finds them once.
-        box = perturbation.bounds(x, self.epsilon) if self.norm == "linf" else None
-        here = (memory.point, memory.velocity, memory.optimizer)
-
         def climb() -> tuple[Any, ...]:
             gradient, seen = jax.grad(total_loss, has_aux=True)(memory.point)
             slope = size(gradient, "linf")
-            moved = self._move(memory, gradient, x, box)
-            return (*seen, slope, *where(state.active, moved, here))
+            return (*seen, slope, *self._move(memory, gradient, x))
 
         def begin_again() -> tuple[Any, ...]:
-            following = here
-            if self.restarts > 1:
-                restart = (state.iteration + 1) // (self.iterations + 1)
-                point = self._starts(key, x, y, restart)
-                fresh = (point, self._at_rest(x), self._optimizer_state(x))
-                following = where(state.active, fresh, here)
-            flat = jnp.zeros(len(x), x.dtype)
-            return (*total_loss(memory.point)[1], flat, *following)
+            restart = (state.iteration + 1) // (self.iterations + 1)
+            point = self._starts(key, x, y, restart)
+            rest = (point, self._at_rest(x), self._optimizer_state(x))
+            return (*total_loss(memory.point)[1], jnp.zeros(len(x), x.dtype), *rest)
 
         # The last point of a restart is looked at only. One branch does all there is
         # to do with a gradient: what leaves a branch is copied.
@@ -185,7 +176,9 @@ class ProjectedGradientDescent(Attack):
             active &= ~found
         adversary = where(better, memory.point, state.adversary)
         highest = jnp.where(better, loss, memory.loss)
-        memory = Memory(point, velocity, optimizer, highest)
+        memory = where(
+            state.active, Memory(point, velocity, optimizer, highest), memory
+        )
         info = Info(loss, labels, slope)
         return State(
             x,
@@ -216,11 +209,7 @@ class ProjectedGradientDescent(Attack):
         return jax.vmap(self.optimizer.init)(x)
 
     def _move(
-        self,
-        memory: Memory,
-        gradient: Array,
-        x: Array,
-        box: tuple[Array, Array] | None,
+        self, memory: Memory, gradient: Array, x: Array
     ) -> tuple[Array, Array, Any]:
         if self.norm == "l1":
             leaves = ((memory.point <= 0) & (gradient < 0)) | (
@@ -240,9 +229,7 @@ class ProjectedGradientDescent(Attack):
                 -uphill, optimizer, memory.point
             )
             point = memory.point + move
-        if box is None:
-            return project(point, x, self.epsilon, self.norm), velocity, optimizer
-        return jnp.clip(point, *box), velocity, optimizer
+        return project(point, x, self.epsilon, self.norm), velocity, optimizer
 
 
 def fast_gradient_sign_method(
