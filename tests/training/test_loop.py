@@ -212,6 +212,24 @@ def test_divergence_is_told_at_its_step():
         fit(DEEP, objectives.natural(), config)
 
 
+def test_parameters_that_are_lost_in_the_last_update_are_told():
+    optimizer = training.Sgd(learning_rate=1e20, weight_decay=1e30)
+    config = training.Config(batch_size=COUNT, optimizer=optimizer)
+    message = "parameters are not finite after step 1$"
+    with pytest.raises(training.DivergedError, match=message):
+        fit(LINEAR, objectives.natural(), dataclasses.replace(config, segment=1))
+
+
+def test_a_state_of_another_run_is_refused(whole):
+    config, states, _ = whole
+    state = jax.tree.map(jnp.asarray, states[0])
+    with pytest.raises(ValueError, match=r"the state is another network's.*BatchNorm_0"):
+        fit(LINEAR, IAAT, config, state=state)
+    late = state._replace(step=jnp.asarray(99, jnp.int32))
+    with pytest.raises(ValueError, match="at step 99, beyond the last one, 15"):
+        fit(DEEP, IAAT, config, state=late)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

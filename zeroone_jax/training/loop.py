@@ -41,7 +41,7 @@ class Progress(NamedTuple):
 
 
 class DivergedError(Exception):
-    """The loss is not finite; the message says at which step."""
+    """A loss or a parameter is not finite; the message says at which step."""
 
 
 def fit(
@@ -80,7 +80,7 @@ def fit(
 
     Raises:
         ValueError: images, labels, settings, state and devices do not fit.
-        DivergedError: a loss is not finite.
+        DivergedError: a loss or a parameter is not finite.
     """
     mesh = _mesh(devices, config)
     images, labels = _checked(network, images, labels)
@@ -89,6 +89,11 @@ def fit(
     replicated = NamedSharding(mesh, PartitionSpec())
     if state is None:
         state = init(key, network, objective, count, config)
+    else:
+        expected = jax.eval_shape(
+            lambda: init(jax.random.key(0), network, objective, count, config)
+        )
+        _check_state(state, expected, config.epochs * per_epoch)
     key, images, labels, state = jax.device_put(
         (key, images, labels, state), replicated
     )
@@ -100,7 +105,7 @@ def fit(
         order = jax.device_put(np.stack(batches[:per_epoch]), replicated)
         for begin in range(first, per_epoch, config.segment):
             end = min(begin + config.segment, per_epoch)
-            state, metrics = _segment(
+            state, metrics, finite = _segment(
                 key,
                 state,
                 images,
@@ -116,7 +121,7 @@ def fit(
             length, start = end - begin, done
             done += length
             metrics = {name: np.asarray(m)[:length] for name, m in metrics.items()}
-            _refuse_divergence(metrics["loss"], start)
+            _refuse_divergence(metrics["loss"], start, bool(finite))
             means = {name: float(np.mean(m)) for name, m in metrics.items()}
             if on_segment is not None:
                 on_segment(state, Progress(done, done / per_epoch, means))
@@ -145,8 +150,12 @@ def _segment(
     objective: Objective,
     config: Config,
     mesh: Mesh,
-) -> tuple[State, dict[str, Array]]:
-    """Takes the updates begin..end-1 of an epoch."""
+) -> tuple[State, dict[str, Array], Array]:
+    """Takes the updates begin..end-1 of an epoch.
+
+    Returns:
+        The state, what each update told, and whether all parameters are finite.
+    """
     spread = NamedSharding(mesh, PartitionSpec("batch"))
 
     def update(state: State, rows: Array) -> tuple[State, dict[str, Array]]:
@@ -169,7 +178,9 @@ def _segment(
         )
         return state, record
 
-    return jax.lax.fori_loop(begin, end, one, (state, record))
+    state, record = jax.lax.fori_loop(begin, end, one, (state, record))
+    finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
+    return state, record, jnp.all(jnp.stack(finite))
 
 
 def _mesh(devices: Sequence[jax.Device] | None, config: Config) -> Mesh:
@@ -204,9 +215,34 @@ def _checked(
     return images, np.asarray(labels, np.int32)
 
 
-def _refuse_divergence(losses: np.ndarray, done: int) -> None:
+def _check_state(state: State, expected: State, last: int) -> None:
+    """Checks a state that another run left."""
+    if int(state.step) > last:
+        raise ValueError(
+            f"the state is at step {int(state.step)}, beyond the last one, {last}"
+        )
+    given, wanted = (
+        {
+            jax.tree_util.keystr(path): (leaf.shape, str(leaf.dtype))
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        }
+        for tree in (state, expected)
+    )
+    differing = sorted(dict(given.items() ^ wanted.items()))
+    if differing:
+        raise ValueError(
+            "the state is another network's, objective's or optimizer's: "
+            f"{', '.join(differing[:3])} differ"
+        )
+
+
+def _refuse_divergence(losses: np.ndarray, done: int, finite: bool) -> None:
     wrong = np.flatnonzero(~np.isfinite(losses))
     if len(wrong):
         raise DivergedError(
             f"the loss is {losses[wrong[0]]} at step {done + int(wrong[0]) + 1}"
+        )
+    if not finite:
+        raise DivergedError(
+            f"parameters are not finite after step {done + len(losses)}"
         )
