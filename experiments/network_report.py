@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.configs.network import Evaluation, Experiment
+from experiments.configs.network import Evaluation
 from zeroone_jax import attacks, data, losses, runs
 from zeroone_jax.evaluation import (
     figures,
@@ -109,43 +109,43 @@ def watched(
 
 def evaluate(
     run: runs.RunDirectory,
-    experiment: Experiment,
+    seed: int,
+    planned: plans.Evaluation,
     logits_fn: LogitsFn,
-    x: Array,
-    y: Array,
-    on_attack: Callable[[int, int, str], None],
+    images: tuple[Array, Array],
+    on_attack: Callable[[int, str], None],
 ) -> list[robust_accuracy.Row]:
     """Attacks by the plan; what an earlier session did is read from its files.
 
     Args:
         run: the open run directory, which fills with evaluation/ATTACK.json.
-        experiment: the settings.
+        seed: of the attacks.
+        planned: the attacks.
         logits_fn: the network.
-        x: float [n, height, width, channels] in [0,1], the test images.
-        y: i32 [n].
-        on_attack: told how many attacks are done, of how many, and what came out.
+        images: the test images, float [n, height, width, channels] in [0,1], and their
+            labels, i32 [n].
+        on_attack: told how many attacks are done, and what the last one left.
 
     Returns:
         The plan's rows.
     """
-    made = plan(experiment.evaluation, len(x))
     folder = run.path / "evaluation"
     folder.mkdir(exist_ok=True)
-    key = jax.random.key(experiment.seed)
+    key = jax.random.key(seed)
     outcomes = []
-    for index, planned in enumerate(made.attacks):
-        path = folder / f"{planned.name}.json"
+    for index, attack in enumerate(planned.attacks):
+        path = folder / f"{attack.name}.json"
         if path.exists():
             outcome = robust_accuracy.from_json(json.loads(path.read_text()))
         else:
             outcome = robust_accuracy.evaluate_one(
-                key, logits_fn, x, y, made, planned.name
+                key, logits_fn, *images, planned, attack.name
             )
             runs.write_json(path, robust_accuracy.as_json(outcome))
         outcomes.append(outcome)
         share = float(np.mean(outcome.robust))
-        on_attack(index + 1, len(made.attacks), f"{planned.name} leaves {share:.4f}")
-    return robust_accuracy.summarize(outcomes, made)
+        on_attack(index + 1, f"{attack.name} leaves {share:.4f}")
+    return robust_accuracy.summarize(outcomes, planned)
 
 
 def write(

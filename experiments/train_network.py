@@ -124,14 +124,11 @@ def fill(
     variables = training.variables(state)
     network_report.save_network(run.path / "network.npz", variables)
     logits_fn = network.logits_fn(variables)
-    progress: list[Progress] = []
-
-    def on_attack(done: int, total: int, note: str) -> None:
-        if not progress:
-            progress.append(Progress("attacking", total, done - 1))
-        progress[0].report(done, note)
-
-    rows = network_report.evaluate(run, experiment, logits_fn, x, y, on_attack)
+    planned = network_report.plan(experiment.evaluation, len(x))
+    progress = Progress("attacking", len(planned.attacks))
+    rows = network_report.evaluate(
+        run, experiment.seed, planned, logits_fn, (x, y), progress.report
+    )
     accuracies = {
         "train": network_report.accuracy(logits_fn, *network_report.test_images(split)),
         "test": network_report.accuracy(logits_fn, x, y),

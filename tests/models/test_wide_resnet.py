@@ -136,3 +136,26 @@ def test_published_size_of_preact_resnet18():
 def test_bad_depth(depth):
     with pytest.raises(ValueError, match=f"depth is {depth}, but must be 10, 16"):
         size(wide_resnet.Module(depth, 1))
+
+
+@pytest.mark.parametrize(("remat", "most"), [(False, 10), (True, 1)])
+def test_a_large_batch_fits_a_card_of_40_gigabytes(remat, most):
+    """What a batch of 256 keeps for gradients in bfloat16, in GiB, by shapes alone.
+
+    Parameters, momentum, gradients and an average are 46 million float32 each: .7 GiB
+    together.
+    """
+    module = wide_resnet.Module(34, 10, 10, remat)
+    network = Network(module, (32, 32, 3), jnp.bfloat16)
+    variables = jax.eval_shape(network.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((256, 32, 32, 3), jnp.float32)
+
+    def kept(variables, x):
+        def loss(params):
+            return network.train(variables.replace(params=params), x, jax.random.key(0))
+
+        return jax.vjp(loss, variables.params, has_aux=True)[1]
+
+    arrays = jax.tree.leaves(jax.eval_shape(kept, variables, x))
+    size = sum(array.size * array.dtype.itemsize for array in arrays) / 2**30
+    assert 0.5 < size < most

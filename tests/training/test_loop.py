@@ -223,7 +223,9 @@ def test_parameters_that_are_lost_in_the_last_update_are_told():
 def test_a_state_of_another_run_is_refused(whole):
     config, states, _ = whole
     state = jax.tree.map(jnp.asarray, states[0])
-    with pytest.raises(ValueError, match=r"the state is another network's.*BatchNorm_0"):
+    with pytest.raises(
+        ValueError, match=r"the state is another network's.*BatchNorm_0"
+    ):
         fit(LINEAR, IAAT, config, state=state)
     late = state._replace(step=jnp.asarray(99, jnp.int32))
     with pytest.raises(ValueError, match="at step 99, beyond the last one, 15"):
