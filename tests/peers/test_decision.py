@@ -61,8 +61,7 @@ def compare(make_attack, peer_class, settings, target):
 def test_hop_skip_jump_comes_no_less_near_than_art(target):
     settings = {"norm": 2, "max_iter": 12, "init_eval": 100, "max_eval": 10_000}
     ours, theirs = compare(attacks.hop_skip_jump, evasion.HopSkipJump, settings, target)
-    # Of 50 random searches: a median moves by some percent from seed to seed.
-    assert ours <= 1.05 * theirs
+    assert ours <= theirs
 
 
 def test_the_boundary_attack_comes_no_less_near_than_art(target):
