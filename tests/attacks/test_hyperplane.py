@@ -37,7 +37,8 @@ def least_length(point, slope, rise, norm):
     if norm == "l1":
         length = 0.0
         for i in np.argsort(-steep):
-            step = min(room[i], rise / steep[i]) if rise > 0 else 0
+            # Rounding leaves a little of the rise where nothing is steep any more.
+            step = min(room[i], rise / steep[i]) if rise > 0 < steep[i] else 0
             length, rise = length + step, rise - step * steep[i]
         return length
     speed = steep if norm == "l2" else np.ones_like(steep)
