@@ -28,3 +28,8 @@ def test_times(readme):
 def test_attacks(readme):
     measured = json.loads((RESULTS / "attacks.json").read_text())
     assert tables.markdown(attacks.table(measured)) in readme
+
+
+def test_toy(readme):
+    table = RESULTS / "paper_b" / "toy" / "laptop" / "table.md"
+    assert table.read_text().strip() in readme
