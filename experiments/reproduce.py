@@ -16,7 +16,7 @@ work by --share: give 1/2 to one and 2/2 to the other.
 import json
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags, logging
@@ -118,11 +118,5 @@ def _check_same(path: pathlib.Path, settings: dict[str, Any]) -> None:
         )
 
 
-def launch() -> None:
-    """Starts the launcher."""
-    parse: Callable[[Sequence[str]], None] = define_flags
-    command_line.run(main, parse)
-
-
 if __name__ == "__main__":
-    launch()
+    command_line.run(main, define_flags)

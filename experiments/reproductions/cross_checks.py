@@ -10,7 +10,13 @@ import numpy as np
 
 from experiments import command_line, network_report, train_network
 from experiments.reproductions import methods
-from experiments.reproductions.plan import Reproduction, Results, Run, Scale
+from experiments.reproductions.plan import (
+    Reproduction,
+    Results,
+    Run,
+    Scale,
+    write_table,
+)
 from zeroone_jax import attacks, data
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import (
@@ -18,7 +24,6 @@ from zeroone_jax.evaluation import (
     gradient_masking,
     robust_figures,
     robust_tables,
-    tables,
     transfer,
 )
 from zeroone_jax.models import network as networks
@@ -63,7 +68,7 @@ def transfer_report(
             x[:images],
             y[:images],
             epsilon=epsilon,
-            step_size=min(2 / 255, epsilon / 4) if epsilon < 0.1 else 0.01,
+            step_size=2 / 255 if epsilon < 0.1 else 0.01,
         )
         arrays = {name: array.tolist() for name, array in found._asdict().items()}
         return {"images": images, **arrays}
@@ -79,7 +84,7 @@ def transfer_report(
     with run_files.replacing(folder / "transfer.png") as path:
         figure = robust_figures.transfer_matrix(found.worst, found.natural, names)
         figures.write(figure, path)
-    return _written(table, folder)
+    return write_table(table, folder)
 
 
 def masking_report(
@@ -121,7 +126,7 @@ def masking_report(
     table = robust_tables.masking(f"PGD's course, {value['images']} images", courses)
     with run_files.replacing(folder / "masking.png") as path:
         figures.write(robust_figures.masking(courses), path)
-    return _written(table, folder)
+    return write_table(table, folder)
 
 
 def _masking_attack(settings: Mapping[str, Any]) -> attacks.pgd:
@@ -176,13 +181,6 @@ def _kept(
     value = {"runs": trained, **make(), "session": run_files.session(revision)}
     run_files.write_json(path, value)
     return value
-
-
-def _written(table: tables.Table, folder: pathlib.Path) -> str:
-    text = tables.markdown(table)
-    with run_files.replacing(folder / "table.md") as path:
-        path.write_text(text + "\n")
-    return text
 
 
 TRANSFER = Reproduction(runs, transfer_report)

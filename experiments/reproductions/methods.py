@@ -10,7 +10,13 @@ import numpy as np
 
 from experiments.configs import network_presets as presets
 from experiments.configs.network import Data, Evaluation, Experiment
-from experiments.reproductions.plan import Reproduction, Results, Run, Scale
+from experiments.reproductions.plan import (
+    Reproduction,
+    Results,
+    Run,
+    Scale,
+    write_table,
+)
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import figures, robust_figures, tables
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
@@ -189,9 +195,7 @@ def report(
         The table in markdown.
     """
     del runs_dir
-    text = tables.markdown(_table(title, published, results))
-    with run_files.replacing(folder / "table.md") as path:
-        path.write_text(text + "\n")
+    text = write_table(_table(title, published, results), folder)
     sweep = {
         float(name.removeprefix("sense_")): found
         for name, found in results.items()

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from experiments import train_network
 from experiments.configs.network import Experiment
+from zeroone_jax import runs as run_files
+from zeroone_jax.evaluation import tables
 
 Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
@@ -55,6 +57,14 @@ class Reproduction:
 
     runs: Callable[[Scale], list[Run]]
     report: Callable[[Results, pathlib.Path, pathlib.Path], str]
+
+
+def write_table(table: tables.Table, folder: pathlib.Path) -> str:
+    """Writes table.md, and gives its text."""
+    text = tables.markdown(table)
+    with run_files.replacing(folder / "table.md") as path:
+        path.write_text(text + "\n")
+    return text
 
 
 def stored(folder: pathlib.Path, runs: list[Run]) -> dict[str, list[dict[str, Any]]]:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproductions.plan import Reproduction, Results
+from experiments.reproductions.plan import Reproduction, Results, write_table
 from zeroone_jax import losses
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import decision_regions, tables
@@ -157,15 +157,13 @@ def report(
             for method, shares in accuracies.items()
         ],
     )
-    text = tables.markdown(table)
     value: dict[str, Any] = {
         "toy": dataclasses.asdict(toy),
         "accuracy": accuracies,
         "session": run_files.session(run_files.git_revision(pathlib.Path(__file__))),
     }
     run_files.write_json(folder / "toy.json", value)
-    with run_files.replacing(folder / "table.md") as path:
-        path.write_text(text + "\n")
+    text = write_table(table, folder)
     _animate(toy, [made[method][0][0] for method in METHODS], folder / "toy.gif")
     return text
 

@@ -172,8 +172,8 @@ def fast_gradient_sign(epsilon: float = 8 / 255) -> ProjectedGradient:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trades(InBall):
-    """Zhang et al. 2019: CE(x) + beta KL(f(x) || f(x')), x' maximising that KL.
+class WithDivergence(InBall):
+    """The settings of methods that add beta KL(f(x) || f(x')) to a loss.
 
     Attributes:
         beta: weight of the divergence.
@@ -187,6 +187,11 @@ class Trades(InBall):
         """Checks the settings."""
         super().__post_init__()
         checks.positive(beta=self.beta)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trades(WithDivergence):
+    """Zhang et al. 2019: CE(x) + beta KL(f(x) || f(x')), x' maximising that KL."""
 
     def __call__(
         self, params: Params, model: Model, batch: Batch, key: Key
@@ -210,24 +215,12 @@ class Trades(InBall):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mart(InBall):
+class Mart(WithDivergence):
     """Wang et al. 2020: boosted cross-entropy, and a divergence for doubtful images.
 
     BCE(x') + beta KL(f(x) || f(x')) (1 - p_y(x)), where BCE is the cross-entropy minus
     log(1 - the largest other probability), and x' is PGD's adversary from near x.
-
-    Attributes:
-        beta: weight of the divergence.
     """
-
-    epsilon: float = 0.031
-    step_size: float = 0.007
-    beta: float = 6.0
-
-    def __post_init__(self) -> None:
-        """Checks the settings."""
-        super().__post_init__()
-        checks.positive(beta=self.beta)
 
     def __call__(
         self, params: Params, model: Model, batch: Batch, key: Key

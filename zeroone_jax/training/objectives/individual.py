@@ -111,6 +111,15 @@ class InstanceAdaptive(InBall):
         return project(chosen, batch.x, radius, self.norm), radius
 
 
+class _Walk(NamedTuple):
+    """FAT's points, the looks each has left, which still walk, and the step."""
+
+    point: Array
+    left: Array
+    walking: Array
+    step: Array
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Friendly(InBall):
     """FAT (Zhang et al. 2020): PGD that stops soon after the label is wrong.
@@ -158,23 +167,17 @@ class Friendly(InBall):
         grown = self.grown(batch)
         epsilon, step_size = self.epsilon * grown, self.step_size * grown
 
-        class Walk(NamedTuple):
-            point: Array
-            left: Array
-            walking: Array
-            step: Array
-
         def total(point: Array) -> tuple[Array, Array]:
             outputs = logits_fn(point)
             return jnp.sum(losses.cross_entropy(outputs, batch.y)), outputs
 
-        def climb(walk: Walk) -> Walk:
+        def climb(walk: _Walk) -> _Walk:
             gradient, outputs = jax.grad(total, has_aux=True)(walk.point)
             wrong = losses.labels(outputs) != batch.y
             walking = walk.walking & ~(wrong & (walk.left == 0))
             moved = walk.point + step_size * direction(gradient, self.norm)
             point = project(moved, batch.x, epsilon, self.norm)
-            return Walk(
+            return _Walk(
                 where(walking, point, walk.point),
                 walk.left - (wrong & walking).astype(jnp.int32),
                 walking,
@@ -182,7 +185,7 @@ class Friendly(InBall):
             )
 
         every = jnp.ones(batch.y.shape, bool)
-        first = Walk(
+        first = _Walk(
             start,
             jnp.broadcast_to(looks, batch.y.shape),
             every,
