@@ -34,6 +34,7 @@ setuptools.setup(
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12",
         "pillow>=10.0",
+        "scipy>=1.15",
         "tensorflow-datasets>=4.9.10",
     ],
     extras_require={

@@ -1,0 +1,161 @@
+"""Distances of many images, by a pool of processes."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from zeroone_jax.models import zero_one
+from zeroone_jax.verification.distances import Config, Distance, Meter
+from zeroone_jax.verification.networks import Floats, Ints, Networks
+
+_WORTH_A_POOL = 64
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Distances(NamedTuple):
+    """What is known of images' distances: lower <= the true one <= infimum <= upper.
+
+    Attributes:
+        lower: float64 [n], no nearer point is labelled otherwise.
+        infimum: float64 [n], points labelled otherwise come as near as this. Equal to
+            `lower`, to 1e-6 of it, where the search was finished: the exact distance.
+        upper: float64 [n], the witness's distance, a little more than `infimum` because
+            it keeps the margin from every hyperplane; infinite where none was found.
+        witness: float64 [n, d], labelled otherwise; the image where none was found.
+        nodes: int64 [n], how many nodes of the search tree were opened.
+        seconds: float64 [n], how long each image took.
+    """
+
+    lower: Floats
+    infimum: Floats
+    upper: Floats
+    witness: Floats
+    nodes: Ints
+    seconds: Floats
+
+
+def measure(
+    params: zero_one.Params,
+    x: ArrayLike,
+    y: ArrayLike,
+    config: Config | None = None,
+    *,
+    workers: int | None = None,
+    report: Callable[[int], None] | None = None,
+) -> Distances:
+    """Measures how far images are from the nearest point with another label.
+
+    The numbers are those of the networks in exact arithmetic; scores that the networks'
+    own dtype may round to either side of 0 count as on both sides, so that neither
+    bound hangs on rounding.
+
+    Args:
+        params: networks of two classes, [votes, ...].
+        x: float [n, d] in [0,1], n at least 1.
+        y: int [n], labels, 0 or 1. Where the networks say the other one, the distance
+            is 0 and the witness the image itself.
+        config: what is measured, and limits; by default the exact L2 distance in the
+            box, with a minute an image.
+        workers: how many processes; by default one a core, or none but this one for
+            few images. A program that asks for more must have its main module guarded
+            by `if __name__ == "__main__"`, as always with processes.
+        report: called with the number of images done, after each.
+
+    Returns:
+        The `Distances`.
+
+    Raises:
+        ValueError: an argument has a wrong shape or value.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = zero_one.linear(jnp.array([[3.0, 4.0]]), jnp.array([-5.0]))
+        >>> found = measure(params, [[0.5, 0.5]], [0])
+        >>> found.lower.round(6), found.witness.round(3)
+        (array([0.3]), array([[0.68, 0.74]]))
+    """
+    config = config or Config()
+    networks = Networks.of(params)
+    images, labels = _checked(networks, x, y)
+    if workers is None:
+        workers = (os.cpu_count() or 1) if len(images) >= _WORTH_A_POOL else 1
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, but must be at least 1")
+    found = []
+    with _mapped(networks, config, images, labels, workers) as distances:
+        for distance in distances:
+            found.append(distance)
+            if report is not None:
+                report(len(found))
+    return Distances(*(np.array(column) for column in zip(*found, strict=True)))
+
+
+def _checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Ints]:
+    images = np.asarray(x, np.float64)
+    features = networks.normals.shape[1]
+    if images.ndim != 2 or not len(images) or images.shape[1] != features:
+        raise ValueError(
+            f"x has shape {images.shape}, but must be [n, {features}], n at least 1"
+        )
+    if not ((images >= 0) & (images <= 1)).all():
+        worst = images[~((images >= 0) & (images <= 1))][0]
+        raise ValueError(f"x holds {worst}, but pixels must be in [0,1]")
+    labels = np.asarray(y)
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"y has shape {labels.shape}, but must be [{len(images)}]")
+    if not np.isin(labels, (0, 1)).all():
+        wrong = labels[~np.isin(labels, (0, 1))][0]
+        raise ValueError(f"y holds {wrong}, but labels must be 0 or 1")
+    return images, labels.astype(np.int64)
+
+
+@contextlib.contextmanager
+def _mapped(
+    networks: Networks, config: Config, images: Floats, labels: Ints, workers: int
+) -> Iterator[Iterator[Distance]]:
+    """Measures images in order, here or by processes."""
+    if workers == 1:
+        yield map(Meter(networks, config), images, labels)
+        return
+    context = multiprocessing.get_context("spawn")
+    with (
+        _one_thread_each(),
+        concurrent.futures.ProcessPoolExecutor(
+            workers, context, _start, (networks, config)
+        ) as pool,
+    ):
+        yield pool.map(_measured, images, labels)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside use one thread for their small matrices."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_process: dict[str, Any] = {}
+"""What a process of the pool measures with."""
+
+
+def _start(networks: Networks, config: Config) -> None:
+    _process["meter"] = Meter(networks, config)
+
+
+def _measured(x: Floats, label: int) -> Distance:
+    distance: Distance = _process["meter"](x, label)
+    return distance
