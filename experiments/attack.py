@@ -5,17 +5,22 @@
     python -m experiments.attack --preset=ray_s --config.attack.max_queries=2000
     python -m experiments.attack --preset=hop_skip_jump --config.attack.radius=adaptive
     python -m experiments.attack --preset=suite_decision --config.images.count=100
+    python -m experiments.attack --preset=exact --config.images.count=2000
     python -m experiments.attack --run_dir=runs/mine --resume
 
 Without flags it attacks 20 test images of the run that `python -m
 experiments.train_zero_one` leaves, by HopSkipJump, in less than a minute on a laptop.
 
 --preset names the attack or suite, --config.attack.FIELD=VALUE changes one of its
-settings; what there is, --help lists for the preset given beside it. The run directory
-fills with config.json (the settings), chunks (adversaries, a file for every few
-images), metrics.jsonl (a line for every image), and at the end with adversaries.npz,
-results.md (the table), adversaries.png, for attacks by labels curve.png (distance
-against queries), and summary.json. A killed run goes on with --resume and the same
+settings; what there is, --help lists for the preset given beside it. The presets exact
+and certificate do not attack but compute how far the nearest adversary of a 01 network
+is, or at least must be; their queries are nodes of the search.
+
+The run directory fills with config.json (the settings), chunks (adversaries, a file for
+every few images), metrics.jsonl (a line for every image), and at the end with
+adversaries.npz, results.md (the table), adversaries.png, for attacks by labels
+curve.png (distance against queries), for verification certified.png (images right at
+every radius), and summary.json. A killed run goes on with --resume and the same
 settings, and ends with the very same files.
 """
 
@@ -32,7 +37,8 @@ from absl import flags
 from experiments import attack_report, attack_task, command_line, run_directory
 from experiments.configs import attack as configs
 from experiments.progress import Progress
-from zeroone_jax import attacks, runs
+from zeroone_jax import attacks, runs, verification
+from zeroone_jax.attacks import sign_network
 from zeroone_jax.evaluation import query_curve
 
 _LOOKS = 60
@@ -81,7 +87,7 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
 def as_json(experiment: configs.Experiment) -> dict[str, Any]:
     """Gives the settings as JSON's types, with the attack's name."""
     settings = dataclasses.asdict(experiment)
-    name = type(experiment.attack).__name__
+    name = attack_task.name_of(experiment.attack)
     return {**settings, "attack": {"name": name, **settings["attack"]}}
 
 
@@ -112,7 +118,7 @@ def fill(
         rows = np.arange(first, min(first + experiment.at_a_time, count))
         if not path.exists():
             try:
-                arrays = _attack(experiment, task, rows)
+                arrays = _attacked(experiment, task, rows, progress)
             except (TypeError, ValueError) as error:
                 raise command_line.UserError(str(error)) from error
             with runs.replacing(path) as partial:
@@ -137,8 +143,57 @@ def fill(
     )
 
 
+def _attacked(
+    experiment: configs.Experiment,
+    task: attack_task.Task,
+    rows: np.ndarray,
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """Attacks some images, or verifies them."""
+    if isinstance(task.attack, verification.Config):
+        found = _verify(task.attack, task, rows, progress)
+    else:
+        found = _attack(experiment, task.attack, task, rows)
+    adversary = jnp.asarray(found["adversary"], task.x.dtype)
+    return {
+        "index": task.split.indices[rows],
+        "image": np.asarray(task.x[rows]),
+        "label": np.asarray(task.y[rows]),
+        "label_before": np.asarray(task.label_fn(task.x[rows])),
+        "label_after": np.asarray(task.label_fn(adversary)),
+        **found,
+    }
+
+
+def _verify(
+    config: verification.Config,
+    task: attack_task.Task,
+    rows: np.ndarray,
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """Computes distances; witnesses count as adversaries, nodes as queries."""
+    found = verification.measure(
+        sign_network.networks(task.fn),
+        task.x[rows],
+        task.y[rows],
+        config,
+        report=lambda done: progress.report(int(rows[0]) + done),
+    )
+    return {
+        "adversary": found.witness.astype(task.x.dtype),
+        "success": np.isfinite(found.upper),
+        "distance": found.upper,
+        "queries": found.nodes,
+        "lower": found.lower,
+        "infimum": found.infimum,
+    }
+
+
 def _attack(
-    experiment: configs.Experiment, task: attack_task.Task, rows: np.ndarray
+    experiment: configs.Experiment,
+    attack: attacks.Attack | attacks.suite.Suite,
+    task: attack_task.Task,
+    rows: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Attacks some images; the same number every time, so that it compiles once."""
     count, size = len(rows), min(experiment.at_a_time, len(task.x))
@@ -147,35 +202,27 @@ def _attack(
     x, goal = task.x[filled], task.goal[filled]
     start = None if task.start is None else task.start[filled]
     others: dict[str, Any] = {}
-    if isinstance(task.attack, attacks.suite.Suite):
-        report = task.attack(key, task.fn, x, goal, start)
+    if isinstance(attack, attacks.suite.Suite):
+        report = attack(key, task.fn, x, goal, start)
         result = attacks.AttackResult(*report[:4])
         others = {
             "strongest": np.asarray(report.strongest)[:count],
             "stages": np.array([stage.name for stage in report.stages]),
             "warnings": np.array(report.warnings, dtype=str),
         }
-    elif task.attack.needs == "labels":
-        most = getattr(task.attack, "max_queries", None) or _MOST_QUERIES
+    elif attack.needs == "labels":
+        most = getattr(attack, "max_queries", None) or _MOST_QUERIES
         budgets = query_curve.budgets(most, _LOOKS)
         result, distances = query_curve.record(
-            task.attack, key, task.fn, x, goal, start, budgets
+            attack, key, task.fn, x, goal, start, budgets
         )
         others = {"budgets": budgets, "curve": np.asarray(distances)[:count]}
     else:
-        result = task.attack(key, task.fn, x, goal, start)
+        result = attack(key, task.fn, x, goal, start)
     found = {
         name: np.asarray(array)[:count] for name, array in result._asdict().items()
     }
-    return {
-        "index": task.split.indices[rows],
-        "image": np.asarray(task.x[rows]),
-        "label": np.asarray(task.y[rows]),
-        "label_before": np.asarray(task.label_fn(x))[:count],
-        "label_after": np.asarray(task.label_fn(result.adversary))[:count],
-        **found,
-        **others,
-    }
+    return {**found, **others}
 
 
 def _without_slope(task: attack_task.Task) -> float | None:
@@ -183,6 +230,8 @@ def _without_slope(task: attack_task.Task) -> float | None:
 
     Suites look for themselves, and warn.
     """
+    if isinstance(task.attack, verification.Config):
+        return None
     if task.attack.needs == "labels" or isinstance(task.attack, _NO_GRADIENTS):
         return None
     slopes = jax.grad(lambda x: jnp.sum(task.fn(x) ** 2 + task.fn(x)))(task.x)

@@ -7,11 +7,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zeroone_jax import data, runs
-from zeroone_jax.evaluation import attack_figures, figures, tables
+from zeroone_jax.evaluation import (
+    attack_figures,
+    certified_accuracy,
+    figures,
+    tables,
+)
 
 _LISTED = 30
 _SHARED = ("budgets", "stages")
 _DRAWN = 8
+_RADII = 8
+# How much a search may leave open, relatively, and count as finished.
+_CLOSED = 1e-5
+_VERIFIED = (
+    "Median distance that is certain, of images labelled rightly: {median:.4f}.\n"
+    "Share of images whose exact distance was found: {closed:.3g}."
+)
 _NOTE = (
     "The model's logits have no slope at {:.0%} of these images: an attack that\n"
     "follows gradients sees nothing there, and its failures say nothing about\n"
@@ -115,6 +127,11 @@ def write(
             "queries": budgets[looks].tolist(),
             "median_distance": [_finite(one) for one in middle[looks]],
         }
+    if "lower" in outcome.arrays:
+        with runs.replacing(run.path / "certified.png") as path:
+            figures.write(
+                certified_accuracy.figure(_curves(outcome), outcome.norm), path
+            )
     run.finish(
         {
             "config": config,
@@ -159,7 +176,26 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "queries": float(np.mean(queries)) if len(queries) else None,
         "without_slope": outcome.flat,
         **_of_suite(arrays),
+        **_of_verification(arrays),
     }
+
+
+def _of_verification(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    if "lower" not in arrays:
+        return {}
+    lower, infimum = arrays["lower"], arrays["infimum"]
+    right = infimum > 0
+    return {
+        "certified": {
+            "median": float(np.median(lower[right])) if right.any() else 0.0,
+            "closed": float(np.mean(infimum <= lower * (1 + _CLOSED))),
+        }
+    }
+
+
+def _curves(outcome: Outcome) -> dict[str, np.ndarray]:
+    arrays = outcome.arrays
+    return {"certified": arrays["lower"], "left by the witnesses": arrays["distance"]}
 
 
 def _of_suite(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -199,6 +235,11 @@ def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
         paragraphs.append(tables.markdown(strongest))
         paragraphs.extend(f"Warning: {words}" for words in summary["warnings"])
     arrays = outcome.arrays
+    if "certified" in summary:
+        at = certified_accuracy.radii(_curves(outcome), _RADII)
+        shares = certified_accuracy.table(_curves(outcome), at, outcome.norm)
+        paragraphs.append(_VERIFIED.format(**summary["certified"]))
+        paragraphs.append(tables.markdown(shares))
     names = outcome.split.class_names
     each = tables.Table(
         "Each image" if len(arrays["index"]) <= _LISTED else f"The first {_LISTED}",

@@ -1,7 +1,7 @@
 """What `experiments.attack` attacks: a saved model, and images picked for it."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,13 @@ import numpy as np
 
 from experiments import attacked_models, command_line
 from experiments.configs import attack as configs
-from zeroone_jax import attacks, data
+from zeroone_jax import attacks, data, verification
 from zeroone_jax.types import Array, LabelFn, LogitsFn
 
 _POOL = 1000
+
+Attacking: TypeAlias = attacks.Attack | attacks.suite.Suite | verification.Config
+"""What the launcher can do to images."""
 
 
 class Task(NamedTuple):
@@ -20,7 +23,7 @@ class Task(NamedTuple):
 
     Attributes:
         name: what to call the attack.
-        attack: the attack, or the suite.
+        attack: the attack, the suite, or what is to be verified.
         fn: the model, as the attack needs it.
         label_fn: the model's labels.
         split: the images chosen, for their shape, indices and class names.
@@ -31,7 +34,7 @@ class Task(NamedTuple):
     """
 
     name: str
-    attack: attacks.Attack | attacks.suite.Suite
+    attack: Attacking
     fn: LogitsFn | LabelFn
     label_fn: LabelFn
     split: data.Split
@@ -76,14 +79,24 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
             start = _starts(experiment, attack, x, goal, pool, model.label_fn(pool))
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
-    fn = model.logits_fn if attack.needs == "logits" else model.label_fn
-    name = type(experiment.attack).__name__
+    labels = isinstance(attack, verification.Config) or attack.needs == "labels"
+    fn = model.label_fn if labels else model.logits_fn
+    name = name_of(experiment.attack)
     return Task(name, attack, fn, model.label_fn, chosen, x, y, goal, start)
 
 
+def name_of(settings: attacks.Attack | configs.Suite | verification.Config) -> str:
+    """What to call an attack, a suite, or verification."""
+    if isinstance(settings, verification.Config):
+        return "Verification"
+    return type(settings).__name__
+
+
 def _built(
-    settings: attacks.Attack | configs.Suite, split: data.Split, flat: bool
-) -> attacks.Attack | attacks.suite.Suite:
+    settings: attacks.Attack | configs.Suite | verification.Config,
+    split: data.Split,
+    flat: bool,
+) -> Attacking:
     """Makes the attack, which may want to know the shape of flat images."""
     height, width, channels = split.images.shape[1:]
     if isinstance(settings, configs.Suite):
@@ -93,7 +106,9 @@ def _built(
     return settings
 
 
-def _takes_starts(attack: attacks.Attack | attacks.suite.Suite) -> bool:
+def _takes_starts(attack: Attacking) -> bool:
+    if isinstance(attack, verification.Config):
+        return False
     if isinstance(attack, attacks.suite.Suite):
         return all(stage.attack.starts_from_adversary for stage in attack.stages)
     return attack.starts_from_adversary
@@ -131,7 +146,7 @@ def _rows(split: data.Split, rows: np.ndarray) -> data.Split:
 
 def _starts(
     experiment: configs.Experiment,
-    attack: attacks.Attack | attacks.suite.Suite,
+    attack: Attacking,
     x: Array,
     goal: Array,
     pool: Array,

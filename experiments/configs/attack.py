@@ -10,10 +10,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
-from zeroone_jax import attacks
+from zeroone_jax import attacks, verification
 
 _EPSILON = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
 _SUITE_AT_A_TIME = 100
+_VERIFIED_AT_A_TIME = 500
 _PAPER_A_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
 
 
@@ -75,7 +76,8 @@ class Experiment:
     """An attack on some images.
 
     Attributes:
-        attack: the attack. Targeted, it aims at the class after the image's own.
+        attack: the attack, the suite, or what is to be verified. Targeted, it aims at
+            the class after the image's own.
         model: a run directory of experiments.train_zero_one, or an .npz of 01 networks.
         images: what to attack.
         start: where attacks by labels start: at "random" or the "nearest" ones of 1,000
@@ -86,7 +88,7 @@ class Experiment:
         seed: of every random draw.
     """
 
-    attack: attacks.Attack | Suite
+    attack: attacks.Attack | Suite | verification.Config
     model: str = "runs/cifar10_0v1-seed0"
     images: Images = dataclasses.field(default_factory=Images)
     start: Literal["random", "nearest", "noise"] = "random"
@@ -138,6 +140,17 @@ def paper_a_boundary() -> Experiment:
         attack=attacks.boundary(iterations=100, samples=100),
         images=Images(indices=_PAPER_A_IMAGES, only_correct=False),
     )
+
+
+def exact() -> Experiment:
+    """Verification: the exact distance of 01 networks, within a minute an image."""
+    return Experiment(attack=verification.Config(), at_a_time=_VERIFIED_AT_A_TIME)
+
+
+def certificate() -> Experiment:
+    """Verification: what each vote alone proves of an ensemble, in a moment."""
+    settings = verification.Config(joint=False)
+    return Experiment(attack=settings, at_a_time=_VERIFIED_AT_A_TIME)
 
 
 def _preset(name: str) -> Callable[[], Experiment]:
@@ -207,8 +220,10 @@ _SUITES = ("standard", "decision", "paper_a", "paper_b")
 PRESETS: dict[str, Callable[[], Experiment]] = {
     **{name: _preset(name) for name in [_FIRST, *_NAMES]},
     **{f"suite_{name}": _suite_preset(name) for name in _SUITES},
+    "exact": exact,
+    "certificate": certificate,
     "paper_a_hop_skip_jump": paper_a_hop_skip_jump,
     "paper_2021_hop_skip_jump": paper_2021_hop_skip_jump,
     "paper_a_boundary": paper_a_boundary,
 }
-"""Every attack and suite by its name, the default first, and the papers' settings."""
+"""Every attack and suite by its name, the default first; verification; the papers."""

@@ -2,8 +2,12 @@
 
 import pathlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+
+from zeroone_jax import data
+from zeroone_jax.models import zero_one
 
 
 def write_images(path: pathlib.Path, classes: int) -> pathlib.Path:
@@ -30,3 +34,18 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def three_classes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return write_images(tmp_path_factory.mktemp("data") / "three.npz", classes=3)
+
+
+@pytest.fixture(scope="session")
+def networks(two_classes, tmp_path_factory) -> pathlib.Path:
+    """An .npz of three votes, each a threshold of the images' brightness."""
+    x, y = data.as_features(data.load(two_classes, "train"))
+    middle = (x[y == 0].mean() + x[y == 1].mean()) / 2
+    weights = np.ones((3, 48)) + np.random.default_rng(0).normal(0, 0.1, (3, 48))
+    params = zero_one.linear(
+        jnp.asarray(weights, jnp.float32),
+        jnp.asarray(-middle * weights.sum(1), jnp.float32),
+    )
+    path = tmp_path_factory.mktemp("networks") / "networks.npz"
+    np.savez(path, **{name: getattr(params, name) for name in ("w1", "b1", "w2", "b2")})
+    return path

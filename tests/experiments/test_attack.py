@@ -17,11 +17,11 @@ from experiments import attack as launcher
 from experiments import attack_report, attack_task
 from experiments.command_line import UserError
 from experiments.configs import attack as configs
-from zeroone_jax import attacks, data, runs
+from tests.experiments.attacked import HOP_SKIP_JUMP, experiment
+from zeroone_jax import attacks, data, runs, verification
 from zeroone_jax.models import zero_one
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-HOP_SKIP_JUMP = attacks.hop_skip_jump(iterations=2, initial_directions=20)
 DETERMINISTIC = ("adversaries.npz", "config.json", "metrics.jsonl", "results.md")
 
 
@@ -30,26 +30,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def networks(two_classes, tmp_path_factory) -> pathlib.Path:
-    """An .npz of three votes, each a threshold of the images' brightness."""
-    x, y = data.as_features(data.load(two_classes, "train"))
-    middle = (x[y == 0].mean() + x[y == 1].mean()) / 2
-    weights = np.ones((3, 48)) + np.random.default_rng(0).normal(0, 0.1, (3, 48))
-    params = zero_one.linear(
-        jnp.asarray(weights, jnp.float32),
-        jnp.asarray(-middle * weights.sum(1), jnp.float32),
-    )
-    path = tmp_path_factory.mktemp("networks") / "networks.npz"
-    np.savez(path, **{name: getattr(params, name) for name in ("w1", "b1", "w2", "b2")})
-    return path
-
-
-def experiment(networks, two_classes, attack=HOP_SKIP_JUMP, **changes):
-    images = configs.Images(str(two_classes), count=7)
-    made = configs.Experiment(
-        attack=attack, model=str(networks), images=images, at_a_time=3
-    )
-    return dataclasses.replace(made, **changes)
+def settings(networks, two_classes):
+    return experiment(networks, two_classes)
 
 
 def fill(path, settings, resume=False):
@@ -58,11 +40,6 @@ def fill(path, settings, resume=False):
         path, launcher.as_json(settings), resume=resume, revision="abc"
     ) as run:
         launcher.fill(settings, task, run)
-
-
-@pytest.fixture(scope="module")
-def settings(networks, two_classes):
-    return experiment(networks, two_classes)
 
 
 @pytest.fixture(scope="module")
@@ -204,16 +181,6 @@ def test_sigkill_resumes_to_the_same(settings, finished, tmp_path):
         np.testing.assert_allclose(mine["adversary"], theirs["adversary"], atol=1e-5)
 
 
-def test_images_are_chosen_as_asked(settings):
-    name = settings.images.name
-    by_index = configs.Images(name, indices=(5, 2), only_correct=False)
-    task = attack_task.prepare(dataclasses.replace(settings, images=by_index))
-    assert task.split.indices.tolist() == [5, 2]
-    everything = configs.Images(name, count=100, only_correct=False)
-    task = attack_task.prepare(dataclasses.replace(settings, images=everything))
-    assert len(task.x) == 20
-
-
 def test_wrong_images_and_targets(networks, two_classes, tmp_path):
     images = configs.Images(str(two_classes), count=20, only_correct=False)
     ray_s = attacks.ray_s(max_queries=100)
@@ -226,6 +193,40 @@ def test_wrong_images_and_targets(networks, two_classes, tmp_path):
     targeted = dataclasses.replace(HOP_SKIP_JUMP, targeted=True)
     task = attack_task.prepare(experiment(networks, two_classes, targeted))
     np.testing.assert_array_equal(task.goal, 1 - task.y)
+
+
+@pytest.mark.parametrize("preset", ["exact", "certificate"])
+def test_verification(networks, two_classes, tmp_path, preset):
+    config = configs.PRESETS[preset]().attack
+    made = experiment(networks, two_classes, config)
+    fill(tmp_path, made)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["config"]["attack"]["name"] == "Verification"
+    assert summary["broken"] == 7
+    params = zero_one.from_npz(networks)
+    with np.load(tmp_path / "adversaries.npz") as file:
+        found = verification.measure(params, file["image"], file["label"], config)
+        np.testing.assert_array_equal(file["lower"], found.lower)
+        np.testing.assert_array_equal(file["distance"], found.upper)
+        assert (file["label_after"] != file["label"]).all()
+        assert (file["lower"] <= file["infimum"]).all()
+        assert summary["certified"]["median"] == np.median(file["lower"])
+    text = (tmp_path / "results.md").read_text()
+    assert "Median distance that is certain" in text
+    assert "**Share of images right within a radius**" in text
+    with Image.open(tmp_path / "certified.png") as image:
+        image.verify()
+
+
+def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
+    made = experiment(networks, two_classes, configs.PRESETS["exact"]().attack)
+    task = attack_task.prepare(made)
+    task = task._replace(fn=lambda x: task.label_fn(x))
+    with (
+        runs.RunDirectory(tmp_path, launcher.as_json(made), resume=False) as run,
+        pytest.raises(UserError, match="needs a 01 network's weights"),
+    ):
+        launcher.fill(made, task, run)
 
 
 def test_an_attack_without_slopes_says_so(networks, two_classes, tmp_path):
@@ -278,47 +279,6 @@ def test_chunks_of_a_suite_join():
     assert together["warnings"].tolist() == ["x", "y"]
 
 
-def test_a_run_directory_as_model(settings, networks, two_classes, tmp_path):
-    params = zero_one.from_npz(networks)
-    zero_one.save(tmp_path / "params", params)
-    trained = {"data": {"name": str(two_classes), "classes": [0, 1]}}
-    (tmp_path / "config.json").write_text(json.dumps(trained))
-    task = attack_task.prepare(
-        dataclasses.replace(
-            settings, model=str(tmp_path), images=configs.Images(count=7)
-        )
-    )
-    np.testing.assert_array_equal(task.x, attack_task.prepare(settings).x)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"model": "nowhere"}, r"no model at nowhere.*train_zero_one.*\.npz"),
-        ({"model": "nowhere.npz"}, r"nowhere\.npz"),
-        ({"images": {"name": "nothing"}}, "nothing"),
-        ({"images": {"indices": (3, 20)}}, r"\(3, 20\), but there are 20"),
-        ({"images": {"name": "cifar10"}}, "48"),
-    ],
-)
-def test_what_cannot_be_had_is_named(settings, changes, message, monkeypatch):
-    def small(*_, **__):
-        return data.Split(
-            np.zeros((4, 5, 5, 3), np.uint8),
-            np.zeros(4, np.int32),
-            np.arange(4, dtype=np.int32),
-            ("a", "b"),
-        )
-
-    if changes.get("images") == {"name": "cifar10"}:
-        monkeypatch.setattr(data, "load", small)
-    if "images" in changes:
-        images = dataclasses.replace(settings.images, **changes["images"])
-        changes = {"images": images}
-    with pytest.raises(UserError, match=message):
-        attack_task.prepare(dataclasses.replace(settings, **changes))
-
-
 def test_every_attack_has_a_preset():
     names = {
         name
@@ -332,7 +292,9 @@ def test_every_attack_has_a_preset():
     assert names | suites | {"fgsm"} <= set(configs.PRESETS)
     assert next(iter(configs.PRESETS)) == "hop_skip_jump"
     for name, preset in configs.PRESETS.items():
-        assert isinstance(preset().attack, attacks.Attack | configs.Suite), name
+        assert isinstance(
+            preset().attack, attacks.Attack | configs.Suite | verification.Config
+        ), name
         assert preset.__doc__.strip(), name
         json.dumps(launcher.as_json(preset()))
 
