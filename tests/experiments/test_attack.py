@@ -223,7 +223,9 @@ def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
     task = attack_task.prepare(made)
     task = task._replace(fn=lambda x: task.label_fn(x))
     with (
-        runs.RunDirectory(tmp_path, launcher.as_json(made), resume=False) as run,
+        runs.RunDirectory(
+            tmp_path, launcher.as_json(made), resume=False, revision="abc"
+        ) as run,
         pytest.raises(UserError, match="needs a 01 network's weights"),
     ):
         launcher.fill(made, task, run)
