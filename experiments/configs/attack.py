@@ -83,6 +83,8 @@ class Experiment:
         start: where attacks by labels start: at "random" or the "nearest" ones of 1,000
             training images that the model labels as wanted, or where the attack finds
             "noise" that it does.
+        polish: whether adversaries of 01 networks are then moved to the nearest point
+            of their cells, and on (`verification.cell_polishing`).
         at_a_time: images attacked together and saved together.
         double: whether to compute in float64, as the authors' networks need.
         seed: of every random draw.
@@ -92,6 +94,7 @@ class Experiment:
     model: str = "runs/cifar10_0v1-seed0"
     images: Images = dataclasses.field(default_factory=Images)
     start: Literal["random", "nearest", "noise"] = "random"
+    polish: bool = False
     at_a_time: int = 10
     double: bool = False
     seed: int = 0

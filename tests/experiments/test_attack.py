@@ -218,6 +218,26 @@ def test_verification(networks, two_classes, tmp_path, preset):
         image.verify()
 
 
+def test_polishing_brings_what_was_found_nearer(
+    networks, two_classes, finished, tmp_path
+):
+    fill(tmp_path, experiment(networks, two_classes, polish=True))
+    with (
+        np.load(finished / "adversaries.npz") as before,
+        np.load(tmp_path / "adversaries.npz") as after,
+    ):
+        assert (after["distance"] <= before["distance"]).all()
+        assert (after["distance"] < before["distance"] - 1e-3).any()
+        assert (after["label_after"] != after["label"]).all()
+        np.testing.assert_array_equal(after["queries"], before["queries"] + 2)
+
+
+def test_polishing_knows_no_l1(networks, two_classes, tmp_path):
+    attack = attacks.pgd(epsilon=1.0, norm="l1", iterations=1)
+    with pytest.raises(UserError, match="polish knows the norms l2 and linf"):
+        fill(tmp_path, experiment(networks, two_classes, attack, polish=True))
+
+
 def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
     made = experiment(networks, two_classes, configs.PRESETS["exact"]().attack)
     task = attack_task.prepare(made)

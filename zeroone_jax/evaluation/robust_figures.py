@@ -204,7 +204,7 @@ def confidence_sweep(sweeps: Sequence[Sweep]) -> Figure:
     axes.set_xlabel("natural accuracy")
     axes.set_ylabel("robust accuracy")
     axes.margins(0.12)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
     _in_percent(axes)
     _plain(axes)
     _legend_below(figure, axes)
