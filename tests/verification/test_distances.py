@@ -31,7 +31,7 @@ def test_equal_to_brute_force(norm, box, seed, sizes, features, hidden_values):
     y = zero_one.predict(params, x)
     expected = brute_force(params, x[0], norm, box)
     hypothesis.assume(np.isinf(expected) or expected < 10)
-    found = measure(params, x, y, Config(norm=norm, box=box, margin=1e-7))
+    found = measure(params, x, y, Config(norm=norm, box=box, margin=1e-6))
     np.testing.assert_allclose(found.lower, expected, atol=2e-6)
     np.testing.assert_allclose(found.infimum, expected, atol=2e-6)
     if np.isfinite(expected) and np.isfinite(found.upper[0]):

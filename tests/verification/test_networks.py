@@ -61,6 +61,21 @@ def test_units_without_weights_never_flip():
     np.testing.assert_allclose(image.need, [0.5])
 
 
+@pytest.mark.parametrize("hidden_values", zero_one.HIDDEN_VALUES)
+def test_an_image_on_a_hyperplane_has_the_networks_label(hidden_values):
+    params = zero_one.Params(
+        w1=jnp.array([[[1.0, 0.0], [0.0, 0.0]]]),
+        b1=jnp.array([[-0.5, 0.0]]),
+        w2=jnp.array([[1.0, 0.0]]),
+        b2=jnp.array([-0.1]),
+        hidden_values=hidden_values,
+    )
+    x = np.array([0.5, 0.25])
+    image = Image.of(Networks.of(params), x)
+    assert image.label == zero_one.predict(params, x[None])[0]
+    assert image.label == (hidden_values == "pm")
+
+
 def test_only_finite_networks_of_two_classes():
     params = zero_one.init(jax.random.key(0), features=2, hidden=2, classes=3)
     with pytest.raises(ValueError, match=r"3 classes .* only two"):

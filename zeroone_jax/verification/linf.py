@@ -19,6 +19,7 @@ _STEPS = 40
 _ENOUGH = 1e-6
 _SHORT = 0.995
 _STALLED = 1e-6
+_ROUNDING = 1e-12
 _INFEASIBLE = 2
 
 
@@ -71,10 +72,9 @@ class Linf:
         normals = self._normals[units] * signs[:, None]
         # Measured in the largest move that a half-space asks for alone.
         scale = float(np.max(rise / np.abs(normals).sum(axis=1)))
-        with np.errstate(
-            all="ignore"
-        ):  # Where it fails, the simplex method takes over.
+        with np.errstate(all="ignore"):
             solution = self._interior(normals, rise, scale)
+        # Where rounding stops the one, the simplex method takes over.
         if solution is None:
             solution = self._simplex(normals, rise)
         if solution is None:
@@ -115,7 +115,7 @@ class Linf:
             slope = float(pull[~waiting].sum())
             missing = asked - float(pull[waiting] @ limit[waiting])
             if slope <= 0:
-                return np.inf if missing > 0 else bound
+                return np.inf if missing > _ROUNDING * abs(asked) else bound
             if not missing > bound * slope * (1 + 1e-14):
                 return bound
             bound = missing / slope

@@ -206,7 +206,7 @@ def least_distance(directions: Floats, rise: Floats) -> Floats | None:
     rows = np.vstack([directions, rise])
     goal = np.zeros(len(rows))
     goal[-1] = 1.0
-    weights, residual = scipy.optimize.nnls(rows, goal)
+    weights, residual = scipy.optimize.nnls(rows, goal, maxiter=100 * len(rise))
     rest = 1.0 - float(rise @ weights)
     if residual < _INFEASIBLE or rest < _INFEASIBLE:
         return None

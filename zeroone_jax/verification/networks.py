@@ -27,15 +27,18 @@ class Networks:
 
     Attributes:
         normals: float [units, d], each of length 1, or 0 for a unit without weights.
-        offsets: float [units], so that `normals.x + offsets` is x's distance from the
-            unit's hyperplane, positive where the unit is on.
+        hyperplanes: float [units, d + 1], weights and bias as they were, so that images
+            on a hyperplane are found there. Where their product is positive the unit is
+            on (of "pm" networks: off, so that on the hyperplane itself none is on).
+        lengths: float [units], the weights' lengths, or 1.
         weights: float [votes, h], what a unit that is on adds to its vote's score.
         scores: float [votes], the scores while every unit is off.
         tolerance: float [votes], scores nearer to 0 than this may round to either side.
     """
 
     normals: Floats
-    offsets: Floats
+    hyperplanes: Floats
+    lengths: Floats
     weights: Floats
     scores: Floats
     tolerance: Floats
@@ -69,19 +72,21 @@ class Networks:
         length = np.linalg.norm(w1, axis=2)
         scale = np.where(length > 0, length, 1)
         on, off = 1.0, 0.0
-        lit = b1 > 0
         if params.hidden_values == "pm":
-            on = 1 / np.sqrt(w1.shape[1])
-            off, lit = -on, b1 >= 0
+            # On a hyperplane these are on. Turned round, they are off like the others.
+            off = 1 / np.sqrt(w1.shape[1])
+            on, w1, b1 = -off, -w1, -b1
         weights, scores = (on - off) * w2, b2 + off * w2.sum(axis=1)
         unit = float(np.finfo(np.dtype(params.w1.dtype)).eps)
         size = np.abs(weights).sum(axis=1) + np.abs(scores)
         # A unit without weights never changes: its value is the vote's bias.
         dead = length == 0
-        scores = scores + np.where(dead & lit, weights, 0).sum(axis=1)
+        scores = scores + np.where(dead & (b1 > 0), weights, 0).sum(axis=1)
+        bias = np.where(dead, -1.0, b1)[..., None]
         return cls(
             normals=(w1 / scale[..., None]).reshape(-1, w1.shape[2]),
-            offsets=np.where(dead, -1.0, b1 / scale).reshape(-1),
+            hyperplanes=np.concatenate([w1, bias], axis=2).reshape(-1, w1.shape[2] + 1),
+            lengths=scale.reshape(-1),
             weights=np.where(dead, 0.0, weights),
             scores=scores,
             tolerance=_ROUNDINGS * unit * size,
@@ -94,7 +99,7 @@ class Networks:
 
     def distances(self, x: Floats) -> Floats:
         """Signed distances [units] of an image [d] from the hyperplanes."""
-        return self.normals @ x + self.offsets
+        return (self.hyperplanes @ np.append(x, 1.0)) / self.lengths
 
 
 @dataclasses.dataclass(frozen=True)
