@@ -6,7 +6,7 @@ those in which one of the units that hold it back is on its other side.
 """
 
 import dataclasses
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -90,8 +90,16 @@ def cell_of(beyond: Floats) -> Ints:
     return np.where(beyond > 0, 1, -1)
 
 
+_Cell: TypeAlias = tuple[Ints, Nearest]
+"""A cell, and its nearest point."""
+
+
 def polished(
-    target: Target, solver: Solver, margin: float, cell: Ints
+    target: Target,
+    solver: Solver,
+    margin: float,
+    cell: Ints,
+    quick: Solver | None = None,
 ) -> tuple[float, Ints, Nearest] | None:
     """Finds the nearest point of a cell, and of better ones beside it.
 
@@ -101,37 +109,51 @@ def polished(
         margin: how far from hyperplanes the point has to be.
         cell: int [units], 1 for a unit that flips, -1 for one that keeps its side, 0
             for one that may do either.
+        quick: another solver, in whose eyes better cells are looked for first.
 
     Returns:
         How near the cell comes without the margin, the cell, and its nearest point;
         None where that does not hit the target.
     """
+    best = None
+    if quick is not None:
+        near = _descended(target, quick, margin, cell)
+        if near is not None:
+            best = _descended(target, solver, margin, near[0])
+    if best is None:
+        best = _descended(target, solver, margin, cell)
+    if best is None:
+        return None
+    units, inside = best
+    outer = solver(*half_spaces(target.image, units, 0.0))
+    return (inside.bound if outer is None else outer.bound), units, inside
+
+
+def _descended(
+    target: Target, solver: Solver, margin: float, cell: Ints
+) -> _Cell | None:
+    """Goes from cell to cell as long as one beside it is nearer."""
     best = _nearest(target, solver, margin, cell, np.inf)
     while best is not None:
-        _, units, inside = best
+        units, inside = best
         chosen = np.flatnonzero(units)
         # Those that hold it back most first: their multipliers are the largest.
         holding = chosen[np.argsort(-inside.multipliers)]
-        holding = holding[: int((inside.multipliers > 0).sum())]
-        for unit in holding:
+        for unit in holding[: int((inside.multipliers > 0).sum())]:
             beside = units.copy()
             beside[unit] = -units[unit]
             better = _nearest(target, solver, margin, beside, inside.bound)
             if better is not None:
                 break
         else:
-            break
+            return best
         best = better
-    if best is None:
-        return None
-    bound, units, inside = best
-    outer = solver(*half_spaces(target.image, units, 0.0))
-    return (bound if outer is None else outer.bound), units, inside
+    return None
 
 
 def _nearest(
     target: Target, solver: Solver, margin: float, cell: Ints, cutoff: float
-) -> tuple[float, Ints, Nearest] | None:
+) -> _Cell | None:
     """The nearest point of a cell nearer than the cutoff, if it hits the target.
 
     Most units of a cell do not hold its nearest point back: only those that do are
@@ -150,4 +172,4 @@ def _nearest(
         units = np.where(left, cell, units)
     if not target.hit(*image.flipped(beyond, margin / 2)):
         return None
-    return inside.bound, units, inside
+    return units, inside

@@ -14,6 +14,7 @@ from zeroone_jax.models import zero_one
 from zeroone_jax.types import Key
 from zeroone_jax.verification.cells import Target, cell_of, half_spaces, polished
 from zeroone_jax.verification.distances import Config, solver_for
+from zeroone_jax.verification.nearest import Free, Solver
 from zeroone_jax.verification.networks import Floats, Image, Networks
 
 
@@ -67,6 +68,7 @@ class CellPolishing:
         checks.key(key)
         params = networks_of(fn)
         networks = Networks.of(params)
+        quick = Free(networks.normals)
         x = checks.images("x", x)
         y = checks.labels(y, len(x), 2)
         if start is None:
@@ -74,7 +76,7 @@ class CellPolishing:
         given = checks.images("start", start, x.shape).astype(x.dtype)
         moved = jnp.asarray(
             [
-                self._sharpened(networks, *image)
+                self._sharpened(networks, quick, *image)
                 for image in zip(
                     np.asarray(x, np.float64),
                     np.asarray(given, np.float64),
@@ -103,7 +105,7 @@ class CellPolishing:
         return Config(norm=self.norm, margin=self.margin)
 
     def _sharpened(
-        self, networks: Networks, x: Floats, start: Floats, label: int
+        self, networks: Networks, quick: Solver, x: Floats, start: Floats, label: int
     ) -> Floats:
         """The best point found; the start itself where there is none."""
         image = Image.of(networks, x)
@@ -111,7 +113,7 @@ class CellPolishing:
             return x
         solver = solver_for(networks, self._config(), x)
         cell = cell_of(image.beyond(networks.normals @ (start - x)))
-        found = polished(Target.majority(image), solver, self.margin, cell)
+        found = polished(Target.majority(image), solver, self.margin, cell, quick)
         if found is None:
             return start
         _, units, inside = found

@@ -151,7 +151,7 @@ class Search:
         Args:
             cell: int [units], as in `Found`.
         """
-        found = polished(self._target, self._solver, self._margin, cell)
+        found = polished(self._target, self._solver, self._margin, cell, self._relaxed)
         if found is not None:
             self._record(*found)
 
