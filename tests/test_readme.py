@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from benchmarks import attacks, coordinate_descent, ensembles
+from benchmarks import attacks, coordinate_descent, ensembles, verification
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
@@ -33,3 +33,14 @@ def test_attacks(readme):
 def test_toy(readme):
     table = RESULTS / "paper_b" / "toy" / "laptop" / "table.md"
     assert table.read_text().strip() in readme
+
+
+def test_mnist(readme):
+    table = RESULTS / "paper_b" / "mnist" / "laptop" / "table.md"
+    assert table.read_text().strip() in readme
+
+
+def test_verification(readme):
+    assert tables.markdown(verification.table(verification.stored())) in readme
+    measured = json.loads(verification.SPEED.read_text())
+    assert tables.markdown(verification.speed_table(measured)) in readme
