@@ -30,11 +30,11 @@ def test_flips_of_units_flip_the_votes_they_should(seed, votes, hidden_values):
     np.testing.assert_array_equal(possible, before != after)
 
 
-@pytest.mark.parametrize("votes", [1, 2, 3, 4, 5, 8])
-@pytest.mark.parametrize("ones", range(9))
+@pytest.mark.parametrize(
+    ("votes", "ones"),
+    [(votes, ones) for votes in (1, 2, 3, 4, 5, 8) for ones in range(votes + 1)],
+)
 def test_the_fewest_flips_that_change_a_majority(votes, ones):
-    if ones > votes:
-        pytest.skip("no more ones than votes")
     said = jnp.where(jnp.arange(votes) < ones, 1.0, -1.0)
     params = zero_one.linear(jnp.zeros((votes, 1)), said)
     image = Image.of(Networks.of(params), np.array([0.5]))
