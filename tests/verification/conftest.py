@@ -27,6 +27,13 @@ class Trained(NamedTuple):
     def votes(self, count: int) -> zero_one.Params:
         return jax.tree.map(lambda array: array[:count], self.params)
 
+    def right(self, count: int) -> tuple[zero_one.Params, np.ndarray, np.ndarray]:
+        """The first votes, and 200 images that they label right."""
+        params = self.votes(count)
+        labels = np.asarray(zero_one.predict(params, self.x))
+        chosen = np.flatnonzero(labels == self.y)[:200]
+        return params, self.x[chosen], self.y[chosen]
+
 
 @pytest.fixture(scope="session")
 def trained(reference, cifar10_0v1) -> Trained:

@@ -6,7 +6,7 @@ import pytest
 from tests.verification.oracles import brute_force, small_networks
 from zeroone_jax import attacks
 from zeroone_jax.models import zero_one
-from zeroone_jax.verification import Config, cell_polishing, measure
+from zeroone_jax.verification import cell_polishing, measure
 
 _KEY = jax.random.key(0)
 
@@ -42,7 +42,7 @@ def test_it_ends_between_the_truth_and_the_start(norm, seed):
 
 
 def test_attacks_in_l2_stay_above_the_truth_and_polishing_brings_them_nearer(trained):
-    params, x, y = right(trained, 3)
+    params, x, y = trained.right(3)
     label_fn = jax.tree_util.Partial(zero_one.predict, params)
     truth = measure(params, x, y).lower
     pool = jnp.asarray(trained.x[:500])
@@ -59,25 +59,6 @@ def test_attacks_in_l2_stay_above_the_truth_and_polishing_brings_them_nearer(tra
         assert (sharper.distance <= found.distance).all()
         assert (sharper.distance >= truth).all()
         assert np.median(sharper.distance) < 0.7 * np.median(found.distance)
-
-
-def test_attacks_in_linf_stay_above_the_truth(trained):
-    params, x, y = right(trained, 1)
-    truth = measure(params, x, y, Config(norm="linf")).lower
-    for attack in (
-        attacks.surrogate_gradient(epsilon=0.01, iterations=20),
-        attacks.hyperplane_crossing(epsilon=0.01),
-    ):
-        found = attack(_KEY, params, x, y)
-        assert found.success.any()
-        assert (found.distance >= truth)[np.asarray(found.success)].all()
-
-
-def right(trained, votes):
-    """The first votes, and 200 images that they label right."""
-    params = trained.votes(votes)
-    labelled = np.flatnonzero(zero_one.predict(params, trained.x) == trained.y)[:200]
-    return params, trained.x[labelled], trained.y[labelled]
 
 
 def test_what_is_no_adversary_is_told():
