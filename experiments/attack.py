@@ -43,6 +43,7 @@ from zeroone_jax.evaluation import query_curve
 
 _LOOKS = 60
 _NO_GRADIENTS = (
+    verification.Config,
     attacks.suite.Suite,
     attacks.hyperplane_crossing,
     attacks.spsa,
@@ -249,9 +250,7 @@ def _without_slope(task: attack_task.Task) -> float | None:
 
     Suites look for themselves, and warn.
     """
-    if isinstance(task.attack, verification.Config):
-        return None
-    if task.attack.needs == "labels" or isinstance(task.attack, _NO_GRADIENTS):
+    if isinstance(task.attack, _NO_GRADIENTS) or task.attack.needs == "labels":
         return None
     slopes = jax.grad(lambda x: jnp.sum(task.fn(x) ** 2 + task.fn(x)))(task.x)
     return float(np.mean(~np.asarray(slopes != 0).any(axis=1)))

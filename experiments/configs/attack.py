@@ -13,8 +13,7 @@ from typing import Any, Literal
 from zeroone_jax import attacks, verification
 
 _EPSILON = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
-_SUITE_AT_A_TIME = 100
-_VERIFIED_AT_A_TIME = 500
+_MANY_AT_A_TIME = 100
 _PAPER_A_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
 
 
@@ -147,13 +146,13 @@ def paper_a_boundary() -> Experiment:
 
 def exact() -> Experiment:
     """Verification: the exact distance of 01 networks, within a minute an image."""
-    return Experiment(attack=verification.Config(), at_a_time=_VERIFIED_AT_A_TIME)
+    return Experiment(attack=verification.Config(), at_a_time=_MANY_AT_A_TIME)
 
 
 def certificate() -> Experiment:
     """Verification: what each vote alone proves of an ensemble, in a moment."""
     settings = verification.Config(joint=False)
-    return Experiment(attack=settings, at_a_time=_VERIFIED_AT_A_TIME)
+    return Experiment(attack=settings, at_a_time=_MANY_AT_A_TIME)
 
 
 def _preset(name: str) -> Callable[[], Experiment]:
@@ -200,7 +199,7 @@ def _suite_preset(name: str) -> Callable[[], Experiment]:
     settings.__doc__ = f"{about}Attributes:\n{described}"
 
     def preset() -> Experiment:
-        return Experiment(attack=settings(), at_a_time=_SUITE_AT_A_TIME)
+        return Experiment(attack=settings(), at_a_time=_MANY_AT_A_TIME)
 
     preset.__doc__ = "Suite: " + about.partition("\n")[0]
     return preset

@@ -19,7 +19,7 @@ from zeroone_jax.verification import Config, measure
 @pytest.mark.parametrize("box", [False, True])
 @hypothesis.given(
     st.integers(0, 2**32 - 1),
-    st.sampled_from([(1, 6), (1, 3), (2, 3), (3, 2), (4, 2), (5, 1)]),
+    st.sampled_from([(1, 8), (1, 6), (1, 3), (2, 3), (3, 2), (4, 2), (5, 1)]),
     st.integers(1, 5),
     st.sampled_from(zero_one.HIDDEN_VALUES),
 )

@@ -48,8 +48,8 @@ def radii(curves: Mapping[str, np.ndarray], count: int) -> np.ndarray:
         count: how many radii.
 
     Returns:
-        float [count], evenly spaced; up to the radius that leaves a twentieth of the
-        images of the last curve, or all that are finite.
+        float [count], evenly spaced from 0 to the 95th percentile of all finite
+        distances; to 1 where none is finite.
     """
     finite = np.concatenate([one[np.isfinite(one)] for one in curves.values()])
     if not len(finite):

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from zeroone_jax.verification.nearest import Nearest, nowhere
+from zeroone_jax.verification.nearest import Nearest, PixelSolver, nowhere
 from zeroone_jax.verification.networks import Floats, Ints
 
 _STEPS = 40
@@ -43,7 +43,7 @@ class _Point(NamedTuple):
     prices: Floats
 
 
-class Linf:
+class Linf(PixelSolver):
     """Linf, in the box if the image is given.
 
     A pixel's move has the limits -epsilon and epsilon and, in the box, -x and 1 - x.
@@ -84,11 +84,6 @@ class Linf:
         if bound >= cutoff:
             return None
         return Nearest(bound, multipliers, self._normals @ move, move)
-
-    def move(self, units: Ints, signs: Floats, nearest: Nearest) -> Floats:
-        """Gives the way to a point found."""
-        assert nearest.move is not None
-        return nearest.move
 
     def size(self, move: Floats) -> float:
         """Measures a move."""

@@ -23,8 +23,7 @@ class Nearest(NamedTuple):
     """The nearest point of some half-spaces.
 
     Attributes:
-        bound: no point of theirs is nearer; infinite if they hold none, or none as near
-            as the cutoff.
+        bound: no point of theirs is nearer.
         multipliers: float [k] >= 0, which prove it.
         change: float [units], by how much the move changes each unit's projection.
         move: float [d], the way there; None where it was not asked for.
@@ -118,7 +117,16 @@ class Free(_L2):
         return (signs * nearest.multipliers) @ self._normals[units]
 
 
-class Boxed(_L2):
+class PixelSolver:
+    """What solvers share that know the way itself."""
+
+    def move(self, units: Ints, signs: Floats, nearest: Nearest) -> Floats:
+        """Gives the way to a point found."""
+        assert nearest.move is not None
+        return nearest.move
+
+
+class Boxed(PixelSolver, _L2):
     """L2 inside the box: Newton's method on the multipliers.
 
     For given multipliers every pixel goes where they pull it, and stops at its limit.
@@ -180,11 +188,6 @@ class Boxed(_L2):
         pull = multipliers @ normals
         move = np.clip(pull, self._low, self._high)
         return float(multipliers @ rise - move @ (pull - move / 2)), move
-
-    def move(self, units: Ints, signs: Floats, nearest: Nearest) -> Floats:
-        """Gives the way to a point found."""
-        assert nearest.move is not None
-        return nearest.move
 
 
 def nowhere(count: int, normals: Floats) -> Nearest:
