@@ -53,7 +53,8 @@ def mnist_runs(scale: Scale) -> list[Run]:
             )
             for name, experiment in methods.items()
         }
-    return _seeded(methods, scale)
+    runs = _runs(methods, scale)
+    return runs + _more_seeds(runs) if scale == "laptop" else runs
 
 
 def _trades_schedule() -> Config:
@@ -75,7 +76,7 @@ def comparison_runs(scale: Scale) -> list[Run]:
             "sense_0.5": presets.main(),
             "sense_0.7": presets.main(0.7, 250),
         }
-        return _seeded(rows, scale)
+        return _runs(rows, scale)
     trained: dict[str, Objective] = {
         "natural": objectives.natural(),
         "pgd": objectives.projected_gradient(),
@@ -83,17 +84,17 @@ def comparison_runs(scale: Scale) -> list[Run]:
         "sense_0.5": objectives.sense(step_size=2 / 255, warm_up=1),
         "sense_0.7": objectives.sense(confidence=0.7, step_size=2 / 255, warm_up=1),
     }
-    sgd = Sgd(learning_rate=0.02, milestones=(10,), weight_decay=2e-4)
+    sgd = Sgd(learning_rate=0.02, milestones=(5,), weight_decay=2e-4)
     methods = {
         name: Experiment(
             data=Data(name="cifar10"),
             objective=objective,
-            training=Config(epochs=12, optimizer=sgd, augment=True),
+            training=Config(epochs=6, optimizer=sgd, augment=True),
             evaluation=Evaluation(plan="standard", epsilon=8 / 255),
         )
         for name, objective in trained.items()
     }
-    return _seeded(methods, scale)
+    return _runs(methods, scale)
 
 
 def capacity_runs(scale: Scale) -> list[Run]:
@@ -103,13 +104,13 @@ def capacity_runs(scale: Scale) -> list[Run]:
             f"resnet{depth}": presets.capacity(f"resnet{depth}")
             for depth in (20, 32, 44, 56)
         }
-        return _seeded(rows, scale)
+        return _runs(rows, scale)
     sense = next(run for run in comparison_runs(scale) if run.method == "sense_0.7")
     rows = {
         network: dataclasses.replace(sense.experiment, network=network)
         for network in ("lenet_narrow", "lenet_valid", "simple_net")
     }
-    return _seeded(rows, scale)
+    return _runs(rows, scale)
 
 
 def sensitivity_runs(scale: Scale) -> list[Run]:
@@ -118,31 +119,34 @@ def sensitivity_runs(scale: Scale) -> list[Run]:
         found = [run for run in mnist_runs(scale) if run.method.startswith("sense_")]
         return [run for run in found if run.experiment.seed == 0]
     rows = {f"sense_{c}": presets.main(c) for c in _CONFIDENCES}
-    return _seeded(rows, scale)
+    return _runs(rows, scale)
 
 
-def _seeded(methods: Mapping[str, Experiment], scale: Scale) -> list[Run]:
-    """Adds seeds to the methods that stand for the rest, and cuts a smoke test down."""
+def _runs(methods: Mapping[str, Experiment], scale: Scale) -> list[Run]:
+    """One run of each method, cut down for a smoke test."""
     if scale == "smoke":
         methods = {name: smoke(experiment) for name, experiment in methods.items()}
-    first = [Run(name, experiment) for name, experiment in methods.items()]
-    more = [
+    return [Run(name, experiment) for name, experiment in methods.items()]
+
+
+def _more_seeds(first: list[Run]) -> list[Run]:
+    """Two more seeds of the methods that stand for the rest."""
+    return [
         # The suite meets one seed: that of others would show the same.
         Run(
-            name,
+            run.method,
             dataclasses.replace(
-                methods[name],
+                run.experiment,
                 seed=seed,
                 evaluation=dataclasses.replace(
-                    methods[name].evaluation, suite_images=0
+                    run.experiment.evaluation, suite_images=0
                 ),
             ),
         )
         for seed in (1, 2)
-        for name in _SEEDED
-        if name in methods and scale == "laptop"
+        for run in first
+        if run.method in _SEEDED
     ]
-    return first + more
 
 
 def smoke(experiment: Experiment) -> Experiment:
