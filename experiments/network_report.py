@@ -65,19 +65,25 @@ def test_images(split: data.Split) -> tuple[Array, Array]:
     return jnp.asarray(split.images, jnp.float32) / 255, jnp.asarray(split.labels)
 
 
-def accuracy(logits_fn: LogitsFn, x: Array, y: Array) -> float:
-    """The share of images labelled right, counted exactly, a chunk at a time."""
-    right = [
-        np.asarray(
-            _right(logits_fn, x[first : first + _CHUNK], y[first : first + _CHUNK])
-        )
-        for first in range(0, len(x), _CHUNK)
-    ]
+def accuracy(
+    logits_fn: LogitsFn, images: Array | np.ndarray, labels: Array | np.ndarray
+) -> float:
+    """The share of images labelled right, counted exactly, a chunk at a time.
+
+    Args:
+        logits_fn: the network.
+        images: uint8 [n, height, width, channels], or float in [0,1].
+        labels: i32 [n].
+    """
+    chunks = [slice(first, first + _CHUNK) for first in range(0, len(images), _CHUNK)]
+    right = [_right(logits_fn, images[chunk], labels[chunk]) for chunk in chunks]
     return float(np.mean(np.concatenate(right)))
 
 
 @jax.jit
 def _right(logits_fn: jax.tree_util.Partial, x: Array, y: Array) -> Array:
+    if x.dtype == jnp.uint8:
+        x = x.astype(jnp.float32) / 255
     return losses.labels(logits_fn(x)) == y
 
 

@@ -130,7 +130,7 @@ def fill(
         run, experiment.seed, planned, logits_fn, (x, y), progress.report
     )
     accuracies = {
-        "train": network_report.accuracy(logits_fn, *network_report.test_images(split)),
+        "train": network_report.accuracy(logits_fn, split.images, split.labels),
         "test": network_report.accuracy(logits_fn, x, y),
     }
     seconds = time.monotonic() - began

@@ -140,6 +140,18 @@ def test_examples_are_alone():
     np.testing.assert_allclose(find(3, x[4:7], y[4:7]), together[4:7], atol=1e-6)
 
 
+def test_halves_of_the_batch_go_the_same_way():
+    x, y = tiny.images(5, count=130)
+    settings = sensible.Settings(EPSILON, STEP, STEPS, 0.4)
+    whole, all_of_them = sensible.search(KEY, tiny.logits, x, y, settings)
+    compact = settings._replace(compact=True)
+    halves, state = sensible.search(KEY, tiny.logits, x, y, compact)
+    assert 65 < int(jnp.sum(state.ignored)) < 130
+    np.testing.assert_allclose(halves, whole, atol=1e-6)
+    np.testing.assert_array_equal(state.ignored, all_of_them.ignored)
+    assert int(state.iteration) == int(all_of_them.iteration) == STEPS
+
+
 def test_frozen_points_never_move_again_and_stay_frozen():
     x, y = tiny.images(2)
     settings = sensible.Settings(0.5, 0.1, 20, 0.6)

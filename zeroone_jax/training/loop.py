@@ -163,7 +163,18 @@ def _segment(
         x, y = images[rows], labels[rows]
         if x.dtype == jnp.uint8:
             x = x.astype(jnp.float32) / 255
-        return step(key, network, objective, config, len(order), state, x, y, rows)
+        return step(
+            key,
+            network,
+            objective,
+            config,
+            len(order),
+            state,
+            x,
+            y,
+            rows,
+            devices=mesh.size,
+        )
 
     shapes = jax.eval_shape(update, state, order[0])[1]
     record = jax.tree.map(lambda s: jnp.zeros(config.segment, s.dtype), shapes)

@@ -20,6 +20,7 @@ from zeroone_jax import losses
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import image_keys, where
 from zeroone_jax.attacks.perturbation import direction, project, random_in_ball
+from zeroone_jax.training import compaction
 from zeroone_jax.types import Array, Key, LogitsFn
 
 SensibleNorm = Literal["linf", "l2"]
@@ -42,6 +43,8 @@ class Settings(NamedTuple):
             step: "cross_entropy", or "kl_to_natural", KL(f(x) || f(x')).
         ignored: where examples end that are ignored from the start: at their "start",
             as in the authors' program, or at the "image", as in the definition.
+        compact: whether steps are taken on halves of the batch once half is frozen, on
+            one device; a network may round another way there.
     """
 
     epsilon: float | Array
@@ -52,6 +55,7 @@ class Settings(NamedTuple):
     adaptive: bool | Array = True
     divergence: Divergence = "cross_entropy"
     ignored: Ignored = "start"
+    compact: bool = False
 
 
 class State(NamedTuple):
@@ -173,11 +177,22 @@ def search(
     if steps == 0 or _is(settings.epsilon, 0) or _is(settings.confidence, 1):
         return x, None
     state = init(key, logits_fn, x, y, settings, start)
-    state = jax.lax.while_loop(
-        lambda state: (state.iteration < steps) & ~jnp.all(state.ignored),
-        lambda state: step(logits_fn, state, settings)[0],
-        state,
+
+    # All but the iteration is of examples.
+    *examples, _ = state
+
+    def forward(iteration: Array, examples: list[Array]) -> list[Array]:
+        state, _ = step(logits_fn, State(*examples, iteration), settings)
+        return list(state[:-1])
+
+    examples, iteration = compaction.loop(
+        forward,
+        lambda examples: State(*examples, state.iteration).ignored,
+        examples,
+        steps,
+        settings.compact,
     )
+    state = State(*examples, iteration)
     # Where the confidence is traced, 1 is a threshold of 0, which every loss exceeds.
     moved = finish(logits_fn, state, settings)
     return jnp.where(jnp.asarray(settings.confidence) < 1, moved, x), state

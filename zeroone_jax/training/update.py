@@ -139,6 +139,7 @@ def step(
     x: Array,
     y: Array,
     rows: Array,
+    devices: int = 1,
 ) -> tuple[State, dict[str, Array]]:
     """Takes one update.
 
@@ -152,6 +153,7 @@ def step(
         x: float [batch, height, width, channels] in [0,1], not augmented yet.
         y: i32 [batch].
         rows: i32 [batch], where the images' memory lies.
+        devices: how many the batch is split over.
 
     Returns:
         The next state, and the objective's metrics with the "loss".
@@ -163,7 +165,8 @@ def step(
     memory = jax.tree.map(lambda array: array[rows], state.memory)
     epoch = state.step.astype(jnp.float32) / updates_per_epoch
     batch = Batch(x, y, epoch, memory)
-    gradient, loss, info = _gradient(network, objective, config, state, batch, loss_key)
+    model = Model(network, state.batch_stats, devices)
+    gradient, loss, info = _gradient(objective, config, model, state, batch, loss_key)
     optimizer = config.optimizer.build(updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.
     with jax.numpy_dtype_promotion("standard"):
@@ -184,9 +187,9 @@ def step(
 
 
 def _gradient(
-    network: Network,
     objective: Objective,
     config: Config,
+    model: Model,
     state: State,
     batch: Batch,
     key: Key,
@@ -196,9 +199,8 @@ def _gradient(
     def of_piece(
         batch_stats: Any, piece: Batch, key: Key
     ) -> tuple[Params, Array, Info]:
-        model = Model(network, batch_stats)
         (loss, info), gradient = jax.value_and_grad(objective, has_aux=True)(
-            state.params, model, piece, key
+            state.params, dataclasses.replace(model, batch_stats=batch_stats), piece, key
         )
         return gradient, loss, info
 

@@ -51,10 +51,12 @@ class Model:
     Attributes:
         network: the network.
         batch_stats: its running statistics.
+        devices: how many the batch is split over.
     """
 
     network: Network
     batch_stats: Any
+    devices: int = 1
 
     def evaluating(self, params: Params) -> LogitsFn:
         """Gives the network in evaluation mode, through which no gradient goes back."""
@@ -65,7 +67,7 @@ class Model:
         """Computes logits in training mode, and the model with new statistics."""
         variables = Variables(params, self.batch_stats)
         logits, batch_stats = self.network.train(variables, x, key)
-        return logits, Model(self.network, batch_stats)
+        return logits, dataclasses.replace(self, batch_stats=batch_stats)
 
 
 class Objective(abc.ABC):

@@ -88,6 +88,7 @@ class Sense(Objective):
     ) -> tuple[Array, dict[str, Array]]:
         """Finds the adversaries, and tells how many examples froze how soon."""
         settings = self._settings(batch.epoch >= self.warm_up, divergence)
+        settings = settings._replace(compact=model.devices == 1)
         adversary, state = sensible.search(
             key, model.evaluating(params), batch.x, batch.y, settings
         )

@@ -1,0 +1,72 @@
+"""Loops over a batch whose examples are done one after another, on the rest of it.
+
+A loop that ends with its last example spends most of its work on examples that are done
+already. Here it goes on with half of the batch as soon as no more than half are left,
+and again with half of that.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.types import Array
+
+Examples = TypeVar("Examples")
+
+# Smaller batches than this are not worth a loop of their own.
+_LEAST = 32
+
+
+def loop(
+    step: Callable[[Array, Examples], Examples],
+    done: Callable[[Examples], Array],
+    examples: Examples,
+    steps: int,
+    compact: bool = True,
+) -> tuple[Examples, Array]:
+    """Repeats a step on every example until all are done, or the steps are over.
+
+    Args:
+        step: takes the number of the step, i32 [], and a part of the examples; treats
+            each alone, and leaves those that are done as they are.
+        done: of examples, bool [n]; an example that is done stays done.
+        examples: a pytree of arrays [n, ...].
+        steps: the most steps.
+        compact: whether to go on with fewer. Over several devices this would move
+            examples between them at every step.
+
+    Returns:
+        The examples after the last step, and how many steps there were, i32 [].
+    """
+    return _from(jnp.asarray(0, jnp.int32), step, done, examples, steps, compact)
+
+
+def _from(
+    number: Array,
+    step: Callable[[Array, Any], Any],
+    done: Callable[[Any], Array],
+    examples: Any,
+    steps: int,
+    compact: bool,
+) -> tuple[Any, Array]:
+    half = len(jax.tree.leaves(examples)[0]) // 2
+    fewer = half if compact and half >= _LEAST else 0
+
+    def going(carry: tuple[Array, Any]) -> Array:
+        number, examples = carry
+        return (number < steps) & (jnp.sum(~done(examples)) > fewer)
+
+    def forward(carry: tuple[Array, Any]) -> tuple[Array, Any]:
+        number, examples = carry
+        return number + 1, step(number, examples)
+
+    number, examples = jax.lax.while_loop(going, forward, (number, examples))
+    if not fewer:
+        return examples, number
+    rows = jnp.argsort(done(examples))[:half]
+    part = jax.tree.map(lambda array: array[rows], examples)
+    part, number = _from(number, step, done, part, steps, compact)
+    whole = jax.tree.map(lambda old, new: old.at[rows].set(new), examples, part)
+    return whole, number
