@@ -200,7 +200,10 @@ def _gradient(
         batch_stats: Any, piece: Batch, key: Key
     ) -> tuple[Params, Array, Info]:
         (loss, info), gradient = jax.value_and_grad(objective, has_aux=True)(
-            state.params, dataclasses.replace(model, batch_stats=batch_stats), piece, key
+            state.params,
+            dataclasses.replace(model, batch_stats=batch_stats),
+            piece,
+            key,
         )
         return gradient, loss, info
 
