@@ -182,17 +182,17 @@ def search(
     *examples, _ = state
 
     def forward(iteration: Array, examples: list[Array]) -> list[Array]:
-        state, _ = step(logits_fn, State(*examples, iteration), settings)
+        state, _ = step(logits_fn, State._make([*examples, iteration]), settings)
         return list(state[:-1])
 
     examples, iteration = compaction.loop(
         forward,
-        lambda examples: State(*examples, state.iteration).ignored,
+        lambda examples: State._make([*examples, state.iteration]).ignored,
         examples,
         steps,
         settings.compact,
     )
-    state = State(*examples, iteration)
+    state = State._make([*examples, iteration])
     # Where the confidence is traced, 1 is a threshold of 0, which every loss exceeds.
     moved = finish(logits_fn, state, settings)
     return jnp.where(jnp.asarray(settings.confidence) < 1, moved, x), state
