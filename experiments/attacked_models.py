@@ -98,7 +98,7 @@ def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Mod
     settings = json.loads((place / "config.json").read_text())
     source = _source(place)
     split = command_line.load(source.name, "test", source.classes, data_dir)
-    network = train_network.build(settings["network"], settings["dtype"], split)
+    network = train_network.build(settings, split)
     variables = jax.tree.map(
         lambda array: array.astype(dtype),
         networks.load(place / "network.npz", network),

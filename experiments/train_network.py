@@ -17,18 +17,22 @@ the same settings, and ends with the very same network on the same hardware.
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import flags, logging
 
-from experiments import command_line, network_report, run_directory
+from experiments import command_line, network_report, noise, run_directory
 from experiments.configs import network_presets
-from experiments.configs.network import Experiment
+from experiments.configs.network import Data, Experiment
 from experiments.progress import Progress
 from zeroone_jax import data, models, runs, training
+from zeroone_jax.models import network as networks
+
+Model: TypeAlias = models.Network | models.Ensemble
 
 
 def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
@@ -104,50 +108,87 @@ def fill(
             together, or the loss is not finite.
     """
     began = time.monotonic()
-    wanted = experiment.data
+    model, variables = trained(experiment, run, checkpoint_every, devices, data_dir)
     split, test = (
-        command_line.load(wanted.name, name, wanted.classes, data_dir)
+        command_line.load(experiment.data.name, name, experiment.data.classes, data_dir)
         for name in ("train", "test")
     )
-    if wanted.count:
-        split = split._replace(
-            images=split.images[: wanted.count], labels=split.labels[: wanted.count]
-        )
     x, y = network_report.test_images(test)
-    try:
-        network = build(experiment.network, experiment.dtype, split)
-        state = _train(
-            experiment, network, run, split, (x, y), checkpoint_every, devices
-        )
-    except ValueError as error:
-        raise command_line.UserError(str(error)) from error
-    variables = training.variables(state)
-    network_report.save_network(run.path / "network.npz", variables)
-    logits_fn = network.logits_fn(variables)
+    logits_fn = model.logits_fn(variables)
     planned = network_report.plan(experiment.evaluation, len(x))
     progress = Progress("attacking", len(planned.attacks))
     rows = network_report.evaluate(
         run, experiment.seed, planned, logits_fn, (x, y), progress.report
     )
     accuracies = {
-        "train": network_report.accuracy(logits_fn, split.images, split.labels),
+        "train": network_report.accuracy(logits_fn, *_wanted(experiment.data, split)),
         "test": network_report.accuracy(logits_fn, x, y),
     }
     seconds = time.monotonic() - began
     network_report.write(run, as_json(experiment), rows, accuracies, seconds)
 
 
-def build(name: str, dtype: str, split: data.Split) -> models.Network:
-    """Makes the network for a data set's images.
+def trained(
+    experiment: Experiment,
+    run: runs.RunDirectory,
+    checkpoint_every: int = 1,
+    devices: Sequence[jax.Device] | None = None,
+    data_dir: str | None = None,
+) -> tuple[Model, models.Variables]:
+    """Trains, from the last checkpoint if there is one, and writes network.npz.
 
     Args:
-        name: one of the registry's.
-        dtype: "float32" or "bfloat16", what it computes in.
+        experiment: the settings.
+        run: the open run directory.
+        checkpoint_every: epochs between checkpoints.
+        devices: what to split batches over; the first device if None.
+        data_dir: folder of prepared data sets; None for the usual one.
+
+    Returns:
+        The network or the ensemble, and its variables.
+
+    Raises:
+        command_line.UserError: the data cannot be loaded, the settings do not go
+            together, or the loss is not finite.
+    """
+    wanted = experiment.data
+    split, test = (
+        command_line.load(wanted.name, name, wanted.classes, data_dir)
+        for name in ("train", "test")
+    )
+    try:
+        model = build(as_json(experiment), split)
+        path = run.path / "network.npz"
+        # A run killed while it was attacked comes here again, with the same network.
+        if path.exists():
+            return model, networks.load(path, model)
+        state = _train(experiment, run, split, test, checkpoint_every, devices)
+    except ValueError as error:
+        raise command_line.UserError(str(error)) from error
+    variables = training.variables(state)
+    network_report.save_network(path, variables)
+    return model, variables
+
+
+def build(settings: Mapping[str, Any], split: data.Split) -> Model:
+    """Makes the network, or the ensemble, for a data set's images.
+
+    Args:
+        settings: as `as_json` gives them.
         split: the images, for their shape and classes.
 
     Raises:
         ValueError: the network is unknown, or the images do not suit it.
     """
+    network = _network(settings["network"], settings["dtype"], split)
+    # Settings of earlier versions know no ensembles.
+    members = settings.get("members", 1)
+    if members == 1:
+        return network
+    return models.Ensemble(network, members, settings["combine"])
+
+
+def _network(name: str, dtype: str, split: data.Split) -> models.Network:
     height, width, channels = split.images.shape[1:]
     return models.build(
         name,
@@ -159,21 +200,24 @@ def build(name: str, dtype: str, split: data.Split) -> models.Network:
 
 def _train(
     experiment: Experiment,
-    network: models.Network,
     run: runs.RunDirectory,
     split: data.Split,
-    test: tuple[jax.Array, jax.Array],
+    test: data.Split,
     checkpoint_every: int,
     devices: Sequence[jax.Device] | None,
 ) -> training.State:
     """Trains, and leaves metrics and checkpoints."""
     key = jax.random.key(experiment.seed)
     config, objective = experiment.training, experiment.objective
-    count = len(split.labels)
+    network = _network(experiment.network, experiment.dtype, split)
+    model = build(as_json(experiment), split)
+    images, labels = _training_images(experiment, split)
+    x_test, y_test = network_report.test_images(test)
+    count, members = len(labels), experiment.members
     per_epoch = training.steps_per_epoch(count, config)
-    state = training.init(key, network, objective, count, config)
+    state = training.begin(key, network, objective, count, config, members)
     state = run.restore(state) or state
-    start = saved = int(state.step)
+    start = saved = int(np.max(state.step))
     logging.info("%s: from step %d", run.path, start)
     progress = Progress("training", config.epochs * per_epoch, start)
 
@@ -184,8 +228,10 @@ def _train(
         note = ", ".join(f"{name} {value:.4g}" for name, value in told.metrics.items())
         epoch, inside = divmod(told.step, per_epoch)
         if inside == 0:
-            logits_fn = network.logits_fn(training.variables(state))
-            record |= network_report.watched(experiment.evaluation, logits_fn, *test)
+            logits_fn = model.logits_fn(training.variables(state))
+            record |= network_report.watched(
+                experiment.evaluation, logits_fn, x_test, y_test
+            )
             note = f"test accuracy {record['test_accuracy']:.4f}"
         run.append_metrics([record])
         if inside == 0 and (epoch % checkpoint_every == 0 or epoch == config.epochs):
@@ -198,18 +244,35 @@ def _train(
             key,
             network,
             objective,
-            split.images,
-            split.labels,
+            images,
+            labels,
             config,
             state=state,
             on_segment=on_segment,
             devices=devices,
+            members=members,
         )
     except training.DivergedError as error:
         last = f"the checkpoint of step {saved}" if saved else "no checkpoint"
         raise command_line.UserError(
             f"{run.path}: {error}; {last} was written before"
         ) from error
+
+
+def _training_images(
+    experiment: Experiment, split: data.Split
+) -> tuple[jax.Array | np.ndarray, jax.Array | np.ndarray]:
+    """As many as wanted, as they are stored; doubled by noise, as floats."""
+    images, labels = _wanted(experiment.data, split)
+    if experiment.data.noise > 0:
+        clean = images.astype(np.float32) / 255
+        return noise.doubled(experiment.seed, clean, labels, experiment.data.noise)
+    return images, labels
+
+
+def _wanted(wanted: Data, split: data.Split) -> tuple[np.ndarray, np.ndarray]:
+    count = wanted.count or len(split.labels)
+    return split.images[:count], split.labels[:count]
 
 
 def _devices(count: int | None) -> list[jax.Device]:

@@ -24,14 +24,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
-from experiments import command_line, run_directory, zero_one_report
+from experiments import command_line, noise, run_directory, zero_one_report
 from experiments.configs import zero_one as configs
 from experiments.progress import Progress
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.models import zero_one
-
-# None of the numbers that the solver folds into the same key.
-_NOISE_STREAM = 2**31 - 2
 
 
 def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
@@ -101,8 +98,7 @@ def train(
     )
     x, y = map(jnp.asarray, data.as_features(training))
     if experiment.data.noise > 0:
-        noise_key = jax.random.fold_in(key, _NOISE_STREAM)
-        x, y = data.add_gaussian_noise(noise_key, x, y, experiment.data.noise)
+        x, y = noise.doubled(experiment.seed, x, y, experiment.data.noise)
 
     solver = experiment.solver
     try:

@@ -16,11 +16,14 @@ class Data:
         name: a data set of the catalog, or the path of an .npz file of images.
         classes: the labels to keep, in this order; none (an empty tuple) keeps all.
         count: how many of the first training images; 0 takes all.
+        noise: standard deviation, on the [0, 1] pixel scale, of Gaussian noise;
+            above 0 the training images are doubled by a noisy copy of each.
     """
 
     name: str = "mnist"
     classes: tuple[int, ...] = ()
     count: int = 0
+    noise: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Experiment:
         training: how to train.
         evaluation: what the trained network meets.
         seed: of every random draw.
+        members: networks trained together, an ensemble.
+        combine: whether they average their "probabilities", or "votes" decide.
     """
 
     data: Data = dataclasses.field(default_factory=Data)
@@ -75,3 +80,13 @@ class Experiment:
     training: Config = dataclasses.field(default_factory=Config)
     evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
     seed: int = 0
+    members: int = 1
+    combine: Literal["probabilities", "votes"] = "probabilities"
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        checks.counts(members=self.members)

@@ -163,7 +163,7 @@ def _trained(
                 f"{path} is not there: the result was made elsewhere. Move it away to "
                 "train the network here"
             )
-        network = train_network.build(config["network"], config["dtype"], split)
+        network = train_network.build(config, split)
         models[result["method"]] = network.logits_fn(networks.load(path, network))
     return found[0]["config"], models, network_report.test_images(split)
 

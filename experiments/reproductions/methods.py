@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -156,7 +156,7 @@ def smoke(experiment: Experiment) -> Experiment:
         experiment.training,
         epochs=1,
         batch_size=64,
-        optimizer=dataclasses.replace(experiment.training.optimizer, milestones=()),
+        optimizer=_replaced(experiment.training.optimizer, {"milestones": ()}),
     )
     changes: dict[str, Any] = {}
     if hasattr(experiment.objective, "steps"):
@@ -176,8 +176,8 @@ def smoke(experiment: Experiment) -> Experiment:
     )
 
 
-def _replaced(objective: Any, changes: Mapping[str, Any]) -> Objective:
-    return cast(Objective, dataclasses.replace(objective, **changes))
+def _replaced(settings: Any, changes: Mapping[str, Any]) -> Any:
+    return dataclasses.replace(settings, **changes)
 
 
 def report(

@@ -64,7 +64,7 @@ def test_a_trained_network_is_attacked(trained, tmp_path, kind):
         "test",
         classes=(2, 0, 1),
     )
-    network = train_network.build("mlp_relu200", "float32", split)
+    network = train_network.build({"network": "mlp_relu200", "dtype": "float32"}, split)
     variables = networks.load(trained / "network.npz", network)
     x = adversary.reshape(-1, 4, 4, 3)
     np.testing.assert_array_equal(

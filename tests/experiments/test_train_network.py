@@ -108,7 +108,7 @@ def test_what_is_saved_is_what_was_attacked(experiment, finished):
         data.load(experiment.data.name, name, classes=(2, 0, 1))
         for name in ("train", "test")
     )
-    network = train_network.build(experiment.network, "float32", split)
+    network = train_network.build(train_network.as_json(experiment), split)
     variables = networks.load(finished / "network.npz", network)
     x, y = network_report.test_images(test)
     labels = np.asarray(network.apply(variables, x)).argmax(1)

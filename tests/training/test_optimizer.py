@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from zeroone_jax.training import Config, Sgd
+from zeroone_jax.training import Adam, Config, Sgd
 from zeroone_jax.training.optimizer import average
 
 GENERATOR = np.random.default_rng(3)
@@ -174,3 +174,32 @@ def test_milestones_that_are_never_reached_are_refused(late):
     with pytest.raises(ValueError, match=message):
         Config(epochs=3, optimizer=Sgd(milestones=late))
     Config(epochs=4, optimizer=Sgd(milestones=(1, 2.5)))
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.25])
+def test_adam_keeps_kernels_within_its_limit(limit):
+    trail = trained(Adam(learning_rate=0.1, limit=limit))
+    params = {name: array.copy() for name, array in START.items()}
+    first = {name: np.zeros_like(array) for name, array in START.items()}
+    second = {name: np.zeros_like(array) for name, array in START.items()}
+    for step, seen in enumerate(trail):
+        slopes = gradient(params, step)
+        for name, slope in slopes.items():
+            first[name] = 0.9 * first[name] + 0.1 * slope
+            second[name] = 0.999 * second[name] + 0.001 * slope**2
+            mean = first[name] / (1 - 0.9 ** (step + 1))
+            square = second[name] / (1 - 0.999 ** (step + 1))
+            params[name] = params[name] - 0.1 * mean / (np.sqrt(square) + 1e-8)
+        if limit:
+            params["kernel"] = np.clip(params["kernel"], -limit, limit)
+        for name, array in params.items():
+            np.testing.assert_allclose(seen[name], array, atol=1e-9)
+    largest = {name: np.abs(array).max() for name, array in trail[-1].items()}
+    assert largest["bias"] > 0.25
+    assert (largest["kernel"] > 0.2501) == (limit == 0)
+
+
+@pytest.mark.parametrize("settings", [{"limit": -1.0}, {"learning_rate": 0.0}])
+def test_adam_out_of_range_is_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        Adam(**settings)

@@ -15,7 +15,7 @@ Example:
 import dataclasses
 import pathlib
 import zipfile
-from typing import Any
+from typing import Any, Protocol
 
 import flax.linen as nn
 import flax.struct
@@ -135,12 +135,16 @@ def save(path: pathlib.Path, variables: Variables) -> None:
     np.savez(path, allow_pickle=False, **jax.tree.map(np.asarray, flat))
 
 
-def load(path: pathlib.Path, network: Network) -> Variables:
+class _Drawn(Protocol):
+    def init(self, key: Key) -> Variables: ...
+
+
+def load(path: pathlib.Path, network: _Drawn) -> Variables:
     """Reads what `save` wrote.
 
     Args:
         path: the file.
-        network: what the variables belong to.
+        network: the network, or the ensemble, that the variables belong to.
 
     Returns:
         The variables, as JAX arrays.

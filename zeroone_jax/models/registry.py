@@ -16,6 +16,7 @@ from typing import Any, Final
 from jax.typing import DTypeLike
 
 from zeroone_jax.models import (
+    binarized,
     cnn,
     mlp,
     preact_resnet,
@@ -47,6 +48,7 @@ def _wide(depth: int, width: int) -> Callable[[int], wide_resnet.Module]:
 NETWORKS: Final[Mapping[str, Callable[[int], Any]]] = types.MappingProxyType(
     {
         "mlp_sigmoid20": _mlp((20,), "sigmoid"),
+        "binarized20": binarized.Module,
         "mlp_relu200": _mlp((200, 200), "relu"),
         "lenet": _cnn(cnn.LENET),
         "simple_net": _cnn(cnn.SIMPLE_NET),

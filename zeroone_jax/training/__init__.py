@@ -1,17 +1,20 @@
 """Training of networks by gradients: adversaries, objectives, one loop."""
 
 from zeroone_jax.training import objectives
-from zeroone_jax.training.loop import DivergedError, Progress, fit, variables
-from zeroone_jax.training.optimizer import Sgd
+from zeroone_jax.training.loop import DivergedError, Progress, begin, fit, variables
+from zeroone_jax.training.optimizer import Adam, Optimizer, Sgd
 from zeroone_jax.training.sensible import sensible_adversary
 from zeroone_jax.training.update import Config, State, init, step, steps_per_epoch
 
 __all__ = [
+    "Adam",
     "Config",
     "DivergedError",
+    "Optimizer",
     "Progress",
     "Sgd",
     "State",
+    "begin",
     "fit",
     "init",
     "objectives",

@@ -32,7 +32,7 @@ class Progress(NamedTuple):
     Attributes:
         step: updates done.
         epoch: epochs done, with the fraction.
-        metrics: means over the segment, by name; "loss" is among them.
+        metrics: means over the segment and the members, by name; "loss" is among them.
     """
 
     step: int
@@ -55,8 +55,13 @@ def fit(
     state: State | None = None,
     on_segment: Callable[[State, Progress], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
+    members: int = 1,
 ) -> State:
     """Trains a network from start to end, or from a stored state on.
+
+    Several members of an ensemble are trained together, each on batches of its own, as
+    if alone under a key of its own: what becomes of one does not depend on how many
+    there are.
 
     Each batch is split over the devices. On one device the result is the same, to the
     bit, wherever the run was interrupted; several sum in another order.
@@ -74,51 +79,53 @@ def fit(
             `config.segment` updates, and at the end of every epoch. The state's arrays
             are used up by the next segment: copy what is to be kept.
         devices: where to train; the first device of the default backend if None.
+        members: networks to train; of several, each array of the state has a leading
+            axis [members].
 
     Returns:
-        The state after the last update.
+        The state after the last update, or after the one where patience ended.
 
     Raises:
         ValueError: images, labels, settings, state and devices do not fit.
         DivergedError: a loss or a parameter is not finite.
     """
+    checks.counts(members=members)
     mesh = _mesh(devices, config)
     images, labels = _checked(network, images, labels)
     count = len(images)
     per_epoch = steps_per_epoch(count, config)
     replicated = NamedSharding(mesh, PartitionSpec())
     if state is None:
-        state = init(key, network, objective, count, config)
+        state = begin(key, network, objective, count, config, members)
     else:
         expected = jax.eval_shape(
-            lambda: init(jax.random.key(0), network, objective, count, config)
+            lambda: begin(jax.random.key(0), network, objective, count, config, members)
         )
         _check_state(state, expected, config.epochs * per_epoch)
-    key, images, labels, state = jax.device_put(
-        (key, images, labels, state), replicated
+    keys = _keys(key, members)
+    keys, images, labels, state = jax.device_put(
+        (keys, images, labels, state), replicated
     )
-    order_key = jax.random.fold_in(key, _ORDER)
-    done = int(state.step)
-    while done < config.epochs * per_epoch:
+    done = _steps(state)
+    while done < config.epochs * per_epoch and not _has_stopped(state):
         epoch, first = divmod(done, per_epoch)
-        batches = data.epoch_batches(order_key, epoch, count, config.batch_size)
-        order = jax.device_put(np.stack(batches[:per_epoch]), replicated)
-        for begin in range(first, per_epoch, config.segment):
-            end = min(begin + config.segment, per_epoch)
+        order = jax.device_put(_order(keys, epoch, count, config), replicated)
+        for place in range(first, per_epoch, config.segment):
+            end = min(place + config.segment, per_epoch)
             state, metrics, finite = _segment(
-                key,
+                keys,
                 state,
                 images,
                 labels,
                 order,
-                jnp.asarray(begin, jnp.int32),
+                jnp.asarray(place, jnp.int32),
                 jnp.asarray(end, jnp.int32),
                 network,
                 objective,
                 config,
                 mesh,
             )
-            length, start = end - begin, done
+            length, start = end - place, done
             done += length
             metrics = {name: np.asarray(m)[:length] for name, m in metrics.items()}
             _refuse_divergence(metrics["loss"], start, bool(finite))
@@ -126,6 +133,32 @@ def fit(
             if on_segment is not None:
                 on_segment(state, Progress(done, done / per_epoch, means))
     return state
+
+
+def begin(
+    key: Key,
+    network: Network,
+    objective: Objective,
+    count: int,
+    config: Config,
+    members: int = 1,
+) -> State:
+    """Makes the state that `fit` starts from.
+
+    Args:
+        key: as for `fit`, like the rest.
+        network: what to train.
+        objective: what to train for.
+        count: the number of images.
+        config: how to train.
+        members: networks to train.
+    """
+
+    def one(key: Key) -> State:
+        return init(key, network, objective, count, config)
+
+    keys = _keys(key, members)
+    return jax.vmap(one)(keys) if members > 1 else one(keys)
 
 
 def variables(state: State) -> Variables:
@@ -139,7 +172,7 @@ def variables(state: State) -> Variables:
     donate_argnames="state",
 )
 def _segment(
-    key: Key,
+    keys: Key,
     state: State,
     images: Array,
     labels: Array,
@@ -158,7 +191,7 @@ def _segment(
     """
     spread = NamedSharding(mesh, PartitionSpec("batch"))
 
-    def update(state: State, rows: Array) -> tuple[State, dict[str, Array]]:
+    def update(key: Key, state: State, rows: Array) -> tuple[State, dict[str, Array]]:
         rows = jax.lax.with_sharding_constraint(rows, spread)
         x, y = images[rows], labels[rows]
         if x.dtype == jnp.uint8:
@@ -176,14 +209,18 @@ def _segment(
             devices=mesh.size,
         )
 
-    shapes = jax.eval_shape(update, state, order[0])[1]
-    record = jax.tree.map(lambda s: jnp.zeros(config.segment, s.dtype), shapes)
+    if keys.ndim:
+        update = jax.vmap(update)
+    shapes = jax.eval_shape(update, keys, state, order[0])[1]
+    record = jax.tree.map(
+        lambda s: jnp.zeros((config.segment, *s.shape), s.dtype), shapes
+    )
 
     def one(
         index: Array, carry: tuple[State, dict[str, Array]]
     ) -> tuple[State, dict[str, Array]]:
         state, record = carry
-        state, metrics = update(state, order[index])
+        state, metrics = update(keys, state, order[index])
         record = jax.tree.map(
             lambda whole, now: whole.at[index - begin].set(now), record, metrics
         )
@@ -192,6 +229,34 @@ def _segment(
     state, record = jax.lax.fori_loop(begin, end, one, (state, record))
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
     return state, record, jnp.all(jnp.stack(finite))
+
+
+def _keys(key: Key, members: int) -> Key:
+    """A key for each member; a network alone has the run's."""
+    if members == 1:
+        return key
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(members))
+
+
+def _order(keys: Key, epoch: int, count: int, config: Config) -> np.ndarray:
+    """The rows of an epoch's batches, i32 [batches, ..., batch]."""
+    size, whole = config.batch_size, count // config.batch_size
+
+    def of_one(key: Key) -> np.ndarray:
+        key = jax.random.fold_in(key, _ORDER)
+        return np.stack(data.epoch_batches(key, epoch, count, size)[:whole])
+
+    return np.stack([of_one(key) for key in keys], 1) if keys.ndim else of_one(keys)
+
+
+def _steps(state: State) -> int:
+    """Updates done, the same of every member."""
+    return int(np.max(state.step))
+
+
+def _has_stopped(state: State) -> bool:
+    """Whether no member goes on."""
+    return bool(state.patience) and bool(np.all(state.patience.stopped))
 
 
 def _mesh(devices: Sequence[jax.Device] | None, config: Config) -> Mesh:
@@ -228,9 +293,9 @@ def _checked(
 
 def _check_state(state: State, expected: State, last: int) -> None:
     """Checks a state that another run left."""
-    if int(state.step) > last:
+    if _steps(state) > last:
         raise ValueError(
-            f"the state is at step {int(state.step)}, beyond the last one, {last}"
+            f"the state is at step {_steps(state)}, beyond the last one, {last}"
         )
     given, wanted = (
         {
@@ -248,10 +313,12 @@ def _check_state(state: State, expected: State, last: int) -> None:
 
 
 def _refuse_divergence(losses: np.ndarray, done: int, finite: bool) -> None:
-    wrong = np.flatnonzero(~np.isfinite(losses))
+    wrong = np.argwhere(~np.isfinite(losses))
     if len(wrong):
+        where = tuple(wrong[0])
+        of_member = f" of member {where[1]}" if len(where) > 1 else ""
         raise DivergedError(
-            f"the loss is {losses[wrong[0]]} at step {done + int(wrong[0]) + 1}"
+            f"the loss{of_member} is {losses[where]} at step {done + int(where[0]) + 1}"
         )
     if not finite:
         raise DivergedError(

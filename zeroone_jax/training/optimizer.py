@@ -1,5 +1,6 @@
-"""The optimizer of robust training: SGD with momentum, in steps down by epochs."""
+"""The optimizers: SGD with momentum in steps down by epochs, and Adam."""
 
+import abc
 import collections
 import dataclasses
 import itertools
@@ -14,31 +15,18 @@ from zeroone_jax.types import Array, Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sgd:
-    """SGD with momentum, as both papers' programs train.
+class Optimizer(abc.ABC):
+    """What is done with a gradient, at a rate that goes down in steps.
 
     Attributes:
         learning_rate: at the start.
         milestones: epochs, growing, fractions allowed, at which it is multiplied.
         decay: by this.
-        momentum: in [0,1).
-        nesterov: whether the momentum looks ahead.
-        weight_decay: added to the gradient as this times the weights, before the
-            momentum, as PyTorch does.
-        decoupled: whether the decay is taken from the weights instead, after the
-            momentum, as in SGDW (Loshchilov and Hutter 2019).
-        decay_all: whether biases and batch-norm parameters decay too, as they do in
-            PyTorch; otherwise arrays of at least two axes only.
     """
 
     learning_rate: float = 0.1
     milestones: tuple[float, ...] = ()
     decay: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    decoupled: bool = False
-    decay_all: bool = True
 
     def __post_init__(self) -> None:
         """Checks the settings.
@@ -47,12 +35,6 @@ class Sgd:
             ValueError: a setting is out of its range.
         """
         checks.positive(learning_rate=self.learning_rate, decay=self.decay)
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is {self.momentum}, but must be in [0,1)")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(
-                f"weight_decay is {self.weight_decay}, but must not be negative"
-            )
         pairs = itertools.pairwise((0, *self.milestones))
         if not all(before < after for before, after in pairs):
             raise ValueError(
@@ -61,6 +43,9 @@ class Sgd:
 
     def check_epochs(self, epochs: float) -> None:
         """Checks that the schedule ends before the run does.
+
+        Args:
+            epochs: of the run.
 
         Raises:
             ValueError: a milestone would never be reached.
@@ -72,8 +57,8 @@ class Sgd:
                 "train longer, or leave them out"
             )
 
-    def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
-        """Makes the optimizer.
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """Makes the learning rate as a function of the step.
 
         Args:
             steps_per_epoch: updates an epoch, which the milestones are counted in.
@@ -82,20 +67,102 @@ class Sgd:
         places = collections.Counter(
             round(place * steps_per_epoch) for place in self.milestones
         )
-        schedule = optax.piecewise_constant_schedule(
+        return optax.piecewise_constant_schedule(
             self.learning_rate,
             {place: self.decay**times for place, times in places.items()},
         )
+
+    @abc.abstractmethod
+    def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
+        """Makes the optimizer.
+
+        Args:
+            steps_per_epoch: updates an epoch, which the milestones are counted in.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sgd(Optimizer):
+    """SGD with momentum, as both papers' programs train.
+
+    Attributes:
+        momentum: in [0,1).
+        nesterov: whether the momentum looks ahead.
+        weight_decay: added to the gradient as this times the weights, before the
+            momentum, as PyTorch does.
+        decoupled: whether the decay is taken from the weights instead, after the
+            momentum, as in SGDW (Loshchilov and Hutter 2019).
+        decay_all: whether biases and batch-norm parameters decay too, as they do in
+            PyTorch; otherwise arrays of at least two axes only.
+    """
+
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decoupled: bool = False
+    decay_all: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}, but must be in [0,1)")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"weight_decay is {self.weight_decay}, but must not be negative"
+            )
+
+    def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
+        """Makes the optimizer."""
         decayed = optax.add_decayed_weights(
             self.weight_decay, None if self.decay_all else _matrices
         )
         parts = [
             optax.trace(self.momentum, self.nesterov),
-            optax.scale_by_learning_rate(schedule),
+            optax.scale_by_learning_rate(self.schedule(steps_per_epoch)),
         ]
         if self.weight_decay > 0:
             parts.insert(1 if self.decoupled else 0, decayed)
         return optax.chain(*parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015), with beta .9 and .999, as paper A trains networks.
+
+    Attributes:
+        limit: kernels, arrays of at least two axes, are kept within -limit..limit after
+            each update, as binarized networks need (1); 0 leaves them free.
+    """
+
+    learning_rate: float = 1e-3
+    limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the settings."""
+        super().__post_init__()
+        if not 0 <= self.limit < math.inf:
+            raise ValueError(f"limit is {self.limit}, but must not be negative")
+
+    def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
+        """Makes the optimizer."""
+        adam = optax.adam(self.schedule(steps_per_epoch))
+        if not self.limit:
+            return adam
+        return optax.chain(adam, optax.masked(_within(self.limit), _matrices))
+
+
+def _within(limit: float) -> optax.GradientTransformation:
+    """Shortens updates so that what they lead to stays within -limit..limit."""
+
+    def shorten(updates: Params, params: Params | None) -> Params:
+        return jax.tree.map(
+            lambda update, old: jnp.clip(old + update, -limit, limit) - old,
+            updates,
+            params,
+        )
+
+    return optax.stateless(shorten)
 
 
 def _matrices(params: Params) -> Params:

@@ -1,6 +1,7 @@
 """One update of a network: batch, augmentation, gradient, optimizer, memory."""
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +11,9 @@ import optax
 from zeroone_jax import data
 from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network
+from zeroone_jax.training import patience
 from zeroone_jax.training.objectives.frame import Batch, Info, Model, Objective
-from zeroone_jax.training.optimizer import Sgd, average
+from zeroone_jax.training.optimizer import Optimizer, Sgd, average
 from zeroone_jax.types import Array, Key, Params
 
 # Streams of the run's key; the loop draws the order of the images from the third.
@@ -33,15 +35,20 @@ class Config:
         accumulate: pieces that a batch is cut into, one after another, to save memory;
             batch-norm statistics are those of the pieces.
         segment: most steps between two looks at the losses from outside.
+        patience: training ends early after more than so many epochs, one after
+            another, whose mean loss is no gain; 0 trains to the end.
+        tolerance: how much less is a gain.
     """
 
     epochs: int = 1
     batch_size: int = 128
-    optimizer: Sgd = dataclasses.field(default_factory=Sgd)
+    optimizer: Optimizer = dataclasses.field(default_factory=Sgd)
     augment: bool = False
     average: float = 0.0
     accumulate: int = 1
     segment: int = 100
+    patience: int = 0
+    tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
         """Checks the settings.
@@ -56,6 +63,10 @@ class Config:
             segment=self.segment,
         )
         self.optimizer.check_epochs(self.epochs)
+        if self.patience < 0:
+            raise ValueError(f"patience is {self.patience}, but must not be negative")
+        if not 0 <= self.tolerance < math.inf:
+            raise ValueError(f"tolerance is {self.tolerance}, but must not be negative")
         if not 0 <= self.average < 1:
             raise ValueError(f"average is {self.average}, but must be in [0,1)")
         if self.batch_size % self.accumulate:
@@ -76,6 +87,8 @@ class State(NamedTuple):
         average: the averaged parameters; an empty tuple where none are kept.
         memory: what the objective remembers of each image, arrays [n, ...]; an empty
             tuple for objectives without.
+        patience: how the loss went, where training may end early; otherwise an empty
+            tuple.
     """
 
     step: Array
@@ -84,6 +97,7 @@ class State(NamedTuple):
     optimizer: optax.OptState
     average: Params
     memory: Any
+    patience: Any = ()
 
 
 def steps_per_epoch(count: int, config: Config) -> int:
@@ -126,6 +140,7 @@ def init(
         # A copy: donated buffers must not be given twice.
         average=jax.tree.map(jnp.copy, variables.params) if config.average else (),
         memory=() if memory is None else memory,
+        patience=patience.begin() if config.patience else (),
     )
 
 
@@ -181,9 +196,37 @@ def step(
         lambda whole, part: whole.at[rows].set(part), state.memory, info.memory
     )
     following = State(
-        state.step + 1, params, info.batch_stats, optimizer_state, averaged, remembered
+        state.step + 1,
+        params,
+        info.batch_stats,
+        optimizer_state,
+        averaged,
+        remembered,
+        state.patience,
     )
+    if config.patience:
+        following = _watched(state, following, loss, updates_per_epoch, config)
     return following, {"loss": loss, **info.metrics}
+
+
+def _watched(
+    state: State, following: State, loss: Array, updates_per_epoch: int, config: Config
+) -> State:
+    """Takes note of the loss; a network that has stopped stays as it is."""
+    watched = patience.watch(
+        state.patience,
+        loss,
+        updates_per_epoch,
+        following.step % updates_per_epoch == 0,
+        config.patience,
+        config.tolerance,
+    )
+    kept = jax.tree.map(
+        lambda old, new: jnp.where(state.patience.stopped, old, new),
+        state,
+        following._replace(patience=watched),
+    )
+    return kept._replace(step=following.step)
 
 
 def _gradient(

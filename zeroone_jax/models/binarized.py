@@ -1,0 +1,78 @@
+"""The binarized network that paper A compares with (section A3 of our notes).
+
+Kernels are numbers in [-1,1] of which only the signs count; gradients pass a sign as
+if it were not there, where its input is within [-1,1] (straight-through). Train with
+`training.Adam(limit=1.0)`, which keeps the kernels in there: one outside would never
+change again.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax.types import Array
+
+
+def sign(x: Array) -> Array:
+    """Gives 1 where x >= 0, else -1; its gradient is 1 where |x| <= 1, else 0.
+
+    Args:
+        x: floats of any shape.
+
+    Example:
+        >>> sign(jnp.array([-3.0, 0.0])), jax.grad(sign)(0.5), jax.grad(sign)(-3.0)
+        (Array([-1.,  1.], dtype=float32), Array(1., dtype=float32, ...), Array(0., ...)
+    """
+    through = jnp.clip(x, -1, 1)
+    signs = jnp.where(x >= 0, 1, -1).astype(x.dtype)
+    # Subtracted from itself, what is let through counts for its gradient alone.
+    return signs + (through - jax.lax.stop_gradient(through))
+
+
+class _Dense(nn.Module):
+    """A dense layer of binary weights, without a bias."""
+
+    units: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param(
+            "kernel",
+            nn.initializers.glorot_uniform(),
+            (x.shape[1], self.units),
+            x.dtype,
+        )
+        return jnp.matmul(x, sign(kernel.astype(x.dtype)), precision="highest")
+
+
+class Module(nn.Module):
+    """Images float [n, ...] to logits float [n, classes], which are whole numbers.
+
+    Binary weights, batch normalisation without a scale, signs, binary weights.
+
+    Attributes:
+        classes: logits, at least 2.
+        hidden: units of the hidden layer.
+    """
+
+    classes: int
+    hidden: int = 20
+
+    least_size = 1
+    """Height and width that an image must have."""
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Any:
+        """Computes logits; in training by the statistics of these images."""
+        x = _Dense(self.hidden)(x.reshape(len(x), -1))
+        # The numbers that Keras normalises by, in which the paper's program is written.
+        x = nn.BatchNorm(
+            use_running_average=not train,
+            momentum=0.9,
+            epsilon=1e-3,
+            use_scale=False,
+            param_dtype=x.dtype,
+        )(x)
+        return _Dense(self.classes)(sign(x))

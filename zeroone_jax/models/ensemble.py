@@ -1,0 +1,89 @@
+"""Ensembles of one network: members that share an architecture and decide together.
+
+Example:
+    >>> from zeroone_jax.models import registry
+    >>> network = registry.build("mlp_sigmoid20", (4, 4, 1), classes=2)
+    >>> ensemble = Ensemble(network, members=3)
+    >>> variables = ensemble.init(jax.random.key(0))
+    >>> x = jnp.zeros((5, 4, 4, 1))
+    >>> ensemble.members_logits(variables, x).shape, ensemble.apply(variables, x).shape
+    ((3, 5, 2), (5, 2))
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.types import Array, Key, LogitsFn
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """Several members of one architecture.
+
+    Attributes:
+        network: what each member is.
+        members: how many there are.
+        combine: whether they average their "probabilities", or the majority of their
+            "votes" decides, of equally many the lower class: paper A's sigmoid
+            networks do the first, its binarized ones the second (section A3).
+    """
+
+    network: Network
+    members: int
+    combine: Literal["probabilities", "votes"] = "probabilities"
+
+    def init(self, key: Key) -> Variables:
+        """Draws every member's variables, arrays [members, ...].
+
+        Args:
+            key: a random key.
+        """
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self.members))
+        return jax.vmap(self.network.init)(keys)
+
+    def members_logits(self, variables: Variables, x: Array) -> Array:
+        """Computes every member's logits.
+
+        Args:
+            variables: as `init` makes them.
+            x: float [n, height, width, channels].
+
+        Returns:
+            [members, n, classes].
+
+        Raises:
+            ValueError: the images have another shape.
+        """
+        return jax.vmap(self.network.apply, (0, None))(variables, x)
+
+    def apply(self, variables: Variables, x: Array) -> Array:
+        """Computes the ensemble's logits.
+
+        Args:
+            variables: as `init` makes them.
+            x: float [n, height, width, channels].
+
+        Returns:
+            [n, classes]: the logarithm of the mean of the softmax probabilities; or
+            the share of members that vote for each class, which has no slope.
+
+        Raises:
+            ValueError: the images have another shape.
+        """
+        logits = self.members_logits(variables, x)
+        if self.combine == "votes":
+            labels = jax.vmap(losses.labels)(logits)
+            votes = jax.nn.one_hot(labels, logits.shape[2], dtype=x.dtype)
+            return jnp.mean(votes, axis=0)
+        total = jax.nn.logsumexp(jax.nn.log_softmax(logits, axis=2), axis=0)
+        return total - math.log(self.members)
+
+    def logits_fn(self, variables: Variables) -> LogitsFn:
+        """Makes the function that attacks take; compiled once for all variables."""
+        return jax.tree_util.Partial(self.apply, variables)
