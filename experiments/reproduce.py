@@ -21,9 +21,16 @@ from typing import Any
 
 from absl import flags, logging
 
-from experiments import command_line, train_network
+from experiments import command_line
 from experiments.reproductions import cross_checks, methods, toy
-from experiments.reproductions.plan import SCALES, Reproduction, Run, shared, stored
+from experiments.reproductions.plan import (
+    SCALES,
+    Place,
+    Reproduction,
+    Run,
+    shared,
+    stored,
+)
 from zeroone_jax import runs
 
 REPRODUCTIONS: dict[str, Reproduction] = {
@@ -64,7 +71,9 @@ def main(_: None) -> None:
     options = flags.FLAGS
     what, scale = options.what, options.scale
     default = options.runs_dir if scale == "smoke" else "results"
-    results = pathlib.Path(options.results_dir or default, *what.split("."), scale)
+    root = pathlib.Path(options.results_dir or default)
+    results = root.joinpath(*what.split("."), scale)
+    place = Place(pathlib.Path(options.runs_dir), root, options.data_dir)
     results.mkdir(parents=True, exist_ok=True)
     reproduction = REPRODUCTIONS[what]
     all_runs = reproduction.runs(scale)
@@ -74,32 +83,31 @@ def main(_: None) -> None:
         raise command_line.UserError(str(error)) from error
     for number, run in enumerate(mine, 1):
         path = results / f"{run.name}.json"
-        settings = train_network.as_json(run.experiment)
         if path.exists():
-            _check_same(path, settings)
+            _check_same(path, run)
             continue
         logging.info("%s: run %d of %d: %s", what, number, len(mine), run.name)
-        folder = pathlib.Path(options.runs_dir) / run.directory
-        runs.write_json(path, _made(run, folder, options.data_dir))
+        runs.write_json(path, _made(run, place))
     found = stored(results, all_runs)
     if not found and all_runs:
         raise command_line.UserError(f"There are no results in {results} yet")
-    print(reproduction.report(found, results, pathlib.Path(options.runs_dir)))
+    print(reproduction.report(found, results, place.runs))
     print(f"Results: {results}")
 
 
-def _made(run: Run, folder: pathlib.Path, data_dir: str | None) -> dict[str, Any]:
+def _made(run: Run, place: Place) -> dict[str, Any]:
     """Makes a run, or goes on with it, and gives its summary."""
     began = time.monotonic()
+    folder = place.runs / run.directory
     try:
         with runs.RunDirectory(
             folder,
-            train_network.as_json(run.experiment),
+            run.settings(),
             resume=True,
             revision=runs.git_revision(pathlib.Path(__file__)),
         ) as directory:
             if directory.summary() is None:
-                train_network.fill(run.experiment, directory, data_dir=data_dir)
+                run.fill(directory, place)
             summary = directory.summary()
     except runs.RunError as error:
         raise command_line.UserError(str(error)) from error
@@ -109,10 +117,9 @@ def _made(run: Run, folder: pathlib.Path, data_dir: str | None) -> dict[str, Any
     return {"method": run.method, "run": run.directory, **summary}
 
 
-def _check_same(path: pathlib.Path, settings: dict[str, Any]) -> None:
+def _check_same(path: pathlib.Path, run: Run) -> None:
     """Refuses a stored result of other settings."""
-    kept = json.loads(path.read_text())["config"]
-    if kept != json.loads(json.dumps(settings)):
+    if not run.is_same(json.loads(path.read_text())["config"]):
         raise command_line.UserError(
             f"{path} was made with other settings: move it away to make it again"
         )

@@ -11,9 +11,9 @@ import numpy as np
 from experiments import command_line, network_report, train_network
 from experiments.reproductions import methods
 from experiments.reproductions.plan import (
+    NetworkRun,
     Reproduction,
     Results,
-    Run,
     Scale,
     write_table,
 )
@@ -33,7 +33,7 @@ _METHODS = ("natural", "pgd", "trades", "sense_0.1", "sense_0.5", "sense_0.9")
 _TRANSFER_IMAGES, _MASKING_IMAGES = 1000, 100
 
 
-def runs(scale: Scale) -> list[Run]:
+def runs(scale: Scale) -> list[NetworkRun]:
     """The networks that are checked: MNIST's, at the paper's scale CIFAR-10's."""
     if scale == "paper":
         return methods.comparison_runs(scale)

@@ -11,9 +11,9 @@ import numpy as np
 from experiments.configs import network_presets as presets
 from experiments.configs.network import Data, Evaluation, Experiment
 from experiments.reproductions.plan import (
+    NetworkRun,
     Reproduction,
     Results,
-    Run,
     Scale,
     write_table,
 )
@@ -29,7 +29,7 @@ _SEEDED = ("natural", "pgd", "trades", "sense_0.5")
 _PUBLISHED = {"pgd": "PGD", "trades": "TRADES", "max_margin": "MMA", "friendly": "FAT"}
 
 
-def mnist_runs(scale: Scale) -> list[Run]:
+def mnist_runs(scale: Scale) -> list[NetworkRun]:
     """Every method on MNIST at equal epochs, and SENSE over its confidence."""
     methods = {
         "natural": presets.mnist("natural"),
@@ -63,7 +63,7 @@ def _trades_schedule() -> Config:
     )
 
 
-def comparison_runs(scale: Scale) -> list[Run]:
+def comparison_runs(scale: Scale) -> list[NetworkRun]:
     """The methods on CIFAR-10: the small CNN, or WRN-34-10 at the paper's scale."""
     if scale == "paper":
         rows = {
@@ -98,7 +98,7 @@ def comparison_runs(scale: Scale) -> list[Run]:
     return _runs(methods, scale)
 
 
-def capacity_runs(scale: Scale) -> list[Run]:
+def capacity_runs(scale: Scale) -> list[NetworkRun]:
     """SENSE, c = .7, for networks of growing size."""
     if scale == "paper":
         rows = {
@@ -114,7 +114,7 @@ def capacity_runs(scale: Scale) -> list[Run]:
     return _runs(rows, scale)
 
 
-def sensitivity_runs(scale: Scale) -> list[Run]:
+def sensitivity_runs(scale: Scale) -> list[NetworkRun]:
     """SENSE over its confidence; on CIFAR-10 and as long for each at paper scale."""
     if scale != "paper":
         found = [run for run in mnist_runs(scale) if run.method.startswith("sense_")]
@@ -123,18 +123,18 @@ def sensitivity_runs(scale: Scale) -> list[Run]:
     return _runs(rows, scale)
 
 
-def _runs(methods: Mapping[str, Experiment], scale: Scale) -> list[Run]:
+def _runs(methods: Mapping[str, Experiment], scale: Scale) -> list[NetworkRun]:
     """One run of each method, cut down for a smoke test."""
     if scale == "smoke":
         methods = {name: smoke(experiment) for name, experiment in methods.items()}
-    return [Run(name, experiment) for name, experiment in methods.items()]
+    return [NetworkRun(name, experiment) for name, experiment in methods.items()]
 
 
-def _more_seeds(first: list[Run]) -> list[Run]:
+def _more_seeds(first: list[NetworkRun]) -> list[NetworkRun]:
     """Two more seeds of the methods that stand for the rest."""
     return [
         # The suite meets one seed: that of others would show the same.
-        Run(
+        NetworkRun(
             run.method,
             dataclasses.replace(
                 run.experiment,

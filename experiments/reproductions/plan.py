@@ -1,11 +1,12 @@
 """What every reproduction is: runs to make, and a report to draw of their results."""
 
+import abc
 import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from experiments import train_network
 from experiments.configs.network import Experiment
@@ -19,12 +20,73 @@ Results = Mapping[str, list[dict[str, Any]]]
 """The results of each method, one for each seed."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A run of a reproduction.
+class Place(NamedTuple):
+    """Where a reproduction works.
+
+    Attributes:
+        runs: the folder of the run directories.
+        results: the folder of all results.
+        data_dir: folder of prepared data sets; None for the usual one.
+    """
+
+    runs: pathlib.Path
+    results: pathlib.Path
+    data_dir: str | None
+
+
+class Run(abc.ABC):
+    """A run of a reproduction; frozen dataclasses implement it.
 
     Attributes:
         method: what tables call it; runs of one method differ in their seeds.
+    """
+
+    method: str
+
+    @property
+    @abc.abstractmethod
+    def seed(self) -> int:
+        """Of every random draw."""
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """All that decides what comes out, as JSON's types."""
+
+    @abc.abstractmethod
+    def fill(self, run: run_files.RunDirectory, place: Place) -> None:
+        """Makes the run, or goes on with it, up to its summary.
+
+        Args:
+            run: the open run directory.
+            place: where else to look.
+
+        Raises:
+            command_line.UserError: it cannot be made.
+        """
+
+    def is_same(self, kept: Mapping[str, Any]) -> bool:
+        """Whether the settings of a stored result are these."""
+        return bool(kept == json.loads(json.dumps(self.settings())))
+
+    @property
+    def name(self) -> str:
+        """Method and seed, as files are called."""
+        return f"{self.method}-seed{self.seed}"
+
+    @property
+    def directory(self) -> str:
+        """The run directory's name, the same in every reproduction."""
+        settings = json.dumps(self.settings(), sort_keys=True)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
+        return f"{self.name}-{digest}"
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkRun(Run):
+    """Training of a network, with its evaluation.
+
+    Attributes:
+        method: what tables call it.
         experiment: its settings.
     """
 
@@ -32,16 +94,33 @@ class Run:
     experiment: Experiment
 
     @property
-    def name(self) -> str:
-        """Method and seed, as files are called."""
-        return f"{self.method}-seed{self.experiment.seed}"
+    def seed(self) -> int:
+        """Of the training."""
+        return self.experiment.seed
 
-    @property
-    def directory(self) -> str:
-        """The run directory's name, the same in every reproduction."""
-        settings = json.dumps(train_network.as_json(self.experiment), sort_keys=True)
-        digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
-        return f"{self.name}-{digest}"
+    def settings(self) -> dict[str, Any]:
+        """The experiment's."""
+        return train_network.as_json(self.experiment)
+
+    def fill(self, run: run_files.RunDirectory, place: Place) -> None:
+        """Trains and evaluates."""
+        train_network.fill(self.experiment, run, data_dir=place.data_dir)
+
+    def is_same(self, kept: Mapping[str, Any]) -> bool:
+        """Whether they are; the result may be older than some of them."""
+        return super().is_same(_filled(kept, self.experiment))
+
+
+def _filled(kept: Mapping[str, Any], settings: Any) -> dict[str, Any]:
+    """Adds the fields that settings had not yet when they were kept."""
+    filled = dict(kept)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in kept:
+            filled[field.name] = field.default
+        elif dataclasses.is_dataclass(value):
+            filled[field.name] = _filled(kept[field.name], value)
+    return filled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +134,7 @@ class Reproduction:
             directories, where the trained networks lie.
     """
 
-    runs: Callable[[Scale], list[Run]]
+    runs: Callable[[Scale], Sequence[Run]]
     report: Callable[[Results, pathlib.Path, pathlib.Path], str]
 
 
@@ -67,7 +146,9 @@ def write_table(table: tables.Table, folder: pathlib.Path) -> str:
     return text
 
 
-def stored(folder: pathlib.Path, runs: list[Run]) -> dict[str, list[dict[str, Any]]]:
+def stored(
+    folder: pathlib.Path, runs: Sequence[Run]
+) -> dict[str, list[dict[str, Any]]]:
     """Reads the results that there are.
 
     Args:
@@ -85,7 +166,7 @@ def stored(folder: pathlib.Path, runs: list[Run]) -> dict[str, list[dict[str, An
     return results
 
 
-def shared(runs: list[Run], share: str) -> Iterator[Run]:
+def shared(runs: Sequence[Run], share: str) -> Iterator[Run]:
     """Picks the runs of one process of several.
 
     Args:

@@ -18,7 +18,7 @@ from zeroone_jax.training import objectives
 
 
 @pytest.fixture(scope="module")
-def two_runs(three_classes) -> list[plan.Run]:
+def two_runs(three_classes) -> list[plan.NetworkRun]:
     natural = Experiment(
         data=Data(str(three_classes)),
         network="mlp_sigmoid20",
@@ -29,7 +29,7 @@ def two_runs(three_classes) -> list[plan.Run]:
         natural,
         objective=objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0),
     )
-    return [plan.Run("natural", natural), plan.Run("sense_0.5", sense)]
+    return [plan.NetworkRun("natural", natural), plan.NetworkRun("sense_0.5", sense)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +40,7 @@ def defined_flags():
 class Launcher:
     """Runs the launcher on two small runs, in a folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, two_runs: list[plan.Run]) -> None:
+    def __init__(self, folder: pathlib.Path, two_runs: list[plan.NetworkRun]) -> None:
         self.folder = folder
         self.results = folder / "results" / "paper_b" / "mnist" / "smoke"
         self._two_runs = two_runs
@@ -114,6 +114,18 @@ def test_a_result_of_other_settings_is_not_taken_for_this(run):
     assert json.loads(path.read_text()) == kept
 
 
+def test_a_result_from_before_a_setting_was_there_counts(run):
+    path = run.results / "natural-seed0.json"
+    kept = json.loads(path.read_text())
+    del kept["config"]["members"], kept["config"]["training"]["patience"]
+    path.write_text(json.dumps(kept))
+    assert run() == 0
+    del kept["config"]["training"]["epochs"]
+    path.write_text(json.dumps(kept))
+    with pytest.raises(UserError, match="made with other settings"):
+        run()
+
+
 @pytest.mark.parametrize("share", ["2", "0/2", "3/2", "a/b"])
 def test_shares_that_are_none_are_refused(run, share):
     with pytest.raises(UserError, match="share is"):
@@ -134,7 +146,7 @@ def test_every_scale_has_runs_of_unlike_names(name, scale):
     assert len(set(names)) == len(names)
     assert bool(runs) == (name != "paper_b.toy")
     for run in runs:
-        json.dumps(train_network.as_json(run.experiment))
+        assert run.is_same(json.loads(json.dumps(run.settings())))
 
 
 def test_mnist_has_what_the_table_needs():
