@@ -74,7 +74,7 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         start = None
         if _takes_starts(attack) and experiment.start != "noise":
             training = command_line.load(source.name, "train", source.classes, data_dir)
-            some = _rows(training, np.arange(len(training.labels))[:_POOL])
+            some = picked(training, np.arange(len(training.labels))[:_POOL])
             pool = model.images(some)
             start = _starts(experiment, attack, x, goal, pool, model.label_fn(pool))
     except ValueError as error:
@@ -127,16 +127,22 @@ def _choose(
                 f"images.indices are {wanted.indices}, but there are {total} images"
             )
     if wanted.only_correct:
-        labels = np.asarray(model.label_fn(model.images(_rows(split, rows))))
+        labels = np.asarray(model.label_fn(model.images(picked(split, rows))))
         rows = rows[labels == split.labels[rows]]
     if not wanted.indices:
         rows = rows[: wanted.count]
     if not len(rows):
         raise ValueError("of the images asked for, the model labels none correctly")
-    return _rows(split, rows)
+    return picked(split, rows)
 
 
-def _rows(split: data.Split, rows: np.ndarray) -> data.Split:
+def picked(split: data.Split, rows: np.ndarray | slice) -> data.Split:
+    """Picks some images of a split.
+
+    Args:
+        split: the images.
+        rows: which, by their places.
+    """
     return split._replace(
         images=split.images[rows],
         labels=split.labels[rows],

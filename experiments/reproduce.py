@@ -2,7 +2,7 @@
 
     python -m experiments.reproduce
     python -m experiments.reproduce --what=paper_b.toy
-    python -m experiments.reproduce --what=paper_b.mnist --scale=laptop --share=1/2
+    python -m experiments.reproduce --what=paper_b.mnist --scale=laptop --shard=1/2
     python -m experiments.reproduce --what=paper_b.mnist --scale=laptop --only_report
 
 Without flags it makes a smoke test of paper B's MNIST table, in minutes.
@@ -10,7 +10,7 @@ Without flags it makes a smoke test of paper B's MNIST table, in minutes.
 What was measured is kept under results/ as small JSON files, one a run, and the table
 and figures beside them are drawn from those. What is there already is not made again,
 whoever made it; a killed process goes on where it was. Several processes divide the
-work by --share: give 1/2 to one and 2/2 to the other.
+work by --shard: give 1/2 to one and 2/2 to the other.
 """
 
 import json
@@ -23,17 +23,19 @@ from absl import flags, logging
 
 from experiments import command_line
 from experiments.reproductions import cross_checks, methods, toy
+from experiments.reproductions.paper_a import accuracy
 from experiments.reproductions.plan import (
     SCALES,
     Place,
     Reproduction,
     Run,
-    shared,
+    shard_of,
     stored,
 )
 from zeroone_jax import runs
 
 REPRODUCTIONS: dict[str, Reproduction] = {
+    "paper_a.accuracy": accuracy.ACCURACY,
     "paper_b.mnist": methods.MNIST,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,
@@ -48,14 +50,14 @@ def define_flags(argv: Sequence[str]) -> None:
     """Defines the flags of this launcher."""
     del argv
     names = list(REPRODUCTIONS)
-    flags.DEFINE_enum("what", names[0], names, "What to reproduce.")
+    flags.DEFINE_enum("what", "paper_b.mnist", names, "What to reproduce.")
     flags.DEFINE_enum(
         "scale",
         SCALES[0],
         SCALES,
         "smoke: seconds a run; laptop: real data, short training; paper: as published.",
     )
-    flags.DEFINE_string("share", "1/1", "Which part of the runs to make, as in 1/2.")
+    flags.DEFINE_string("shard", "1/1", "Which part of the runs to make, as in 1/2.")
     flags.DEFINE_string("runs_dir", "runs/reproduce", "Where run directories go.")
     flags.DEFINE_string(
         "results_dir",
@@ -78,7 +80,7 @@ def main(_: None) -> None:
     reproduction = REPRODUCTIONS[what]
     all_runs = reproduction.runs(scale)
     try:
-        mine = [] if options.only_report else list(shared(all_runs, options.share))
+        mine = [] if options.only_report else list(shard_of(all_runs, options.shard))
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
     for number, run in enumerate(mine, 1):

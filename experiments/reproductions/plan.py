@@ -76,9 +76,13 @@ class Run(abc.ABC):
     @property
     def directory(self) -> str:
         """The run directory's name, the same in every reproduction."""
-        settings = json.dumps(self.settings(), sort_keys=True)
-        digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
-        return f"{self.name}-{digest}"
+        return directory_name(self.name, self.settings())
+
+
+def directory_name(name: str, settings: Mapping[str, Any]) -> str:
+    """Makes a name that other settings do not share."""
+    text = json.dumps(settings, sort_keys=True)
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,22 +170,22 @@ def stored(
     return results
 
 
-def shared(runs: Sequence[Run], share: str) -> Iterator[Run]:
+def shard_of(runs: Sequence[Run], shard: str) -> Iterator[Run]:
     """Picks the runs of one process of several.
 
     Args:
         runs: all of them.
-        share: "1/2" is the first of two processes.
+        shard: "1/2" is the first of two processes.
 
     Raises:
-        ValueError: the share is not of that form.
+        ValueError: the shard is not of that form.
     """
     try:
-        part, parts = map(int, share.split("/"))
+        part, parts = map(int, shard.split("/"))
         if not 1 <= part <= parts:
             raise ValueError
     except ValueError:
         raise ValueError(
-            f"share is {share!r}, but must be like 1/2, the first of two processes"
+            f"shard is {shard!r}, but must be like 1/2, the first of two processes"
         ) from None
     yield from runs[part - 1 :: parts]

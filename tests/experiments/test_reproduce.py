@@ -77,9 +77,9 @@ class Launcher:
 def made(two_runs, defined_flags, tmp_path_factory):
     """A folder in which both runs are made."""
     run = Launcher(tmp_path_factory.mktemp("made"), two_runs)
-    assert run(share="2/2") == 1
+    assert run(shard="2/2") == 1
     assert not (run.results / "natural-seed0.json").exists()
-    assert run(share="1/2") == 1
+    assert run(shard="1/2") == 1
     return run
 
 
@@ -126,10 +126,10 @@ def test_a_result_from_before_a_setting_was_there_counts(run):
         run()
 
 
-@pytest.mark.parametrize("share", ["2", "0/2", "3/2", "a/b"])
-def test_shares_that_are_none_are_refused(run, share):
-    with pytest.raises(UserError, match="share is"):
-        run(share=share)
+@pytest.mark.parametrize("shard", ["2", "0/2", "3/2", "a/b"])
+def test_shards_that_are_none_are_refused(run, shard):
+    with pytest.raises(UserError, match="shard is"):
+        run(shard=shard)
 
 
 def test_no_results_are_no_table(two_runs, tmp_path):

@@ -1,0 +1,153 @@
+"""Trains every model of paper A, and counts what it labels rightly.
+
+The other experiments of paper A take the models from here, and from the results the
+images that all models label rightly.
+"""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments import attack_task, attacked_models, command_line
+from experiments.reproductions.paper_a.targets import Target, targets
+from experiments.reproductions.plan import (
+    Place,
+    Reproduction,
+    Results,
+    Run,
+    Scale,
+    write_table,
+)
+from zeroone_jax import runs as run_files
+from zeroone_jax.evaluation import published, tables
+
+TITLE = "CIFAR-10, class 0 against 1: accuracy without attacks"
+_CHUNK = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class AccuracyRun(Run):
+    """Training of one model.
+
+    Attributes:
+        method: the model's name, with its noise.
+        target: the model.
+    """
+
+    method: str
+    target: Target
+
+    @property
+    def seed(self) -> int:
+        """The same for all."""
+        return 0
+
+    def settings(self) -> dict[str, Any]:
+        """The model's."""
+        return self.target.settings()
+
+    def fill(self, run: run_files.RunDirectory, place: Place) -> None:
+        """Trains the model and counts."""
+        began = time.monotonic()
+        with jax.enable_x64(self.target.double):
+            model = self.target.model(place)
+            seconds = time.monotonic() - began
+            right = {
+                split: _right(model, split, place.data_dir)
+                for split in ("train", "test")
+            }
+        run.finish(
+            {
+                "config": self.settings(),
+                "accuracy": {name: float(np.mean(r)) for name, r in right.items()},
+                "right": np.packbits(right["test"]).tobytes().hex(),
+                "images": len(right["test"]),
+                "seconds": round(seconds, 1),
+                "session": run.sessions()[-1],
+            }
+        )
+
+
+def runs(scale: Scale) -> Sequence[AccuracyRun]:
+    """Lists the models of a scale."""
+    return [AccuracyRun(target.label, target) for target in targets(scale)]
+
+
+def right_of_all(place: Place, scale: Scale) -> np.ndarray:
+    """Finds the test images that every model of a scale labels rightly.
+
+    Args:
+        place: where the results of `paper_a.accuracy` are.
+        scale: its scale.
+
+    Returns:
+        Their places among the images of both classes, growing.
+
+    Raises:
+        command_line.UserError: results are missing.
+    """
+    folder = place.results / "paper_a" / "accuracy" / scale
+    rights = []
+    for run in runs(scale):
+        path = folder / f"{run.name}.json"
+        if not path.exists():
+            raise command_line.UserError(
+                f"{path} is not there: first run python -m experiments.reproduce "
+                f"--what=paper_a.accuracy --scale={scale} with the same folders"
+            )
+        kept = json.loads(path.read_text())
+        bits = np.frombuffer(bytes.fromhex(kept["right"]), np.uint8)
+        rights.append(np.unpackbits(bits, count=kept["images"]).astype(bool))
+    return np.flatnonzero(np.all(rights, axis=0))
+
+
+def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
+    """Draws the table.
+
+    Args:
+        results: of each model.
+        folder: where to write.
+        runs_dir: not looked at.
+
+    Returns:
+        The table in markdown.
+    """
+    del runs_dir
+    rows = [
+        [
+            model,
+            found["accuracy"]["train"],
+            found["accuracy"]["test"],
+            _authors(model),
+            f"{found['seconds']:.0f}",
+        ]
+        for model, (found,) in results.items()
+    ]
+    header = ["model", "train", "test", "authors' test", "seconds to train"]
+    return write_table(tables.Table(TITLE, header, rows), folder)
+
+
+def _authors(model: str) -> str:
+    known = published.CIFAR10_0V1_MODELS.get(model)
+    return known.text if known else "-"
+
+
+def _right(
+    model: attacked_models.Model, split: str, data_dir: str | None
+) -> np.ndarray:
+    source: Mapping[str, Any] = model.source._asdict()
+    loaded = command_line.load(source["name"], split, source["classes"], data_dir)
+    right = []
+    for first in range(0, len(loaded.labels), _CHUNK):
+        part = attack_task.picked(loaded, slice(first, first + _CHUNK))
+        right.append(np.asarray(model.label_fn(model.images(part))) == part.labels)
+    return np.concatenate(right)
+
+
+ACCURACY = Reproduction(runs, report)

@@ -1,0 +1,195 @@
+"""The models of paper A's tables: how each is trained, and the trained model.
+
+Every model is an ensemble of as many votes as the scale has, trained on CIFAR-10, class
+0 against 1 (A2, A3), with and without the training images doubled by Gaussian noise.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any, Literal, TypeAlias
+
+from experiments import attacked_models, command_line, train_network, train_zero_one
+from experiments.configs import network as network_configs
+from experiments.configs import zero_one as zero_one_configs
+from experiments.reproductions.plan import Place, Scale, directory_name
+from zeroone_jax import coordinate_descent, runs
+from zeroone_jax.training import Adam, Config, Sgd
+
+_AUTHORS = (
+    pathlib.Path(__file__).parents[4]
+    / "shared"
+    / "reference"
+    / "authors_mlp01_8votes.npz"
+)
+"""The authors' 8 networks of 2021, where a checkout has them beside it."""
+
+_VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
+_NOISES = (0.004, 0.1, 0.2)
+_SOME_NOISE = (0.1,)
+# Coordinate descent looks at its rows, and saves, every so many iterations.
+_CHECKPOINT_EVERY = 200
+
+Settings: TypeAlias = (
+    zero_one_configs.Experiment | network_configs.Experiment | Literal["authors"]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A model of the tables.
+
+    Attributes:
+        name: what tables call it.
+        noise: standard deviation of the noise on the training images; 0 is none.
+        trained: how, or "authors" for the networks that they trained.
+    """
+
+    name: str
+    noise: float
+    trained: Settings
+
+    @property
+    def label(self) -> str:
+        """The name, with the noise if there is any."""
+        return f"{self.name}-noise-{self.noise}" if self.noise else self.name
+
+    @property
+    def double(self) -> bool:
+        """Whether to compute in float64: the authors' networks hang on rounding."""
+        return self.trained == "authors"
+
+    def settings(self) -> dict[str, Any]:
+        """How it was trained, as JSON's types."""
+        if isinstance(self.trained, str):
+            return {"trained": self.trained}
+        if isinstance(self.trained, network_configs.Experiment):
+            return train_network.as_json(self.trained)
+        return dataclasses.asdict(self.trained)
+
+    @property
+    def directory(self) -> str:
+        """The name of the run directory in which it is trained."""
+        return directory_name(self.label, self.settings())
+
+    def model(self, place: Place) -> attacked_models.Model:
+        """Loads the model, which is trained first, or further, where it has to be.
+
+        Args:
+            place: where its run directory lies.
+
+        Raises:
+            command_line.UserError: it cannot be trained or loaded.
+        """
+        if isinstance(self.trained, str):
+            return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
+        folder = place.runs / self.directory
+        try:
+            with runs.RunDirectory(
+                folder,
+                self.settings(),
+                resume=True,
+                revision=runs.git_revision(pathlib.Path(__file__)),
+            ) as run:
+                self._train(run, place)
+        except runs.RunError as error:
+            raise command_line.UserError(str(error)) from error
+        return attacked_models.load(str(folder), self.double, place.data_dir)
+
+    def _train(self, run: runs.RunDirectory, place: Place) -> None:
+        if isinstance(self.trained, network_configs.Experiment):
+            train_network.trained(
+                self.trained, run, checkpoint_every=10, data_dir=place.data_dir
+            )
+        elif not isinstance(self.trained, str) and run.summary() is None:
+            train_zero_one.train(self.trained, run, _CHECKPOINT_EVERY, place.data_dir)
+
+
+def targets(scale: Scale) -> list[Target]:
+    """Lists the models of a scale, those without noise first.
+
+    A laptop trains all without noise and with that of .1, and with .004 and .2 those
+    that the abstract compares. The authors' networks are there where their file is.
+    """
+    names = ("mlp01", "sigmoid") if scale == "smoke" else tuple(_MODELS)
+    found = [_target(name, 0.0, scale) for name in names]
+    if scale != "smoke":
+        found += [_target(name, 0.1, scale) for name in names]
+        few = _COMPARED if scale == "laptop" else names
+        found += [
+            _target(name, noise, scale)
+            for noise in _NOISES
+            if noise not in _SOME_NOISE
+            for name in few
+        ]
+        if _AUTHORS.exists():
+            found.append(Target("authors", 0.0, "authors"))
+    return found
+
+
+def _target(name: str, noise: float, scale: Scale) -> Target:
+    return Target(name, noise, _MODELS[name](noise, scale))
+
+
+def _zero_one(preset: str) -> Any:
+    """Makes what trains 01 networks by a preset of the solver."""
+
+    def made(noise: float, scale: Scale) -> zero_one_configs.Experiment:
+        solver = coordinate_descent.PRESETS[preset]()
+        changes: dict[str, Any] = {"votes": _VOTES[scale]}
+        if scale == "smoke":
+            changes["iterations"] = 4
+        elif scale == "laptop" and preset == "01bnn":
+            # 10,000 take a laptop an hour, with noise two.
+            changes["iterations"] = 2500
+        return zero_one_configs.Experiment(
+            data=zero_one_configs.Data(noise=noise),
+            solver=dataclasses.replace(solver, **changes),
+        )
+
+    return made
+
+
+def _network(network: str, config: Config, laptop_epochs: int, combine: Any) -> Any:
+    """Makes what trains networks by gradients."""
+
+    def made(noise: float, scale: Scale) -> network_configs.Experiment:
+        epochs = {"smoke": 1, "laptop": laptop_epochs, "paper": config.epochs}[scale]
+        if scale == "laptop" and noise:
+            # Of twice as many images: as many updates as without noise.
+            epochs //= 2
+        return network_configs.Experiment(
+            data=network_configs.Data("cifar10", (0, 1), noise=noise),
+            network=network,
+            training=dataclasses.replace(config, epochs=epochs),
+            evaluation=network_configs.Evaluation(epsilon=8 / 255),
+            members=_VOTES[scale],
+            combine=combine,
+        )
+
+    return made
+
+
+# scikit-learn's rule, by which the paper trains, divides the penalty 1e-4 by the batch.
+_SIGMOID = Config(
+    epochs=1000,
+    batch_size=200,
+    optimizer=Sgd(
+        learning_rate=0.01, nesterov=True, weight_decay=1e-4 / 200, decay_all=False
+    ),
+    patience=10,
+)
+_ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
+_BINARIZED = dataclasses.replace(_ADAM, optimizer=Adam(learning_rate=1e-3, limit=1.0))
+
+_COMPARED = ("mlp01", "sigmoid", "binarized")
+_MODELS = {
+    "mlp01": _zero_one("default"),
+    "mlp01-blind": _zero_one("paper_2020"),
+    "scdce": _zero_one("scdce"),
+    "01bnn": _zero_one("01bnn"),
+    "sigmoid": _network("mlp_sigmoid20", _SIGMOID, 200, "probabilities"),
+    "binarized": _network("binarized20", _BINARIZED, 60, "votes"),
+    "lenet": _network("lenet", _ADAM, 6, "probabilities"),
+    "simple_net": _network("simple_net", _ADAM, 4, "probabilities"),
+}
+"""By name, what makes the settings of a model for a noise and a scale."""
