@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from zeroone_jax import models
-from zeroone_jax.models import binarized
+from zeroone_jax import attacks, models
+from zeroone_jax.models import binarized, zero_one
 
 SHAPE = (4, 3, 1)
 GENERATOR = np.random.default_rng(0)
@@ -49,6 +50,36 @@ def test_training_normalises_by_the_batch_and_remembers():
     mean, var = (np.asarray(stats["BatchNorm_0"][name]) for name in ("mean", "var"))
     np.testing.assert_allclose(mean, 0.1 * first.mean(0), atol=1e-5)
     np.testing.assert_allclose(var, 0.9 + 0.1 * first.var(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("members", [1, 4])
+def test_it_is_a_01_network(members):
+    """Majorities say the same, and votes of one network."""
+    network = models.build("binarized20", SHAPE, 2)
+    ensemble = models.Ensemble(network, members, "votes")
+    variables = ensemble.init(jax.random.key(5))
+    draw = GENERATOR.normal(size=(members, 20)).astype(np.float32)
+    stats = {"BatchNorm_0": {"mean": draw, "var": np.exp(draw)}}
+    params = variables.params | {"BatchNorm_0": {"bias": draw[:, ::-1] / 2}}
+    variables = variables.replace(
+        params=jax.tree.map(jnp.asarray, params),
+        batch_stats=jax.tree.map(jnp.asarray, stats),
+    )
+    x = jnp.asarray(GENERATOR.random((500, *SHAPE)), jnp.float32)
+    labels = attacks.as_label_fn(ensemble.logits_fn(variables))(x)
+    assert 20 < int(jnp.sum(labels)) < 480
+    written = binarized.as_zero_one(variables)
+    rows = x.reshape(500, 12)
+    np.testing.assert_array_equal(zero_one.predict(written, rows), labels)
+    one = jax.tree.map(lambda array: array[0], variables)
+    alone = zero_one.predict(binarized.as_zero_one(one), rows)
+    np.testing.assert_array_equal(alone, attacks.as_label_fn(network.logits_fn(one))(x))
+
+
+def test_more_classes_are_no_01_network():
+    variables = models.build("binarized20", SHAPE, 3).init(jax.random.key(0))
+    with pytest.raises(ValueError, match="3 classes"):
+        binarized.as_zero_one(variables)
 
 
 def test_gradients_pass_signs_within_one():

@@ -1,13 +1,15 @@
 """Figures of attacks: the images themselves, and distance against queries."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _TEXT_SIZE = 13
-_COLOUR = "#0072B2"
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_COLOUR = _COLOURS[0]
 _SHADE = (25, 75)
 
 
@@ -111,6 +113,100 @@ def distance_curve(
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
     axes.legend(fontsize=_TEXT_SIZE - 1, frameon=False)
+    return figure
+
+
+def distortions(found: Mapping[str, Mapping[str, np.ndarray]], norm: str) -> Figure:
+    """Draws how far models' nearest adversaries are, by each way of finding them.
+
+    Args:
+        found: by way and model, f [n], the distances of its images; a model may lack.
+        norm: how distance is measured, for the axis.
+
+    Returns:
+        A figure of a group for each model: points at medians, lines over the middle
+        half of the images.
+    """
+    models = list(dict.fromkeys(name for ways in found.values() for name in ways))
+    figure = Figure(figsize=(10, 1.5 + 0.55 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    for place, (way, distances) in enumerate(found.items()):
+        rows = np.array([models.index(name) for name in distances])
+        low, middle, high = (
+            np.array([_percentile(one, share) for one in distances.values()])
+            for share in (_SHADE[0], 50, _SHADE[1])
+        )
+        height = rows + 0.22 * (place - (len(found) - 1) / 2)
+        colour, marker = _COLOURS[place], "osD^"[place]
+        axes.hlines(height, low, high, color=colour, lw=2, alpha=0.6)
+        axes.plot(middle, height, marker, color=colour, markersize=8, label=way)
+    axes.set_yticks(range(len(models)), models)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel(
+        f"distance to the nearest adversary found ({norm}), median and middle half",
+        fontsize=_TEXT_SIZE,
+    )
+    axes.grid(axis="x", which="both", color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
+    figure.legend(
+        loc="outside upper center",
+        ncols=len(found),
+        fontsize=_TEXT_SIZE - 1,
+        frameon=False,
+    )
+    return figure
+
+
+def accuracies(
+    places: np.ndarray,
+    shares: Mapping[str, np.ndarray],
+    label: str = "epsilon (Linf, on the [0, 1] pixel scale)",
+) -> Figure:
+    """Draws models' accuracy under an attack against its strength or its course.
+
+    Args:
+        places: [m], of the horizontal axis.
+        shares: by model, f [seeds, m], in [0, 1].
+        label: of the horizontal axis.
+
+    Returns:
+        A figure of each model's mean over the seeds, with its standard error.
+    """
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
+    styles = itertools.product(
+        ("-", "--", ":", "-."), zip(_COLOURS, "os^D", strict=True)
+    )
+    for (name, seen), (line, (colour, marker)) in zip(
+        shares.items(), itertools.cycle(styles), strict=False
+    ):
+        mean = seen.mean(axis=0)
+        spread = seen.std(axis=0, ddof=1) / np.sqrt(len(seen))
+        axes.errorbar(
+            places,
+            mean,
+            spread,
+            color=colour,
+            ls=line,
+            marker=marker,
+            markersize=6,
+            capsize=3,
+            label=name,
+        )
+    if places[0] > 0 and places[-1] < 1:
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(places, [f"{place:.4g}" for place in places])
+    axes.set_ylim(0, 1)
+    axes.set_xlabel(label, fontsize=_TEXT_SIZE)
+    axes.set_ylabel("accuracy", fontsize=_TEXT_SIZE)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
+    figure.legend(loc="outside right upper", fontsize=_TEXT_SIZE - 2, frameon=False)
     return figure
 
 

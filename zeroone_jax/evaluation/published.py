@@ -50,6 +50,28 @@ CIFAR10_0V1_MODELS = {
 }
 """Accuracies of ensembles on the test images of CIFAR-10, class 0 against 1."""
 
+HOP_SKIP_JUMP_0V1 = {
+    "mlp01": Published("1.159", f"{_FILES_2021}, 8 votes"),
+    "sigmoid": Published("1.054", f"{_FILES_2021}, 8 votes"),
+    "binarized": Published("0.963", f"{_FILES_2021}, 8 votes of a network like it"),
+    "authors": Published("1.159", f"{_FILES_2021}, 8 votes"),
+}
+"""Median L2 of HopSkipJump, 40 iterations, on CIFAR-10, class 0 against 1."""
+
+_ABSTRACT_A = "abstract of paper A"
+_ARXIV_2009 = "arXiv 2009.09803, CIFAR-10"
+
+SUBSTITUTE_0V1 = {
+    "mlp01-blind": Published(
+        ".58 at .0625, .40 at .125", f"{_ARXIV_2009}; {_ABSTRACT_A}"
+    ),
+    "sigmoid": Published(
+        ".193 at .0625, about 0 at .125", f"{_ARXIV_2009}; {_ABSTRACT_A}"
+    ),
+    "binarized": Published("about 0 at .125", _ABSTRACT_A),
+}
+"""Accuracies on the adversaries of a substitute, on CIFAR-10, class 0 against 1."""
+
 CIFAR10_0V1 = {
     "vote train": Published("0.869 ± 0.0065", f"{_FILES_2021}, mean over votes"),
     "vote test": Published("0.823 ± 0.006", f"{_FILES_2021}, mean over votes"),

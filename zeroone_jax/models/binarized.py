@@ -13,7 +13,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax.models import zero_one
+from zeroone_jax.models.network import Variables
 from zeroone_jax.types import Array
+
+# What batch normalisation adds to a variance, as Keras does, in which the paper's
+# program is written.
+_EPSILON = 1e-3
 
 
 def sign(x: Array) -> Array:
@@ -71,12 +77,47 @@ class Module(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> Any:
         """Computes logits; in training by the statistics of these images."""
         x = _Dense(self.hidden)(x.reshape(len(x), -1))
-        # The numbers that Keras normalises by, in which the paper's program is written.
         x = nn.BatchNorm(
             use_running_average=not train,
             momentum=0.9,
-            epsilon=1e-3,
+            epsilon=_EPSILON,
             use_scale=False,
             param_dtype=x.dtype,
         )(x)
         return _Dense(self.classes)(sign(x)) / math.sqrt(self.hidden)
+
+
+def as_zero_one(variables: Variables) -> zero_one.Params:
+    """Writes networks of two classes as 01 networks, which say the same.
+
+    In evaluation mode a hidden unit is the sign of a sum of pixels with a threshold,
+    and the second logit is above the first where a weighted sum of signs is above 0:
+    so attacks on 01 networks, and their exact distances, hold for binarized networks.
+
+    Args:
+        variables: of `Module`, or of an ensemble of it that votes.
+
+    Returns:
+        Networks of hidden values "pm", normals of length 1. Labels are equal but where
+        rounding decides.
+
+    Raises:
+        ValueError: there are not two classes.
+    """
+    layers, stats = variables.params, variables.batch_stats["BatchNorm_0"]
+    first, second = layers["_Dense_0"]["kernel"], layers["_Dense_1"]["kernel"]
+    if second.shape[-1] != 2:
+        raise ValueError(f"there are {second.shape[-1]} classes, but must be 2")
+    spread = jnp.sqrt(stats["var"] + _EPSILON)
+    bias = layers["BatchNorm_0"]["bias"] * spread - stats["mean"]
+    w1 = jnp.swapaxes(sign(first), -1, -2)
+    length = math.sqrt(w1.shape[-1])
+    w2 = sign(second[..., 1]) - sign(second[..., 0])
+    params = zero_one.Params(
+        w1 / length,
+        bias / length,
+        w2,
+        jnp.zeros(w2.shape[:-1], w2.dtype),
+        hidden_values="pm",
+    )
+    return jax.tree.map(lambda array: array[None], params) if w1.ndim == 2 else params

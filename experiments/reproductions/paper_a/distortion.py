@@ -1,0 +1,280 @@
+"""Paper A's table of least distortions (A4, A5), and what it leaves out (A6).
+
+Each model is attacked as the paper did and as its authors did in 2021, then with
+HopSkipJump's radius tuned, along gradients or by polishing where the model allows that,
+and 01 networks and binarized ones are measured exactly.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import attack_task, attacked_models, command_line
+from experiments.configs.network import Experiment
+from experiments.progress import Progress
+from experiments.reproductions.paper_a.accuracy import right_of_all
+from experiments.reproductions.paper_a.distortion_attacks import (
+    PAPER_IMAGES,
+    PROTOCOLS,
+    Piece,
+    Protocol,
+    pieces,
+)
+from experiments.reproductions.paper_a.targets import Target, targets
+from experiments.reproductions.plan import Place, Run, Scale
+from zeroone_jax import attacks, runs, verification
+from zeroone_jax.models import binarized, zero_one
+from zeroone_jax.types import Array
+
+_POOL = 1000
+_KEY = 0
+# How much a search may leave open, relatively, and count as finished.
+_CLOSED = 1e-5
+
+
+class Images(NamedTuple):
+    """Images for a model.
+
+    Attributes:
+        x: float [n, ...], as the model takes them.
+        y: i32 [n].
+        start: float [n, ...], images of the other class; None to start from noise.
+    """
+
+    x: Array
+    y: Array
+    start: Array | None
+
+
+@dataclasses.dataclass(frozen=True)
+class DistortionRun(Run):
+    """Attacks on one model.
+
+    Attributes:
+        method: the model's name, with its noise.
+        target: the model.
+        scale: whose models label the common images rightly.
+    """
+
+    method: str
+    target: Target
+    scale: Scale
+
+    @property
+    def seed(self) -> int:
+        """The same for all."""
+        return 0
+
+    @property
+    def protocol(self) -> Protocol:
+        """How it is attacked."""
+        return PROTOCOLS[self.scale]
+
+    def settings(self) -> dict[str, Any]:
+        """The model's, the protocol's, and which models the images are common to."""
+        return {
+            "model": self.target.settings(),
+            "protocol": dataclasses.asdict(self.protocol),
+            "among": [target.directory for target in targets(self.scale)],
+        }
+
+    def fill(self, run: runs.RunDirectory, place: Place) -> None:
+        """Attacks, a piece after another, and measures."""
+        began = time.monotonic()
+        with jax.enable_x64(self.target.double):
+            model = self.target.model(place)
+            indices = right_of_all(place, self.scale)[: self.protocol.images]
+            images = _images(model, indices, place.data_dir)
+            networks = sign_networks(self.target, model)
+            has_slopes = networks is None
+            planned = pieces(self.protocol, has_slopes, not has_slopes)
+            progress = Progress(f"attacking {self.method}", len(planned))
+            found: dict[str, dict[str, np.ndarray]] = {}
+            for number, piece in enumerate(planned, 1):
+                path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
+                if not path.exists():
+                    made = _made(piece, model, networks, images, self.protocol, found)
+                    made["norm"] = np.array(piece.norm)
+                    with runs.replacing(path) as partial:
+                        np.savez(partial, allow_pickle=False, **made)
+                with np.load(path) as file:
+                    found[piece.name] = dict(file)
+                median = np.median(found[piece.name]["distance"])
+                progress.report(number, f"{piece.name}: median {median:.4g}")
+            exact = _exact(run, networks, images["common"], self.protocol)
+        run.finish(
+            {
+                "config": self.settings(),
+                "indices": indices.tolist(),
+                "norms": {piece.name: piece.norm for piece in planned},
+                "pieces": {name: _short(arrays) for name, arrays in found.items()},
+                "exact": exact,
+                "seconds": round(time.monotonic() - began, 1),
+                "session": run.sessions()[-1],
+            }
+        )
+
+
+def distortion_runs(scale: Scale) -> Sequence[DistortionRun]:
+    """Lists the models of a scale."""
+    found = [DistortionRun(target.label, target, scale) for target in targets(scale)]
+    # Compiling takes most of a smoke test.
+    return found[:1] if scale == "smoke" else found
+
+
+def sign_networks(
+    target: Target, model: attacked_models.Model
+) -> zero_one.Params | None:
+    """Gives a sign network's parameters as those of 01 networks, None of others."""
+    (held,) = getattr(model.label_fn, "args", (None,))[:1]
+    if isinstance(held, zero_one.Params):
+        return held
+    trained = target.trained
+    if isinstance(trained, Experiment) and trained.network.startswith("binarized"):
+        variables = model.logits_fn.args[0]  # type: ignore[attr-defined]
+        return binarized.as_zero_one(variables)
+    return None
+
+
+def _images(
+    model: attacked_models.Model, indices: np.ndarray, data_dir: str | None
+) -> dict[str, Images]:
+    """The paper's ten images, and the common ones with their starts."""
+    source = model.source
+    training, test = (
+        command_line.load(source.name, split, source.classes, data_dir)
+        for split in ("train", "test")
+    )
+    pool = model.images(attack_task.picked(training, slice(_POOL)))
+    ten = attack_task.picked(test, np.array(PAPER_IMAGES))
+    common = attack_task.picked(test, indices)
+    x, y = model.images(common), jnp.asarray(common.labels)
+    start = attacks.random_start(jax.random.key(_KEY), x, y, pool, model.label_fn(pool))
+    return {
+        "paper": Images(model.images(ten), jnp.asarray(ten.labels), None),
+        "common": Images(x, y, start),
+    }
+
+
+def _made(
+    piece: Piece,
+    model: attacked_models.Model,
+    networks: zero_one.Params | None,
+    images: dict[str, Images],
+    protocol: Protocol,
+    found: dict[str, dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Attacks; distances [n] or, of repeats, [repeats, n], infinite without success."""
+    x, y, start = images[piece.images]
+    if piece.polishes:
+        return _polished(piece, model, networks, images["common"], found)
+    fn: Any = model.label_fn if piece.attack.needs == "labels" else model.logits_fn
+    if not piece.attack.starts_from_adversary:
+        start = None
+    if piece.images == "common":
+        result = piece.attack(jax.random.key(_KEY), fn, x, y, start)
+        return _arrays(result)
+    results = [
+        _arrays(piece.attack(jax.random.key(repeat), fn, x, y))
+        for repeat in range(protocol.repeats)
+    ]
+    return {
+        name: np.stack([one[name] for one in results])
+        for name in ("distance", "queries")
+    }
+
+
+def _polished(
+    piece: Piece,
+    model: attacked_models.Model,
+    networks: zero_one.Params | None,
+    images: Images,
+    found: dict[str, dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Polishes the nearest adversaries so far; the model itself has the last word."""
+    so_far = [
+        arrays
+        for arrays in found.values()
+        if "adversary" in arrays and arrays["norm"] == piece.norm
+    ]
+    nearest = np.argmin([arrays["distance"] for arrays in so_far], axis=0)
+    adversaries = np.stack([arrays["adversary"] for arrays in so_far])
+    start = jnp.asarray(adversaries[nearest, np.arange(len(nearest))])
+    rows = len(images.x), -1
+    result = piece.attack(
+        jax.random.key(_KEY),
+        networks,
+        images.x.reshape(rows),
+        images.y,
+        start.reshape(rows),
+    )
+    labels = model.label_fn(result.adversary.reshape(images.x.shape))
+    broken = np.asarray(result.success & (labels != images.y))
+    made = _arrays(result)
+    return {**made, "distance": np.where(broken, made["distance"], np.inf)}
+
+
+def _arrays(result: attacks.AttackResult) -> dict[str, np.ndarray]:
+    return {
+        "distance": np.asarray(result.distance, np.float64),
+        "queries": np.asarray(result.queries),
+        "adversary": np.asarray(result.adversary),
+    }
+
+
+def _exact(
+    run: runs.RunDirectory,
+    networks: zero_one.Params | None,
+    images: Images,
+    protocol: Protocol,
+) -> dict[str, list[float]] | None:
+    """Measures single votes, certificates and majorities, of sign networks."""
+    if networks is None:
+        return None
+    x, y = np.asarray(images.x).reshape(len(images.x), -1), np.asarray(images.y)
+    path = run.path / "exact.npz"
+    if not path.exists():
+        votes = [
+            jax.tree.map(lambda array: array[vote : vote + 1], networks)  # noqa: B023
+            for vote in range(len(networks.w1))
+        ]
+        alone = [verification.measure(vote, x, y).infimum for vote in votes]
+        quick = verification.measure(networks, x, y, verification.Config(joint=False))
+        count = protocol.exact_images
+        config = verification.Config(seconds=protocol.exact_seconds)
+        joint = verification.measure(networks, x[:count], y[:count], config)
+        with runs.replacing(path) as partial:
+            np.savez(
+                partial,
+                votes=np.stack(alone),
+                certified=quick.lower,
+                lower=joint.lower,
+                infimum=joint.infimum,
+            )
+    with np.load(path) as file:
+        arrays = dict(file)
+    closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
+    return {
+        **{name: _rounded(array) for name, array in arrays.items()},
+        "closed": [float(np.mean(closed))],
+    }
+
+
+def _short(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What the results keep of a piece: no images."""
+    return {
+        "distance": _rounded(arrays["distance"]),
+        "queries": float(np.mean(arrays["queries"])),
+    }
+
+
+def _rounded(array: np.ndarray) -> Any:
+    """Numbers for JSON, which knows no infinity."""
+    rounded = np.round(array, 5).astype(object)
+    rounded[~np.isfinite(array)] = None
+    return rounded.tolist()

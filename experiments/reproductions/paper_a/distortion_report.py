@@ -1,0 +1,209 @@
+"""Tables and figures of paper A's least distortions."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.reproductions.paper_a.distortion import distortion_runs
+from experiments.reproductions.plan import Reproduction, Results
+from zeroone_jax import runs as run_files
+from zeroone_jax.evaluation import attack_figures, figures, published, tables
+
+Found = Mapping[str, Any]
+
+_STUDY = "study"
+_RADIUS = "radius "
+
+
+def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
+    """Draws the three tables, and the figure of what each attack leaves.
+
+    Args:
+        results: of each model.
+        folder: where to write table.md and distortion.png.
+        runs_dir: not looked at.
+
+    Returns:
+        The tables in markdown.
+    """
+    del runs_dir
+    models = {name: found for name, (found,) in results.items()}
+    parts = [paper_table(models), tuned_table(models), exact_table(models)]
+    text = "\n\n".join(map(tables.markdown, parts))
+    with run_files.replacing(folder / "table.md") as path:
+        path.write_text(text + "\n")
+    with run_files.replacing(folder / "distortion.png") as path:
+        figures.write(_figure(models), path)
+    return text
+
+
+def paper_table(models: Mapping[str, Found]) -> tables.Table:
+    """The attacks as the paper and its authors ran them.
+
+    Args:
+        models: the result of each.
+    """
+    rows = []
+    for name, found in models.items():
+        row: list[Any] = [name]
+        for piece in ("boundary", "hop_skip_jump", "hop_skip_jump linf"):
+            repeats = _numbers(found["pieces"][piece]["distance"])
+            least = float(np.mean(repeats.min(axis=0)))
+            row.append(
+                f"{np.mean(repeats):.3f} / {np.median(repeats):.3f} / {least:.3f}"
+            )
+        known = published.HOP_SKIP_JUMP_0V1.get(name)
+        row += [_median(found, _STUDY), known.text if known else "-"]
+        rows.append(row)
+    repeats, images = np.shape(_first(models)["pieces"]["boundary"]["distance"])
+    header = [
+        "model",
+        "Boundary L2: mean / median / mean of least",
+        "HopSkipJump L2",
+        "HopSkipJump Linf",
+        "study of 2021: median L2",
+        "authors",
+    ]
+    title = (
+        f"As the paper: {images} images, {repeats} times from noise; as the study, "
+        f"{len(_first(models)['indices'])} images from the other class"
+    )
+    return tables.Table(title, header, rows)
+
+
+def tuned_table(models: Mapping[str, Found]) -> tables.Table:
+    """The same attack at every radius, and the nearest that any attack came.
+
+    Args:
+        models: the result of each.
+    """
+    radii = [name for name in _first(models)["pieces"] if name.startswith(_RADIUS)]
+    rows = []
+    for name, found in models.items():
+        medians = {radius: _median(found, radius) for radius in radii}
+        others = {
+            piece: _median(found, piece)
+            for piece in found["pieces"]
+            if piece in ("fab l2", "deep_fool l2", "polished")
+        }
+        rows.append(
+            [
+                name,
+                _median(found, _STUDY),
+                *medians.values(),
+                _listed(others),
+                float(np.median(nearest(found))),
+                _median(found, "linf radius adaptive"),
+            ]
+        )
+    header = [
+        "model",
+        "default .01",
+        *radii,
+        "other attacks",
+        "nearest of all",
+        "Linf, adaptive",
+    ]
+    count = len(_first(models)["indices"])
+    title = f"HopSkipJump's radius tuned, and any attack: median L2, {count} images"
+    return tables.Table(title, header, rows)
+
+
+def exact_table(models: Mapping[str, Found]) -> tables.Table:
+    """What is certain of sign networks.
+
+    Args:
+        models: the result of each.
+    """
+    rows = []
+    for name, found in models.items():
+        exact = found["exact"]
+        if exact is None:
+            continue
+        votes = _numbers(exact["votes"])
+        alone = [float(np.median(vote[vote > 0])) for vote in votes]
+        lower, infimum = _numbers(exact["lower"]), _numbers(exact["infimum"])
+        best = nearest(found)[: len(lower)]
+        rows.append(
+            [
+                name,
+                float(np.mean(alone)),
+                float(np.median(_numbers(exact["certified"]))),
+                float(np.median(lower)),
+                float(np.median(np.minimum(infimum, best))),
+                f"{exact['closed'][0]:.0%}",
+                float(np.median(best)),
+                f"{np.median(_numbers(_distances(found, _STUDY))[: len(lower)]):.4f}",
+            ]
+        )
+    header = [
+        "model",
+        "a vote: exact",
+        "majority: certified",
+        "lower bound",
+        "best found",
+        "closed",
+        "nearest of all attacks",
+        "study of 2021",
+    ]
+    return tables.Table("Sign networks measured: median L2", header, rows)
+
+
+def nearest(found: Found) -> np.ndarray:
+    """How near any attack in L2 came to each common image, float [n]."""
+    return np.min(
+        [
+            _numbers(piece["distance"])
+            for name, piece in found["pieces"].items()
+            if found["norms"][name] == "l2" and np.ndim(piece["distance"]) == 1
+        ],
+        axis=0,
+    )
+
+
+def _figure(models: Mapping[str, Found]) -> Any:
+    bars = {
+        "HopSkipJump, default": {
+            name: _numbers(_distances(found, _STUDY)) for name, found in models.items()
+        },
+        "nearest of all attacks": {
+            name: nearest(found) for name, found in models.items()
+        },
+        "exact": {
+            name: _numbers(found["exact"]["infimum"])
+            for name, found in models.items()
+            if found["exact"] is not None
+        },
+    }
+    return attack_figures.distortions(bars, "L2")
+
+
+def _first(models: Mapping[str, Found]) -> Found:
+    return next(iter(models.values()))
+
+
+def _distances(found: Found, piece: str) -> Any:
+    return found["pieces"][piece]["distance"]
+
+
+def _median(found: Found, piece: str) -> float:
+    return float(np.median(_numbers(_distances(found, piece))))
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    """An array of what JSON kept; None was infinite."""
+    array = np.array(values, dtype=object)
+    array[array == None] = np.inf  # noqa: E711
+    return array.astype(float)
+
+
+def _listed(medians: Mapping[str, float]) -> str:
+    texts = (
+        f"{name.removesuffix(' l2')} {value:.4f}" for name, value in medians.items()
+    )
+    return ", ".join(texts)
+
+
+DISTORTION = Reproduction(distortion_runs, report)

@@ -1,0 +1,156 @@
+"""Paper A's reproductions at the smallest scale, on the real images."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from experiments import reproduce
+from experiments.command_line import UserError
+from experiments.reproductions.paper_a import (
+    accuracy,
+    distortion,
+    distortion_attacks,
+    distortion_report,
+    substitute,
+    targets,
+)
+from experiments.reproductions.plan import SCALES, Place
+
+
+@pytest.fixture(scope="module", autouse=True)
+def defined_flags():
+    reproduce.define_flags([])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("paper_a")
+
+
+def launched(folder: pathlib.Path, what: str, **settings) -> pathlib.Path:
+    """Launches at the smallest scale; gives where the results are."""
+    flags.FLAGS(["reproduce"])
+    with flagsaver.flagsaver(what=what, runs_dir=str(folder), **settings):
+        reproduce.main(None)
+    return folder.joinpath(*what.split("."), "smoke")
+
+
+@pytest.fixture(scope="module")
+def counted(folder, defined_flags) -> pathlib.Path:
+    return launched(folder, "paper_a.accuracy")
+
+
+@pytest.fixture(scope="module")
+def attacked(folder, counted) -> pathlib.Path:
+    return launched(folder, "paper_a.distortion")
+
+
+def read(folder: pathlib.Path, name: str) -> dict:
+    return json.loads((folder / f"{name}-seed0.json").read_text())
+
+
+def test_models_are_trained_and_counted(folder, counted, capsys):
+    place = Place(folder, folder, None)
+    common = accuracy.right_of_all(place, "smoke")
+    for name in ("mlp01", "sigmoid"):
+        found = read(counted, name)
+        bits = np.frombuffer(bytes.fromhex(found["right"]), np.uint8)
+        right = np.unpackbits(bits)[:2000].astype(bool)
+        assert right.mean() == pytest.approx(found["accuracy"]["test"])
+        assert right[common].all()
+        assert found["accuracy"]["test"] > 0.55
+    assert 800 < len(common) < 2000
+    before = (counted / "mlp01-seed0.json").read_bytes()
+    launched(folder, "paper_a.accuracy", only_report=True)
+    assert (counted / "table.md").read_text().strip() in capsys.readouterr().out
+    assert (counted / "mlp01-seed0.json").read_bytes() == before
+
+
+def test_common_images_need_all_models(tmp_path):
+    with pytest.raises(UserError, match=r"--what=paper_a\.accuracy --scale=smoke"):
+        accuracy.right_of_all(Place(tmp_path, tmp_path, None), "smoke")
+
+
+def test_distortions_stay_above_what_is_certain(folder, attacked):
+    found = read(attacked, "mlp01")
+    protocol = distortion_attacks.PROTOCOLS["smoke"]
+    common = accuracy.right_of_all(Place(folder, folder, None), "smoke")
+    assert found["indices"] == common[: protocol.images].tolist()
+    shapes = {
+        name: np.shape(piece["distance"]) for name, piece in found["pieces"].items()
+    }
+    assert shapes["boundary"] == (protocol.repeats, 10)
+    assert shapes["study"] == shapes["polished"] == (protocol.images,)
+    nearest = distortion_report.nearest(found)
+    polished = np.array(found["pieces"]["polished"]["distance"])
+    np.testing.assert_array_equal(nearest, polished)
+    lower = np.array(found["exact"]["lower"])
+    certified = np.array(found["exact"]["certified"])
+    assert len(lower) == protocol.exact_images
+    assert (certified[: len(lower)] <= lower + 1e-4).all()
+    assert (lower <= np.array(found["exact"]["infimum"]) + 1e-4).all()
+    assert (lower <= nearest[: len(lower)] + 1e-4).all()
+    assert np.array(found["exact"]["votes"]).shape == (2, protocol.images)
+    text = (attacked / "table.md").read_text()
+    assert f"{np.median(nearest):.4f}" in text
+    assert f"{np.median(lower):.4f}" in text
+    with Image.open(attacked / "distortion.png") as image:
+        assert image.width > 500
+
+
+def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):
+    """A killed run goes on after its last piece."""
+    (run,) = folder.glob("mlp01-seed0-*/piece-study.npz")
+    (run.parent / "summary.json").unlink()
+    (run.parent / "piece-polished.npz").unlink()
+    (attacked / "mlp01-seed0.json").rename(attacked / "before.json")
+    made = []
+    make = distortion._made
+
+    def counting(piece, *arguments):
+        made.append(piece.name)
+        return make(piece, *arguments)
+
+    monkeypatch.setattr(distortion, "_made", counting)
+    launched(folder, "paper_a.distortion")
+    assert made == ["polished"]
+    now, before = read(attacked, "mlp01"), attacked / "before.json"
+    kept = json.loads(before.read_text())
+    before.unlink()
+    assert now["pieces"] == kept["pieces"]
+    assert now["exact"] == kept["exact"]
+
+
+def test_substitutes_leave_records_and_a_table(folder, counted):
+    results = launched(folder, "paper_a.substitute")
+    found = read(results, "sigmoid")
+    protocol = substitute.PROTOCOLS["smoke"]
+    shares = substitute.adversarial(found)
+    assert shares.shape == (protocol.seeds, 2, len(protocol.settings.epsilons))
+    line = next(
+        line
+        for line in (results / "table.md").read_text().splitlines()
+        if line.startswith("| sigmoid")
+    )
+    last = shares[:, -1, 2]
+    error = abs(last[0] - last[1]) / 2
+    assert f"{last.mean():.3f} ± {error:.3f}" in line
+    assert (results / "epsilon.png").exists()
+    assert (results / "rounds.png").exists()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_models_differ_in_name_and_settings(scale):
+    found = targets.targets(scale)
+    assert len({target.label for target in found}) == len(found)
+    assert len({target.directory for target in found}) == len(found)
+    noises = {target.noise for target in found}
+    assert noises == ({0.0} if scale == "smoke" else {0.0, 0.004, 0.1, 0.2})
+    if scale == "paper":
+        votes = {target.trained.solver.votes for target in found[:4]}
+        assert votes == {100}
