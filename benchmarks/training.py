@@ -25,7 +25,7 @@ from zeroone_jax.training import objectives
 
 KEY = jax.random.key(0)
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "training.json"
-BATCH, UPDATES = 128, 8
+BATCH = 128
 
 
 def seconds_a_step(
@@ -71,12 +71,12 @@ def seconds_a_step(
     return float(np.median(seconds[1:])), seconds[0], means
 
 
-def batches(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The first training images, in batches."""
+def batches(name: str, updates: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first training images, in batches: one to compile with, and the others."""
     split = data.load(name, "train")
-    count = (UPDATES + 1) * BATCH
+    count = (updates + 1) * BATCH
     images = split.images[:count].astype(np.float32) / 255
-    shape = (UPDATES + 1, BATCH)
+    shape = (updates + 1, BATCH)
     return (
         images.reshape(*shape, *images.shape[1:]),
         split.labels[:count].reshape(shape),
@@ -87,7 +87,7 @@ def pgd_resnet20() -> dict[str, float]:
     """An update of PGD-10 training of ResNet-20, batch 128, against PyTorch."""
     from benchmarks import training_peer
 
-    images, labels = batches("cifar10")
+    images, labels = batches("cifar10", updates=8)
     ball = {"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 10}
     theirs, parameters = training_peer.seconds_a_step(
         images, labels.astype(np.int64), **ball
@@ -113,7 +113,7 @@ def sense_mnist() -> dict[str, list[dict[str, float]]]:
     split = data.load("mnist", "train")
     network = models.build("lenet_valid", (28, 28, 1), 10)
     ball = {"epsilon": 0.3, "step_size": 0.075, "steps": 10}
-    images, labels = batches("mnist")
+    images, labels = batches("mnist", updates=40)
     config = training.Config(optimizer=training.Sgd(learning_rate=0.05))
     state = training.fit(
         KEY, network, objectives.natural(), split.images, split.labels, config
