@@ -5,7 +5,13 @@ import pathlib
 
 import pytest
 
-from benchmarks import attacks, coordinate_descent, ensembles, verification
+from benchmarks import (
+    attacks,
+    coordinate_descent,
+    ensembles,
+    training,
+    verification,
+)
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
@@ -38,6 +44,17 @@ def test_toy(readme):
 def test_mnist(readme):
     table = RESULTS / "paper_b" / "mnist" / "laptop" / "table.md"
     assert table.read_text().strip() in readme
+
+
+def test_cifar10(readme):
+    table = RESULTS / "paper_b" / "comparison" / "laptop" / "table.md"
+    assert table.read_text().strip() in readme
+
+
+def test_training(readme):
+    measured = json.loads((RESULTS / "training.json").read_text())
+    assert tables.markdown(training.step_table(measured)) in readme
+    assert tables.markdown(training.freezing_table(measured)) in readme
 
 
 def test_verification(readme):

@@ -120,7 +120,8 @@ def targets(scale: Scale) -> list[Target]:
         for name in names
     ]
     if _AUTHORS.exists():
-        found.append(Target("authors", 0.0, "authors"))
+        without = sum(target.noise == 0 for target in found)
+        found.insert(without, Target("authors", 0.0, "authors"))
     return found
 
 
