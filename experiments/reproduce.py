@@ -23,7 +23,12 @@ from absl import flags, logging
 
 from experiments import command_line
 from experiments.reproductions import cross_checks, methods, toy
-from experiments.reproductions.paper_a import accuracy, distortion_report, substitute
+from experiments.reproductions.paper_a import (
+    accuracy,
+    distortion_report,
+    sensitivity,
+    substitute,
+)
 from experiments.reproductions.plan import (
     SCALES,
     Place,
@@ -38,6 +43,7 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_a.accuracy": accuracy.ACCURACY,
     "paper_a.distortion": distortion_report.DISTORTION,
     "paper_a.substitute": substitute.SUBSTITUTE,
+    "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_b.mnist": methods.MNIST,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,

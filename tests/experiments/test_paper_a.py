@@ -1,5 +1,6 @@
 """Paper A's reproductions at the smallest scale, on the real images."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -16,10 +17,12 @@ from experiments.reproductions.paper_a import (
     distortion,
     distortion_attacks,
     distortion_report,
+    sensitivity,
     substitute,
     targets,
 )
 from experiments.reproductions.plan import SCALES, Place
+from zeroone_jax import coordinate_descent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -142,6 +145,36 @@ def test_substitutes_leave_records_and_a_table(folder, counted):
     assert f"{last.mean():.3f} ± {error:.3f}" in line
     assert (results / "epsilon.png").exists()
     assert (results / "rounds.png").exists()
+
+
+def test_votes_are_compared_under_each_setting(folder):
+    results = launched(folder, "paper_a.sensitivity")
+    found = read(results, "blind-rows-0.05")
+    assert found["config"]["solver"]["rows"] == 0.05
+    assert found["config"]["solver"]["search"] == "blind"
+    share = found["accuracy"]["test"]["votes"][0]
+    line = next(
+        line
+        for line in (results / "table.md").read_text().splitlines()
+        if line.startswith("| rows 0.05")
+    )
+    assert f"{share:.3f}" in line
+    assert ".771 / .780" in line
+
+
+def test_sensitivity_varies_one_setting_at_a_time():
+    found = {
+        run.method: run.experiment.solver for run in sensitivity.votes_runs("laptop")
+    }
+    for search, preset in sensitivity.SEARCHES.items():
+        usual = coordinate_descent.PRESETS[preset]()
+        steps = found[f"{search}-step-0.05"].hidden_steps
+        assert steps[0] == 0.05
+        assert len(steps) == len(usual.hidden_steps)
+        for name, value in (("rows", 0.9), ("iterations", 8000), ("features", 64)):
+            solver = found[f"{search}-{name}-{value}"]
+            changes = {name: value, "votes": 4}
+            assert solver == dataclasses.replace(usual, **changes)
 
 
 @pytest.mark.parametrize("scale", SCALES)
