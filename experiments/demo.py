@@ -1,49 +1,59 @@
-"""Trains 8 votes on CIFAR-10, class 0 against 1, and compares with the authors'.
+"""Paper A in small: who is hardest to fool, and by which attack?
 
     make demo
     python -m experiments.demo --data_dir=/data/tfds
 
-Fetches the images if they are not there, trains with the default settings and with
-those of the 2020 paper, and prints the accuracies beside the authors' own. The table,
-the same as JSON, and figures land in the output directory.
+Fetches CIFAR-10 if it is not there, trains three ensembles of 8 votes on class 0
+against 1 (01-loss networks, sigmoid networks, binarized networks), and attacks them: by
+HopSkipJump as paper A does and with its radius tuned, by the nearest adversaries that
+any attack here finds, and through a substitute. The table, the same as JSON, and a
+figure land in the output directory; models that are trained there are not trained
+again.
 """
 
+import dataclasses
 import pathlib
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import command_line, zero_one_report
+from experiments import attacked_models, command_line
 from experiments.progress import Progress
-from zeroone_jax import coordinate_descent, data, runs
-from zeroone_jax.evaluation import accuracy, figures, published, tables
-from zeroone_jax.models import zero_one
+from experiments.reproductions.paper_a import distortion, substitute
+from experiments.reproductions.paper_a.distortion_attacks import Piece
+from experiments.reproductions.paper_a.targets import Target, compared
+from experiments.reproductions.plan import Place
+from zeroone_jax import attacks, data, runs, verification
+from zeroone_jax.evaluation import attack_figures, figures, published, tables
 from zeroone_jax.types import Array
 
-_PRESETS = ("default", "paper_2020")
+_DEFAULT, _TUNED, _NEAREST = "HopSkipJump", "its radius tuned", "nearest of all"
 
 
-class Trained(NamedTuple):
-    """One ensemble of the demonstration.
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How much is attacked.
 
     Attributes:
-        params: the networks.
-        curve: how training went.
-        train: accuracy on the training images.
-        test: accuracy on the test images.
-        seconds: what training took, compiling included.
+        images: the first that all models label rightly.
+        iterations: of HopSkipJump.
+        protocol: how the attack through a substitute is made.
     """
 
-    params: zero_one.Params
-    curve: figures.Curve
-    train: accuracy.Accuracy
-    test: accuracy.Accuracy
-    seconds: float
+    images: int = 20
+    iterations: int = 40
+    protocol: substitute.Protocol = dataclasses.field(
+        default_factory=lambda: substitute.Protocol(
+            attacks.Substitute(
+                epsilons=(0.0625, 0.125), rounds=8, epochs=10, limit=1600
+            ),
+            seeds=1,
+        )
+    )
 
 
 def define_flags(argv: Sequence[str]) -> None:
@@ -51,124 +61,142 @@ def define_flags(argv: Sequence[str]) -> None:
     del argv
     command_line.define_data_dir()
     command_line.define_devices()
-    flags.DEFINE_string("output", "runs/demo", "Directory for the table and figures.")
+    flags.DEFINE_string("output", "runs/demo", "Directory for models, table, figure.")
 
 
 def main(_: None) -> None:
     """Runs the demonstration."""
     options = flags.FLAGS
-    configs = {name: coordinate_descent.PRESETS[name]() for name in _PRESETS}
-    command_line.use_cores(max(config.votes for config in configs.values()))
-    classes = (0, 1)
-    training = command_line.load("cifar10", "train", classes, options.data_dir)
-    test = command_line.load("cifar10", "test", classes, options.data_dir)
-    print(demonstrate(configs, training, test, pathlib.Path(options.output)))
+    command_line.use_cores(8)
+    output = pathlib.Path(options.output)
+    place = Place(output / "models", output, options.data_dir)
+    print(demonstrate(compared(sigmoid=60, binarized=20), place, Effort()))
 
 
-def demonstrate(
-    configs: dict[str, coordinate_descent.Config],
-    training: data.Split,
-    test: data.Split,
-    output: pathlib.Path,
-) -> str:
-    """Trains, compares and writes everything.
+def demonstrate(targets: Sequence[Target], place: Place, effort: Effort) -> str:
+    """Trains, attacks and writes everything.
 
     Args:
-        configs: name to the settings to train with, equally many votes in each.
-        training: two classes to train on.
-        test: the same classes to test on.
-        output: the directory for the table and the figures; made if missing.
+        targets: the models, all of the same data.
+        place: where they are trained, and where the table and the figure go.
+        effort: how much is attacked.
 
     Returns:
         The table.
     """
-    rows, test_rows = (
-        tuple(map(jnp.asarray, data.as_features(split))) for split in (training, test)
-    )
-    trained = {
-        name: _train(name, config, rows, test_rows) for name, config in configs.items()
+    began = time.monotonic()
+    models = {target.label: target.model(place) for target in targets}
+    trained = time.monotonic() - began
+    first = next(iter(models.values())).source
+    test = command_line.load(first.name, "test", first.classes, place.data_dir)
+    labels = {name: _labels(model, test) for name, model in models.items()}
+    right = np.all([one == test.labels for one in labels.values()], axis=0)
+    indices = np.flatnonzero(right)[: effort.images]
+    progress = Progress("attacking", len(targets))
+    found, rows = {}, []
+    for number, target in enumerate(targets, 1):
+        name = target.label
+        model = models[name]
+        found[name] = _distances(target, model, indices, place, effort)
+        shares = _through_substitute(model, test, effort)
+        accuracy = float(np.mean(labels[name] == test.labels))
+        medians = {way: float(np.median(one)) for way, one in found[name].items()}
+        known = published.HOP_SKIP_JUMP_0V1.get(name)
+        authors = known.text if known else None
+        rows.append([name, accuracy, *medians.values(), authors, *shares])
+        progress.report(number, f"{name}: {medians}")
+    table = _table(rows, test.class_names, len(indices), effort)
+    _write(place.results, table, found, (trained, time.monotonic() - began))
+    return tables.markdown(table)
+
+
+def _labels(model: attacked_models.Model, test: data.Split) -> np.ndarray:
+    return np.asarray(model.label_fn(model.images(test)))
+
+
+def _distances(
+    target: Target,
+    model: attacked_models.Model,
+    indices: np.ndarray,
+    place: Place,
+    effort: Effort,
+) -> dict[str, np.ndarray]:
+    """How far each attack's adversaries are, float [n] of each."""
+    networks = distortion.sign_networks(target, model)
+    pieces = [
+        Piece(_DEFAULT, attacks.hop_skip_jump(iterations=effort.iterations)),
+        Piece(
+            _TUNED,
+            attacks.hop_skip_jump(iterations=effort.iterations, radius="adaptive"),
+        ),
+        Piece("deep_fool", attacks.deep_fool(norm="l2"))
+        if networks is None
+        else Piece("polished", verification.cell_polishing(), polishes=True),
+    ]
+    images = {"common": distortion.common_images(model, indices, place.data_dir)}
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for piece in pieces:
+        found[piece.name] = distortion.attacked(
+            piece, model, networks, images, 0, found
+        )
+    distances = {name: arrays["distance"] for name, arrays in found.items()}
+    return {
+        _DEFAULT: distances[_DEFAULT],
+        _TUNED: distances[_TUNED],
+        _NEAREST: np.min(list(distances.values()), axis=0),
     }
-    table = _table(trained, training.class_names)
-    text = tables.markdown(table)
-    output.mkdir(parents=True, exist_ok=True)
-    with runs.replacing(output / "table.md") as path:
-        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _through_substitute(
+    model: attacked_models.Model, test: data.Split, effort: Effort
+) -> list[float]:
+    """Accuracies on a substitute's adversaries, after the last round."""
+    x: Array = model.images(test)
+    y = jnp.asarray(test.labels)
+    record = substitute.attacked(0, model.label_fn, x, y, effort.protocol)
+    return [float(share) for share in record["adversarial_accuracy"][-1]]
+
+
+def _table(
+    rows: Sequence[Sequence[Any]],
+    class_names: Sequence[str],
+    count: int,
+    effort: Effort,
+) -> tables.Table:
+    epsilons = effort.protocol.settings.epsilons
+    title = (
+        f"{class_names[0]} against {class_names[1]}: accuracy, median L2 distance of "
+        f"the adversaries of {count} images, accuracy through a substitute"
+    )
+    header = ["8 votes", "test", _DEFAULT, _TUNED, _NEAREST, "authors: HopSkipJump"]
+    return tables.Table(
+        title, [*header, *(f"substitute {epsilon:.4g}" for epsilon in epsilons)], rows
+    )
+
+
+def _write(
+    folder: pathlib.Path,
+    table: tables.Table,
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    seconds: tuple[float, float],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with runs.replacing(folder / "table.md") as path:
+        path.write_text(tables.markdown(table) + "\n", encoding="utf-8")
     runs.write_json(
-        output / "demo.json",
+        folder / "demo.json",
         {
             **tables.as_json(table),
-            "seconds": {name: round(one.seconds, 1) for name, one in trained.items()},
-            "sources": {name: x.source for name, x in published.CIFAR10_0V1.items()},
+            "seconds": {"training": round(seconds[0], 1), "all": round(seconds[1], 1)},
             "session": runs.session(runs.git_revision(pathlib.Path(__file__))),
         },
     )
-    with runs.replacing(output / "curves.png") as path:
-        curves = [one.curve for one in trained.values()]
-        figures.write(figures.training_curves(curves), path)
-    for name, one in trained.items():
-        zero_one_report.draw_hidden_units(
-            one.params, training, output / f"hidden_units_{name}.png"
-        )
-    return text
-
-
-def _train(
-    name: str,
-    config: coordinate_descent.Config,
-    rows: tuple[Array, ...],
-    test_rows: tuple[Array, ...],
-) -> Trained:
-    began = time.monotonic()
-    progress = Progress(name, config.iterations)
-    metrics: list[dict[str, Any]] = []
-
-    def on_segment(
-        state: coordinate_descent.Search, history: coordinate_descent.History
-    ) -> None:
-        iteration = int(state.iteration)
-        metrics.extend(zero_one_report.records(iteration, history))
-        mean = float(np.mean(history.pocket_accuracy[-1]))
-        progress.report(iteration, f"mean train accuracy {mean:.4f}")
-
-    x, y = rows
-    params = coordinate_descent.fit(
-        jax.random.key(0), x, y, config, on_segment=on_segment
-    ).params
-    seconds = time.monotonic() - began
-    return Trained(
-        params,
-        zero_one_report.curve(name, metrics),
-        accuracy.accuracy(params, x, y),
-        accuracy.accuracy(params, *test_rows),
-        seconds,
-    )
-
-
-def _table(trained: dict[str, Trained], class_names: Sequence[str]) -> tables.Table:
-    """Lists our votes beside the authors' means and majority."""
-    header = [""]
-    columns = []
-    for name, one in trained.items():
-        header += [f"{name} train", f"{name} test"]
-        columns += [one.train, one.test]
-    authors = {
-        "mean of votes": ("vote train", "vote test"),
-        "majority": ("majority train", "majority test"),
+    ways = {
+        way: {name: distances[way] for name, distances in found.items()}
+        for way in (_DEFAULT, _TUNED, _NEAREST)
     }
-    rows = [
-        [*row, *(published.CIFAR10_0V1[key].text for key in authors[row[0]])]
-        if row[0] in authors
-        else [*row, None, None]
-        for row in zero_one_report.accuracy_rows(columns)
-    ]
-    seconds = [
-        cell for one in trained.values() for cell in (f"{one.seconds:.0f}", None)
-    ]
-    return tables.Table(
-        f"Accuracy on CIFAR-10, {class_names[0]} against {class_names[1]}",
-        [*header, "authors train", "authors test"],
-        [*rows, ["seconds to train", *seconds, None, None]],
-    )
+    with runs.replacing(folder / "distances.png") as path:
+        figures.write(attack_figures.distortions(ways, "L2"), path)
 
 
 if __name__ == "__main__":

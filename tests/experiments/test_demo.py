@@ -1,33 +1,66 @@
+import dataclasses
 import json
 
+import numpy as np
+from PIL import Image
+
 from experiments import demo
-from zeroone_jax import coordinate_descent, data
+from experiments.configs import network, zero_one
+from experiments.reproductions.paper_a import substitute, targets
+from experiments.reproductions.plan import Place
+from zeroone_jax import attacks, coordinate_descent, training
 
 SMALL = coordinate_descent.Config(
     votes=2, hidden=2, iterations=30, features=10, candidates=2, bins=64
 )
+PROTOCOL = substitute.Protocol(
+    attacks.Substitute(
+        epsilons=(0.0625, 0.125), hidden=(5,), rounds=2, epochs=2, limit=20
+    ),
+    seeds=1,
+    asked=10,
+    attacked=10,
+)
 
 
-def test_the_demo_compares_settings_with_the_authors(two_classes, tmp_path):
-    training, test = (
-        data.load(two_classes, split, classes=(0, 1)) for split in ("train", "test")
+def test_the_demo_attacks_three_models(two_classes, tmp_path):
+    solver = zero_one.Experiment(
+        data=zero_one.Data(str(two_classes), (0, 1)), solver=SMALL
     )
-    output = tmp_path / "out"
-    text = demo.demonstrate({"default": SMALL, "same": SMALL}, training, test, output)
-    assert (output / "table.md").read_text(encoding="utf-8") == text + "\n"
-    written = json.loads((output / "demo.json").read_text())
-    rows = {row["row"]: row for row in written["rows"]}
-    assert list(rows) == [
-        "vote 1",
-        "vote 2",
-        "mean of votes",
-        "majority",
-        "seconds to train",
+    sigmoid = network.Experiment(
+        data=network.Data(str(two_classes), (0, 1)),
+        network="mlp_sigmoid20",
+        training=training.Config(
+            epochs=9, batch_size=10, optimizer=training.Adam(learning_rate=0.01)
+        ),
+        members=2,
+    )
+    binarized = dataclasses.replace(sigmoid, network="binarized20", combine="votes")
+    models = [
+        targets.Target("mlp01", 0.0, solver),
+        targets.Target("sigmoid", 0.0, sigmoid),
+        targets.Target("binarized", 0.0, binarized),
     ]
-    majority = rows["majority"]
-    assert majority["default train"] == majority["same train"] > 0.5
-    assert majority["authors test"] == "0.854-0.856"
-    assert rows["vote 1"]["authors test"] is None
-    assert set(written["seconds"]) == {"default", "same"}
-    assert (output / "curves.png").exists()
-    assert (output / "hidden_units_same.png").exists()
+    place = Place(tmp_path / "models", tmp_path / "out", None)
+    effort = demo.Effort(images=2, iterations=1, protocol=PROTOCOL)
+    text = demo.demonstrate(models, place, effort)
+    written = (place.results / "table.md").read_text(encoding="utf-8")
+    assert written == text + "\n"
+    found = json.loads((place.results / "demo.json").read_text())
+    rows = {row["8 votes"]: row for row in found["rows"]}
+    assert list(rows) == ["mlp01", "sigmoid", "binarized"]
+    for row in rows.values():
+        assert row["nearest of all"] <= min(row["HopSkipJump"], row["its radius tuned"])
+        assert 0.5 < row["test"] <= 1
+        assert 0 <= row["substitute 0.125"] <= 1
+    assert rows["mlp01"]["authors: HopSkipJump"] == "1.159"
+    with Image.open(place.results / "distances.png") as image:
+        assert np.asarray(image).std() > 1
+
+
+def test_the_demo_has_the_models_of_the_abstract():
+    names = [target.label for target in targets.compared(sigmoid=60, binarized=20)]
+    assert names == ["mlp01", "sigmoid", "binarized"]
+    sigmoid = targets.compared(sigmoid=60, binarized=20)[1].trained
+    assert sigmoid.training.epochs == 60
+    assert sigmoid.members == 8

@@ -113,13 +113,13 @@ def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):
     (run.parent / "piece-polished.npz").unlink()
     (attacked / "mlp01-seed0.json").rename(attacked / "before.json")
     made = []
-    make = distortion._made
+    make = distortion.attacked
 
     def counting(piece, *arguments):
         made.append(piece.name)
         return make(piece, *arguments)
 
-    monkeypatch.setattr(distortion, "_made", counting)
+    monkeypatch.setattr(distortion, "attacked", counting)
     launched(folder, "paper_a.distortion")
     assert made == ["polished"]
     now, before = read(attacked, "mlp01"), attacked / "before.json"

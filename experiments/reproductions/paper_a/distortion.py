@@ -7,7 +7,7 @@ and 01 networks and binarized ones are measured exactly.
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -89,7 +89,10 @@ class DistortionRun(Run):
         with jax.enable_x64(self.target.double):
             model = self.target.model(place)
             indices = right_of_all(place, self.scale)[: self.protocol.images]
-            images = _images(model, indices, place.data_dir)
+            images = {
+                "paper": paper_images(model, place.data_dir),
+                "common": common_images(model, indices, place.data_dir),
+            }
             networks = sign_networks(self.target, model)
             has_slopes = networks is None
             planned = pieces(self.protocol, has_slopes, not has_slopes)
@@ -98,8 +101,9 @@ class DistortionRun(Run):
             for number, piece in enumerate(planned, 1):
                 path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
                 if not path.exists():
-                    made = _made(piece, model, networks, images, self.protocol, found)
-                    made["norm"] = np.array(piece.norm)
+                    made = attacked(
+                        piece, model, networks, images, self.protocol.repeats, found
+                    )
                     with runs.replacing(path) as partial:
                         np.savez(partial, allow_pickle=False, **made)
                 with np.load(path) as file:
@@ -141,35 +145,76 @@ def sign_networks(
     return None
 
 
-def _images(
+def paper_images(model: attacked_models.Model, data_dir: str | None) -> Images:
+    """Loads the paper's ten images for a model.
+
+    Args:
+        model: the model.
+        data_dir: folder of prepared data sets; None for the usual one.
+    """
+    source = model.source
+    test = command_line.load(source.name, "test", source.classes, data_dir)
+    ten = attack_task.picked(test, np.array(PAPER_IMAGES))
+    return Images(model.images(ten), jnp.asarray(ten.labels), None)
+
+
+def common_images(
     model: attacked_models.Model, indices: np.ndarray, data_dir: str | None
-) -> dict[str, Images]:
-    """The paper's ten images, and the common ones with their starts."""
+) -> Images:
+    """Loads images for a model, with training images of the other class to start from.
+
+    Args:
+        model: the model.
+        indices: places among the test images.
+        data_dir: folder of prepared data sets; None for the usual one.
+    """
     source = model.source
     training, test = (
         command_line.load(source.name, split, source.classes, data_dir)
         for split in ("train", "test")
     )
+    chosen = attack_task.picked(test, indices)
+    x, y = model.images(chosen), jnp.asarray(chosen.labels)
     pool = model.images(attack_task.picked(training, slice(_POOL)))
-    ten = attack_task.picked(test, np.array(PAPER_IMAGES))
-    common = attack_task.picked(test, indices)
-    x, y = model.images(common), jnp.asarray(common.labels)
     start = attacks.random_start(jax.random.key(_KEY), x, y, pool, model.label_fn(pool))
-    return {
-        "paper": Images(model.images(ten), jnp.asarray(ten.labels), None),
-        "common": Images(x, y, start),
-    }
+    return Images(x, y, start)
 
 
-def _made(
+def attacked(
     piece: Piece,
     model: attacked_models.Model,
     networks: zero_one.Params | None,
-    images: dict[str, Images],
-    protocol: Protocol,
-    found: dict[str, dict[str, np.ndarray]],
+    images: Mapping[str, Images],
+    repeats: int,
+    found: Mapping[str, Mapping[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """Attacks; distances [n] or, of repeats, [repeats, n], infinite without success."""
+    """Attacks a model.
+
+    Args:
+        piece: with what.
+        model: the model.
+        networks: it as a sign network, for polishing.
+        images: the "paper"'s, where a piece wants them, and the "common" ones.
+        repeats: of attacks on the paper's images.
+        found: what earlier pieces gave, for polishing.
+
+    Returns:
+        The "norm"; "distance" and "queries", [n] or, of the paper's images,
+        [repeats, n], infinite where there was no success; of the common images the
+        "adversary" [n, ...], too.
+    """
+    made = _attacked(piece, model, networks, images, repeats, found)
+    return {**made, "norm": np.array(piece.norm)}
+
+
+def _attacked(
+    piece: Piece,
+    model: attacked_models.Model,
+    networks: zero_one.Params | None,
+    images: Mapping[str, Images],
+    repeats: int,
+    found: Mapping[str, Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
     x, y, start = images[piece.images]
     if piece.polishes:
         return _polished(piece, model, networks, images["common"], found)
@@ -181,7 +226,7 @@ def _made(
         return _arrays(result)
     results = [
         _arrays(piece.attack(jax.random.key(repeat), fn, x, y))
-        for repeat in range(protocol.repeats)
+        for repeat in range(repeats)
     ]
     return {
         name: np.stack([one[name] for one in results])
@@ -194,7 +239,7 @@ def _polished(
     model: attacked_models.Model,
     networks: zero_one.Params | None,
     images: Images,
-    found: dict[str, dict[str, np.ndarray]],
+    found: Mapping[str, Mapping[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
     """Polishes the nearest adversaries so far; the model itself has the last word."""
     so_far = [
@@ -265,7 +310,7 @@ def _exact(
     }
 
 
-def _short(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _short(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """What the results keep of a piece: no images."""
     return {
         "distance": _rounded(arrays["distance"]),

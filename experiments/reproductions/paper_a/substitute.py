@@ -29,6 +29,7 @@ from experiments.reproductions.plan import (
 from zeroone_jax import attacks
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import attack_figures, figures, published, tables
+from zeroone_jax.types import Array, LabelFn
 
 _SHOWN = 0.0625, 0.125
 
@@ -103,7 +104,7 @@ class SubstituteRun(Run):
             for seed in range(protocol.seeds):
                 path = run.path / f"seed-{seed}.json"
                 if not path.exists():
-                    record = _attack(seed, model.label_fn, x, y, protocol)
+                    record = attacked(seed, model.label_fn, x, y, protocol)
                     run_files.write_json(path, record)
                 records.append(json.loads(path.read_text()))
                 last = records[-1]["adversarial_accuracy"][-1]
@@ -120,10 +121,21 @@ class SubstituteRun(Run):
         )
 
 
-def _attack(
-    seed: int, label_fn: Any, x: jax.Array, y: jax.Array, protocol: Protocol
+def attacked(
+    seed: int, label_fn: LabelFn, x: Array, y: Array, protocol: Protocol
 ) -> dict[str, Any]:
-    """Attacks once; gives the record of every round, of JSON's types."""
+    """Attacks once.
+
+    Args:
+        seed: of the images asked about, and of the substitute.
+        label_fn: the model.
+        x: float [n, ...], the test images.
+        y: i32 [n].
+        protocol: how.
+
+    Returns:
+        The `attacks.transfer.Record` of every round, of JSON's types.
+    """
     order = np.random.default_rng(seed).permutation(len(x))
     asked = order[: protocol.asked]
     attacked = order[protocol.asked : protocol.asked + protocol.attacked]

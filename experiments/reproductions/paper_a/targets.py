@@ -125,6 +125,23 @@ def targets(scale: Scale) -> list[Target]:
     return found
 
 
+def compared(**epochs: int) -> list[Target]:
+    """Gives the three models of the abstract in a laptop's size.
+
+    Args:
+        **epochs: of those trained by gradients, by name.
+    """
+    found = []
+    for name in _COMPARED:
+        target = _target(name, 0.0, "laptop")
+        if isinstance(target.trained, network_configs.Experiment):
+            training = dataclasses.replace(target.trained.training, epochs=epochs[name])
+            trained = dataclasses.replace(target.trained, training=training)
+            target = dataclasses.replace(target, trained=trained)
+        found.append(target)
+    return found
+
+
 def _target(name: str, noise: float, scale: Scale) -> Target:
     return Target(name, noise, _MODELS[name](noise, scale))
 
