@@ -96,6 +96,9 @@ def main(_: None) -> None:
         if path.exists():
             _check_same(path, run)
             continue
+        if run.missing():
+            logging.warning("%s: %s is left out: %s", what, run.name, run.missing())
+            continue
         logging.info("%s: run %d of %d: %s", what, number, len(mine), run.name)
         runs.write_json(path, _made(run, place))
     found = stored(results, all_runs)

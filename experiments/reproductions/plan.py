@@ -64,6 +64,10 @@ class Run(abc.ABC):
             command_line.UserError: it cannot be made.
         """
 
+    def missing(self) -> str:
+        """Says what is not here that the run needs; nothing if all is."""
+        return ""
+
     def is_same(self, kept: Mapping[str, Any]) -> bool:
         """Whether the settings of a stored result are these."""
         return bool(kept == json.loads(json.dumps(self.settings())))

@@ -59,3 +59,32 @@ def test_figures_become_images(tmp_path, distances):
     figures.write(figure, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as image:
         image.verify()
+
+
+def test_distances_of_models_stand_in_groups():
+    """A line over the middle half, a point at the median, of each way and model."""
+    generator = np.random.default_rng(0)
+    found = {
+        "one way": {"a": generator.random(9) + 1, "b": generator.random(9) + 2},
+        "another": {"b": np.array([0.5, 0.7, 0.9])},
+    }
+    figure = attack_figures.distortions(found, "L2")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    first, second = axes.lines
+    medians = [np.median(distances) for distances in found["one way"].values()]
+    np.testing.assert_allclose(first.get_xdata(), medians)
+    assert second.get_xdata().tolist() == [0.7]
+    assert second.get_ydata()[0] > first.get_ydata()[1]
+    assert "L2" in axes.get_xlabel()
+
+
+def test_accuracies_are_means_over_seeds():
+    shares = {"a": np.array([[0.5, 0.25], [0.7, 0.35]]), "b": np.zeros((2, 2))}
+    figure = attack_figures.accuracies(np.array([1 / 64, 0.3]), shares)
+    (axes,) = figure.axes
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.6, 0.3])
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["1/64", "0.3"]
+    colours = {line.get_color() for line in axes.lines[:4]}
+    assert len(colours) > 1

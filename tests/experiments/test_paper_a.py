@@ -177,6 +177,17 @@ def test_sensitivity_varies_one_setting_at_a_time():
             assert solver == dataclasses.replace(usual, **changes)
 
 
+def test_a_model_that_is_not_here_is_left_out(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(targets, "_AUTHORS", tmp_path / "nowhere.npz")
+    authors = targets.Target("authors", 0.0, "authors")
+    monkeypatch.setattr(targets, "targets", lambda scale: [authors])
+    monkeypatch.setattr(accuracy, "targets", lambda scale: [authors])
+    with pytest.raises(UserError, match="no results"):
+        launched(tmp_path, "paper_a.accuracy")
+    assert "authors-seed0 is left out" in caplog.text
+    assert "nowhere.npz" in caplog.text
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_models_differ_in_name_and_settings(scale):
     found = targets.targets(scale)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 _TEXT_SIZE = 13
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -141,8 +142,13 @@ def distortions(found: Mapping[str, Mapping[str, np.ndarray]], norm: str) -> Fig
         axes.hlines(height, low, high, color=colour, lw=2, alpha=0.6)
         axes.plot(middle, height, marker, color=colour, markersize=8, label=way)
     axes.set_yticks(range(len(models)), models)
-    axes.invert_yaxis()
+    axes.set_ylim(len(models) - 0.5, -0.5)
     axes.set_xscale("log")
+    # Plain numbers, 1, 2 and 5 of each power of ten.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,)))
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel(
         f"distance to the nearest adversary found ({norm}), median and middle half",
         fontsize=_TEXT_SIZE,
@@ -198,7 +204,7 @@ def accuracies(
         )
     if places[0] > 0 and places[-1] < 1:
         axes.set_xscale("log", base=2)
-        axes.set_xticks(places, [f"{place:.4g}" for place in places])
+        axes.set_xticks(places, [_fraction(place) for place in places])
     axes.set_ylim(0, 1)
     axes.set_xlabel(label, fontsize=_TEXT_SIZE)
     axes.set_ylabel("accuracy", fontsize=_TEXT_SIZE)
@@ -208,6 +214,12 @@ def accuracies(
     axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
     figure.legend(loc="outside right upper", fontsize=_TEXT_SIZE - 2, frameon=False)
     return figure
+
+
+def _fraction(number: float) -> str:
+    """Writes 1/64 as that."""
+    turned = 1 / number
+    return f"1/{turned:.0f}" if turned == round(turned) else f"{number:.4g}"
 
 
 def _percentile(distances: np.ndarray, share: int) -> np.ndarray:

@@ -48,6 +48,10 @@ class AccuracyRun(Run):
         """The same for all."""
         return 0
 
+    def missing(self) -> str:
+        """What the model needs."""
+        return self.target.missing()
+
     def settings(self) -> dict[str, Any]:
         """The model's."""
         return self.target.settings()
@@ -96,6 +100,8 @@ def right_of_all(place: Place, scale: Scale) -> np.ndarray:
     rights = []
     for run in runs(scale):
         path = folder / f"{run.name}.json"
+        if not path.exists() and run.missing():
+            continue
         if not path.exists():
             raise command_line.UserError(
                 f"{path} is not there: first run python -m experiments.reproduce "

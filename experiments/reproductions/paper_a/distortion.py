@@ -75,6 +75,10 @@ class DistortionRun(Run):
         """How it is attacked."""
         return PROTOCOLS[self.scale]
 
+    def missing(self) -> str:
+        """What the model needs."""
+        return self.target.missing()
+
     def settings(self) -> dict[str, Any]:
         """The model's, the protocol's, and which models the images are common to."""
         return {

@@ -81,6 +81,10 @@ class SubstituteRun(Run):
         """The first."""
         return 0
 
+    def missing(self) -> str:
+        """What the model needs."""
+        return self.target.missing()
+
     def settings(self) -> dict[str, Any]:
         """The model's and the protocol's."""
         return {

@@ -58,6 +58,12 @@ class Target:
         """Whether to compute in float64: the authors' networks hang on rounding."""
         return self.trained == "authors"
 
+    def missing(self) -> str:
+        """Says what is not here that the model needs; nothing if all is."""
+        if self.trained == "authors" and not _AUTHORS.exists():
+            return f"the authors' networks are not at {_AUTHORS}"
+        return ""
+
     def settings(self) -> dict[str, Any]:
         """How it was trained, as JSON's types."""
         if isinstance(self.trained, str):
@@ -108,7 +114,7 @@ def targets(scale: Scale) -> list[Target]:
     """Lists the models of a scale, those without noise first.
 
     A laptop trains some with noise of .1 too, and those that the abstract compares with
-    .004 and .2; the authors' networks are there where their file is.
+    .004 and .2. The authors' networks can be attacked where their file is.
     """
     if scale == "smoke":
         return [_target(name, 0.0, scale) for name in _SMOKE]
@@ -120,9 +126,8 @@ def targets(scale: Scale) -> list[Target]:
         for noise, names in by_noise.items()
         for name in names
     ]
-    if _AUTHORS.exists():
-        without = sum(target.noise == 0 for target in found)
-        found.insert(without, Target("authors", 0.0, "authors"))
+    without = sum(target.noise == 0 for target in found)
+    found.insert(without, Target("authors", 0.0, "authors"))
     return found
 
 
