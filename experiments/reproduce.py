@@ -28,6 +28,7 @@ from experiments.reproductions.paper_a import (
     distortion_report,
     sensitivity,
     substitute,
+    white_box,
 )
 from experiments.reproductions.plan import (
     SCALES,
@@ -44,6 +45,7 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_a.distortion": distortion_report.DISTORTION,
     "paper_a.substitute": substitute.SUBSTITUTE,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
+    "paper_a.white_box": white_box.WHITE_BOX,
     "paper_b.mnist": methods.MNIST,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,

@@ -147,6 +147,20 @@ def test_substitutes_leave_records_and_a_table(folder, counted):
     assert (results / "rounds.png").exists()
 
 
+def test_white_box_attacks_leave_less_the_harder_they_are(folder, counted):
+    results = launched(folder, "paper_a.white_box")
+    zero_one, sigmoid = (read(results, name) for name in ("mlp01", "sigmoid"))
+    for found in (zero_one, sigmoid):
+        assert max(found["left"].values()) <= found["clean"] + 1e-9
+    assert set(sigmoid["left"]) == {"PGD", "strongest"}
+    assert sigmoid["votes"] is None
+    matrix = np.array(zero_one["votes"]["accuracy"])
+    assert matrix.shape == (2, 2)
+    assert np.diag(matrix).mean() <= matrix[~np.eye(2, dtype=bool)].mean()
+    text = (results / "table.md").read_text()
+    assert f"{min(zero_one['left'].values()):.4f}" in text
+
+
 def test_votes_are_compared_under_each_setting(folder):
     results = launched(folder, "paper_a.sensitivity")
     found = read(results, "blind-rows-0.05")
