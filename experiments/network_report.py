@@ -88,13 +88,14 @@ def _right(logits_fn: jax.tree_util.Partial, x: Array, y: Array) -> Array:
 
 
 def watched(
-    settings: Evaluation, logits_fn: LogitsFn, x: Array, y: Array
+    settings: Evaluation, logits_fn: LogitsFn, climbed: LogitsFn, x: Array, y: Array
 ) -> dict[str, float]:
     """Looks at a network in training: accuracy on all images, under PGD-10 on 1,000.
 
     Args:
         settings: with the ball's radius.
         logits_fn: the network.
+        climbed: what PGD attacks: the network, or one with slopes that stands for it.
         x: float [n, height, width, channels] in [0,1], the test images.
         y: i32 [n].
 
@@ -106,7 +107,7 @@ def watched(
         step_size=settings.epsilon / 4,
         iterations=_WATCHING_STEPS,
     )
-    found = attack(jax.random.key(0), logits_fn, x[:_WATCHED], y[:_WATCHED])
+    found = attack(jax.random.key(0), climbed, x[:_WATCHED], y[:_WATCHED])
     return {
         "test_accuracy": accuracy(logits_fn, x, y),
         "test_accuracy_pgd_10": float(np.mean(~np.asarray(found.success))),

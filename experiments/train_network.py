@@ -210,7 +210,10 @@ def _train(
     key = jax.random.key(experiment.seed)
     config, objective = experiment.training, experiment.objective
     network = _network(experiment.network, experiment.dtype, split)
-    model = build(as_json(experiment), split)
+    model = climbed = build(as_json(experiment), split)
+    if isinstance(model, models.Ensemble):
+        # Shares of votes have no slope to climb.
+        climbed = dataclasses.replace(model, combine="probabilities")
     images, labels = _training_images(experiment, split)
     x_test, y_test = network_report.test_images(test)
     count, members = len(labels), experiment.members
@@ -228,9 +231,13 @@ def _train(
         note = ", ".join(f"{name} {value:.4g}" for name, value in told.metrics.items())
         epoch, inside = divmod(told.step, per_epoch)
         if inside == 0:
-            logits_fn = model.logits_fn(training.variables(state))
+            variables = training.variables(state)
             record |= network_report.watched(
-                experiment.evaluation, logits_fn, x_test, y_test
+                experiment.evaluation,
+                model.logits_fn(variables),
+                climbed.logits_fn(variables),
+                x_test,
+                y_test,
             )
             note = f"test accuracy {record['test_accuracy']:.4f}"
         run.append_metrics([record])

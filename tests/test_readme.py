@@ -12,6 +12,8 @@ from benchmarks import (
     training,
     verification,
 )
+from experiments import reproduce
+from experiments.reproductions import plan
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
@@ -41,14 +43,42 @@ def test_toy(readme):
     assert table.read_text().strip() in readme
 
 
-def test_mnist(readme):
-    table = RESULTS / "paper_b" / "mnist" / "laptop" / "table.md"
-    assert table.read_text().strip() in readme
+DRAWN = {
+    "paper_b.mnist": "README.md",
+    "paper_b.comparison": "README.md",
+    "paper_a.accuracy": "RESULTS.md",
+    "paper_a.distortion": "RESULTS.md",
+}
 
 
-def test_cifar10(readme):
-    table = RESULTS / "paper_b" / "comparison" / "laptop" / "table.md"
-    assert table.read_text().strip() in readme
+@pytest.mark.parametrize("what", DRAWN)
+def test_reproductions(what, tmp_path):
+    """The document has each table as it is drawn of the stored results."""
+    reproduction = reproduce.REPRODUCTIONS[what]
+    runs = reproduction.runs("laptop")
+    found = plan.stored(RESULTS.joinpath(*what.split("."), "laptop"), runs)
+    text = reproduction.report(found, tmp_path, tmp_path)
+    document = RESULTS.with_name(DRAWN[what]).read_text(encoding="utf-8")
+    for table in text.split("\n\n**"):
+        assert table.removeprefix("**") in document
+
+
+@pytest.mark.parametrize("what", DRAWN)
+def test_stored_results_are_of_the_settings(what):
+    """What would be made again today is not taken for made."""
+    for run in reproduce.REPRODUCTIONS[what].runs("laptop"):
+        path = RESULTS.joinpath(*what.split("."), "laptop", f"{run.name}.json")
+        if path.exists():
+            assert run.is_same(json.loads(path.read_text())["config"])
+
+
+def test_demo(readme):
+    measured = json.loads((RESULTS / "demo.json").read_text())
+    rows = measured["rows"]
+    table = tables.Table(
+        measured["title"], list(rows[0]), [[*row.values()] for row in rows]
+    )
+    assert tables.markdown(table) in readme
 
 
 def test_training(readme):
