@@ -98,8 +98,9 @@ def as_zero_one(variables: Variables) -> zero_one.Params:
         variables: of `Module`, or of an ensemble of it that votes.
 
     Returns:
-        Networks of hidden values "pm", normals of length 1. Labels are equal but where
-        rounding decides.
+        Networks of hidden values "01", whose output weights are whole numbers, so that
+        ties are ties, and normals of length 1. Labels are equal but where rounding
+        decides on which side of its threshold a unit is.
 
     Raises:
         ValueError: there are not two classes.
@@ -113,11 +114,7 @@ def as_zero_one(variables: Variables) -> zero_one.Params:
     w1 = jnp.swapaxes(sign(first), -1, -2)
     length = math.sqrt(w1.shape[-1])
     w2 = sign(second[..., 1]) - sign(second[..., 0])
-    params = zero_one.Params(
-        w1 / length,
-        bias / length,
-        w2,
-        jnp.zeros(w2.shape[:-1], w2.dtype),
-        hidden_values="pm",
-    )
+    # Of signs 2 H - 1 the weighted sum is twice that of H less the weights' own.
+    b2 = -jnp.sum(w2, axis=-1) / 2
+    params = zero_one.Params(w1 / length, bias / length, w2, b2)
     return jax.tree.map(lambda array: array[None], params) if w1.ndim == 2 else params

@@ -33,6 +33,8 @@ from zeroone_jax.types import Array
 
 _POOL = 1000
 _KEY = 0
+# A vote alone may take so many times less than all together.
+_ALONE = 10
 # How much a search may leave open, relatively, and count as finished.
 _CLOSED = 1e-5
 
@@ -285,22 +287,25 @@ def _exact(
     """Measures single votes, certificates and majorities, of sign networks."""
     if networks is None:
         return None
-    x, y = np.asarray(images.x).reshape(len(images.x), -1), np.asarray(images.y)
+    count = min(protocol.exact_images, len(images.x))
+    x, y = np.asarray(images.x[:count]).reshape(count, -1), np.asarray(images.y[:count])
     path = run.path / "exact.npz"
     if not path.exists():
         votes = [
             jax.tree.map(lambda array: array[vote : vote + 1], networks)  # noqa: B023
             for vote in range(len(networks.w1))
         ]
-        alone = [verification.measure(vote, x, y).infimum for vote in votes]
-        quick = verification.measure(networks, x, y, verification.Config(joint=False))
-        count = protocol.exact_images
+        config = verification.Config(seconds=protocol.exact_seconds / _ALONE)
+        alone = [verification.measure(vote, x, y, config) for vote in votes]
+        config = dataclasses.replace(config, joint=False)
+        quick = verification.measure(networks, x, y, config)
         config = verification.Config(seconds=protocol.exact_seconds)
-        joint = verification.measure(networks, x[:count], y[:count], config)
+        joint = verification.measure(networks, x, y, config)
         with runs.replacing(path) as partial:
             np.savez(
                 partial,
-                votes=np.stack(alone),
+                votes=np.stack([found.infimum for found in alone]),
+                votes_lower=np.stack([found.lower for found in alone]),
                 certified=quick.lower,
                 lower=joint.lower,
                 infimum=joint.infimum,

@@ -24,8 +24,8 @@ class Protocol:
         boundary_queries: of the Boundary Attack an image; None has no limit.
         study_iterations: of HopSkipJump on the common images, as the study of 2021 has.
         radii: of HopSkipJump, beside its default of .01, to find each model's own.
-        exact_images: how many common images majorities' exact distances are of.
-        exact_seconds: the most that one of these may take.
+        exact_images: how many common images exact distances are of.
+        exact_seconds: the most that a majority's may take.
         law: of the directions of the attacks on the ten images; random signs come as
             near as the paper's "gaussian" in a third of the time.
     """

@@ -122,14 +122,16 @@ def exact_table(models: Mapping[str, Found]) -> tables.Table:
         exact = found["exact"]
         if exact is None:
             continue
-        votes = _numbers(exact["votes"])
-        alone = [float(np.median(vote[vote > 0])) for vote in votes]
+        alone = [
+            np.median(_numbers(found)[_numbers(found) > 0])
+            for found in (exact["votes_lower"], exact["votes"])
+        ]
         lower, infimum = _numbers(exact["lower"]), _numbers(exact["infimum"])
         best = nearest(found)[: len(lower)]
         rows.append(
             [
                 name,
-                float(np.mean(alone)),
+                f"{alone[0]:.4f} - {alone[1]:.4f}",
                 float(np.median(_numbers(exact["certified"]))),
                 float(np.median(lower)),
                 float(np.median(np.minimum(infimum, best))),
@@ -140,7 +142,7 @@ def exact_table(models: Mapping[str, Found]) -> tables.Table:
         )
     header = [
         "model",
-        "a vote: exact",
+        "a vote",
         "majority: certified",
         "lower bound",
         "best found",
@@ -148,7 +150,9 @@ def exact_table(models: Mapping[str, Found]) -> tables.Table:
         "nearest of all attacks",
         "study of 2021",
     ]
-    return tables.Table("Sign networks measured: median L2", header, rows)
+    count = len(_first(models)["exact"]["lower"])
+    title = f"Sign networks measured: median L2 of {count} images, bound - best"
+    return tables.Table(title, header, rows)
 
 
 def nearest(found: Found) -> np.ndarray:
