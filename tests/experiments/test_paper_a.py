@@ -106,6 +106,18 @@ def test_distortions_stay_above_what_is_certain(folder, attacked):
         assert image.width > 500
 
 
+def test_tables_of_models_that_are_no_sign_networks(attacked, tmp_path):
+    """There is nothing exact to tell, and some images may have no start."""
+    found = read(attacked, "mlp01") | {"exact": None}
+    distances = found["pieces"]["boundary"]["distance"]
+    distances[0][3] = None
+    left = np.delete(np.array(distances[0], float), 3)
+    text = distortion_report.report({"smooth": [found]}, tmp_path, tmp_path)
+    assert f"{left.mean():.3f} / " in text
+    assert "(10% without a start)" in text
+    assert text.rstrip().endswith("|")
+
+
 def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):
     """A killed run goes on after its last piece."""
     (run,) = folder.glob("mlp01-seed0-*/piece-study.npz")

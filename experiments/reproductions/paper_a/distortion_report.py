@@ -114,11 +114,12 @@ def exact_table(models: Mapping[str, Found]) -> tables.Table:
     Args:
         models: the result of each.
     """
-    rows = []
+    rows, count = [], 0
     for name, found in models.items():
         exact = found["exact"]
         if exact is None:
             continue
+        count = len(exact["lower"])
         alone = [
             np.median(_numbers(found)[_numbers(found) > 0])
             for found in (exact["votes_lower"], exact["votes"])
@@ -147,7 +148,6 @@ def exact_table(models: Mapping[str, Found]) -> tables.Table:
         "nearest of all attacks",
         "study of 2021",
     ]
-    count = len(_first(models)["exact"]["lower"])
     title = f"Sign networks measured: median L2 of {count} images, bound - best"
     return tables.Table(title, header, rows)
 
