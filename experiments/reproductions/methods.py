@@ -79,7 +79,7 @@ def comparison_runs(scale: Scale) -> list[NetworkRun]:
         return _runs(rows, scale)
     trained: dict[str, Objective] = {
         "natural": objectives.natural(),
-        # From the whole ball at once, the small CNN never leaves a constant.
+        # From the whole ball at once, PGD was at a constant still after 590 updates.
         "pgd": objectives.projected_gradient(ramp=1.0),
         "trades": objectives.trades(epsilon=8 / 255, step_size=2 / 255, ramp=1.0),
         "sense_0.5": objectives.sense(step_size=2 / 255, warm_up=1),

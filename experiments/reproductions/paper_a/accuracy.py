@@ -15,12 +15,11 @@ import jax
 import numpy as np
 
 from experiments import attack_task, attacked_models, command_line
-from experiments.reproductions.paper_a.targets import Target, targets
+from experiments.reproductions.paper_a.targets import TargetRun, targets
 from experiments.reproductions.plan import (
     Place,
     Reproduction,
     Results,
-    Run,
     Scale,
     write_table,
 )
@@ -32,25 +31,8 @@ _CHUNK = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class AccuracyRun(Run):
-    """Training of one model.
-
-    Attributes:
-        method: the model's name, with its noise.
-        target: the model.
-    """
-
-    method: str
-    target: Target
-
-    @property
-    def seed(self) -> int:
-        """The same for all."""
-        return 0
-
-    def missing(self) -> str:
-        """What the model needs."""
-        return self.target.missing()
+class AccuracyRun(TargetRun):
+    """Training of one model."""
 
     def settings(self) -> dict[str, Any]:
         """The model's."""

@@ -6,6 +6,7 @@ and 01 networks and binarized ones are measured exactly.
 """
 
 import dataclasses
+import operator
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ from experiments.reproductions.paper_a.distortion_attacks import (
     Protocol,
     pieces,
 )
-from experiments.reproductions.paper_a.targets import Target, targets
-from experiments.reproductions.plan import Place, Run, Scale
+from experiments.reproductions.paper_a.targets import Target, TargetRun, targets
+from experiments.reproductions.plan import Place, Scale
 from zeroone_jax import attacks, runs, verification
 from zeroone_jax.models import binarized, zero_one
 from zeroone_jax.types import Array
@@ -54,32 +55,19 @@ class Images(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class DistortionRun(Run):
+class DistortionRun(TargetRun):
     """Attacks on one model.
 
     Attributes:
-        method: the model's name, with its noise.
-        target: the model.
         scale: whose models label the common images rightly.
     """
 
-    method: str
-    target: Target
     scale: Scale
-
-    @property
-    def seed(self) -> int:
-        """The same for all."""
-        return 0
 
     @property
     def protocol(self) -> Protocol:
         """How it is attacked."""
         return PROTOCOLS[self.scale]
-
-    def missing(self) -> str:
-        """What the model needs."""
-        return self.target.missing()
 
     def settings(self) -> dict[str, Any]:
         """The model's, the protocol's, and which models the images are common to."""
@@ -292,7 +280,7 @@ def _exact(
     path = run.path / "exact.npz"
     if not path.exists():
         votes = [
-            jax.tree.map(lambda array: array[vote : vote + 1], networks)  # noqa: B023
+            jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
             for vote in range(len(networks.w1))
         ]
         config = verification.Config(seconds=protocol.exact_seconds / _ALONE)

@@ -206,9 +206,8 @@ def _median(found: Found, piece: str) -> float:
 
 def _numbers(values: Sequence[Any]) -> np.ndarray:
     """An array of what JSON kept; None was infinite."""
-    array = np.array(values, dtype=object)
-    array[array == None] = np.inf  # noqa: E711
-    return array.astype(float)
+    array = np.array(values, dtype=float)
+    return np.where(np.isnan(array), np.inf, array)
 
 
 def _listed(medians: Mapping[str, float]) -> str:

@@ -17,12 +17,11 @@ import numpy as np
 
 from experiments import command_line
 from experiments.progress import Progress
-from experiments.reproductions.paper_a.targets import Target, targets
+from experiments.reproductions.paper_a.targets import TargetRun, targets
 from experiments.reproductions.plan import (
     Place,
     Reproduction,
     Results,
-    Run,
     Scale,
     write_table,
 )
@@ -63,27 +62,14 @@ PROTOCOLS: dict[Scale, Protocol] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class SubstituteRun(Run):
+class SubstituteRun(TargetRun):
     """The attack on one model, with all seeds.
 
     Attributes:
-        method: the model's name, with its noise.
-        target: the model.
         protocol: how it is attacked.
     """
 
-    method: str
-    target: Target
     protocol: Protocol
-
-    @property
-    def seed(self) -> int:
-        """The first."""
-        return 0
-
-    def missing(self) -> str:
-        """What the model needs."""
-        return self.target.missing()
 
     def settings(self) -> dict[str, Any]:
         """The model's and the protocol's."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from experiments import attacked_models, command_line, train_network, train_zero_one
 from experiments.configs import network as network_configs
 from experiments.configs import zero_one as zero_one_configs
-from experiments.reproductions.plan import Place, Scale, directory_name
+from experiments.reproductions.plan import Place, Run, Scale, directory_name
 from zeroone_jax import coordinate_descent, runs
 from zeroone_jax.training import Adam, Config, Sgd
 
@@ -108,6 +108,28 @@ class Target:
             )
         elif not isinstance(self.trained, str) and run.summary() is None:
             train_zero_one.train(self.trained, run, _CHECKPOINT_EVERY, place.data_dir)
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetRun(Run):
+    """A run that looks at one model.
+
+    Attributes:
+        method: the model's name, with its noise.
+        target: the model.
+    """
+
+    method: str
+    target: Target
+
+    @property
+    def seed(self) -> int:
+        """The same for all."""
+        return 0
+
+    def missing(self) -> str:
+        """What the model needs."""
+        return self.target.missing()
 
 
 def targets(scale: Scale) -> list[Target]:

@@ -5,6 +5,7 @@ the others by PGD, with the settings of the study of 2021: Linf 16/255, 20 steps
 """
 
 import dataclasses
+import operator
 import pathlib
 import time
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,11 @@ import numpy as np
 from experiments import attack_task, attacked_models, command_line
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.distortion import sign_networks
-from experiments.reproductions.paper_a.targets import Target, targets
+from experiments.reproductions.paper_a.targets import TargetRun, targets
 from experiments.reproductions.plan import (
     Place,
     Reproduction,
     Results,
-    Run,
     Scale,
     write_table,
 )
@@ -65,27 +65,14 @@ PROTOCOLS: dict[Scale, Protocol] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class WhiteBoxRun(Run):
+class WhiteBoxRun(TargetRun):
     """White-box attacks on one model.
 
     Attributes:
-        method: the model's name, with its noise.
-        target: the model.
         protocol: how it is attacked.
     """
 
-    method: str
-    target: Target
     protocol: Protocol
-
-    @property
-    def seed(self) -> int:
-        """The same for all."""
-        return 0
-
-    def missing(self) -> str:
-        """What the model needs."""
-        return self.target.missing()
 
     def settings(self) -> dict[str, Any]:
         """The model's and the protocol's."""
@@ -183,7 +170,7 @@ def _votes(
     count = min(protocol.votes, len(networks.w1))
     matrix = []
     for vote in range(count):
-        one = jax.tree.map(lambda array: array[vote : vote + 1], networks)  # noqa: B023
+        one = jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
         adversary = attack(jax.random.key(_KEY), one, x, y).adversary
         labels = zero_one.votes(networks, adversary)[:count]
         matrix.append([_accuracy(said, y) for said in labels])
