@@ -26,6 +26,8 @@ from experiments.reproductions import cross_checks, methods, toy
 from experiments.reproductions.paper_a import (
     accuracy,
     distortion_report,
+    peer_study,
+    rounding,
     sensitivity,
     substitute,
     white_box,
@@ -44,6 +46,8 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_a.accuracy": accuracy.ACCURACY,
     "paper_a.distortion": distortion_report.DISTORTION,
     "paper_a.substitute": substitute.SUBSTITUTE,
+    "paper_a.peer_study": peer_study.PEER_STUDY,
+    "paper_a.rounding": rounding.ROUNDING,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,
     "paper_b.mnist": methods.MNIST,

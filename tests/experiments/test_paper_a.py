@@ -1,9 +1,12 @@
 """Paper A's reproductions at the smallest scale, on the real images."""
 
 import dataclasses
+import importlib.util
 import json
 import pathlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
@@ -17,12 +20,14 @@ from experiments.reproductions.paper_a import (
     distortion,
     distortion_attacks,
     distortion_report,
+    rounding,
     sensitivity,
     substitute,
     targets,
 )
 from experiments.reproductions.plan import SCALES, Place
-from zeroone_jax import coordinate_descent
+from zeroone_jax import coordinate_descent, data
+from zeroone_jax.models import zero_one
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +86,7 @@ def test_common_images_need_all_models(tmp_path):
 
 def test_distortions_stay_above_what_is_certain(folder, attacked):
     found = read(attacked, "mlp01")
-    protocol = distortion_attacks.PROTOCOLS["smoke"]
+    protocol = distortion_attacks.protocol("smoke")
     common = accuracy.right_of_all(Place(folder, folder, None), "smoke")
     assert found["indices"] == common[: protocol.images].tolist()
     shapes = {
@@ -186,6 +191,39 @@ def test_votes_are_compared_under_each_setting(folder):
     )
     assert f"{share:.3f}" in line
     assert ".771 / .780" in line
+
+
+def test_the_authors_networks_hang_on_rounding_and_ours_do_not(
+    folder, counted, reference, cifar10_0v1
+):
+    """Section A6 of the notes: three of eight votes fall to chance."""
+    found = read(launched(folder, "paper_a.rounding"), "mlp01")["votes"]
+    assert found["near"] == [0.0, 0.0]
+    assert found["accuracy"] == found["higher"] == found["lower"]
+    assert set(found["float32"] + found["order"]) == {0.0}
+    (training, _), (x, y) = map(data.as_features, cifar10_0v1)
+    with jax.enable_x64(True):
+        networks = zero_one.from_npz(
+            reference / "authors_mlp01_8votes.npz", dtype=jnp.dtype(jnp.float64)
+        )
+        authors = rounding.counted(networks, training, x, y)
+    expected = [0.82, 0.823, 0.828, 0.82, 0.8315, 0.822, 0.83, 0.8105, 0.8535]
+    np.testing.assert_allclose(authors["accuracy"], expected, atol=1e-9)
+    hanging = np.isin(np.arange(8), (0, 5, 6))
+    near, higher = np.array(authors["near"]), np.array(authors["higher"][:8])
+    assert (near[hanging] > 0.475).all()
+    assert (near[hanging] < 0.585).all()
+    assert (higher[hanging] > 0.495).all()
+    assert (higher[hanging] < 0.525).all()
+    assert (near[~hanging] < 0.11).all()
+    assert max(authors["float32"] + authors["order"]) > 0
+
+
+def test_without_art_its_study_is_left_out(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="no results"):
+        launched(tmp_path, "paper_a.peer_study")
+    assert "ART is not installed: make peers" in caplog.text
 
 
 def test_sensitivity_varies_one_setting_at_a_time():

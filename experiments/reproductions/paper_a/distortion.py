@@ -6,10 +6,9 @@ and 01 networks and binarized ones are measured exactly.
 """
 
 import dataclasses
-import operator
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,37 +20,20 @@ from experiments.progress import Progress
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.distortion_attacks import (
     PAPER_IMAGES,
-    PROTOCOLS,
+    Images,
     Piece,
     Protocol,
     pieces,
+    protocol,
 )
+from experiments.reproductions.paper_a.distortion_exact import measured, rounded
 from experiments.reproductions.paper_a.targets import Target, TargetRun, targets
 from experiments.reproductions.plan import Place, Scale
-from zeroone_jax import attacks, runs, verification
+from zeroone_jax import attacks, runs
 from zeroone_jax.models import binarized, zero_one
-from zeroone_jax.types import Array
 
 _POOL = 1000
 _KEY = 0
-# A vote alone may take so many times less than all together.
-_ALONE = 10
-# How much a search may leave open, relatively, and count as finished.
-_CLOSED = 1e-5
-
-
-class Images(NamedTuple):
-    """Images for a model.
-
-    Attributes:
-        x: float [n, ...], as the model takes them.
-        y: i32 [n].
-        start: float [n, ...], images of the other class; None to start from noise.
-    """
-
-    x: Array
-    y: Array
-    start: Array | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +49,7 @@ class DistortionRun(TargetRun):
     @property
     def protocol(self) -> Protocol:
         """How it is attacked."""
-        return PROTOCOLS[self.scale]
+        return protocol(self.scale, self.target.convolutional)
 
     def settings(self) -> dict[str, Any]:
         """The model's, the protocol's, and which models the images are common to."""
@@ -104,7 +86,10 @@ class DistortionRun(TargetRun):
                     found[piece.name] = dict(file)
                 median = np.median(found[piece.name]["distance"])
                 progress.report(number, f"{piece.name}: median {median:.4g}")
-            exact = _exact(run, networks, images["common"], self.protocol)
+            exact = None
+            if networks is not None:
+                path = run.path / "exact.npz"
+                exact = measured(path, networks, images["common"], self.protocol)
         run.finish(
             {
                 "config": self.settings(),
@@ -197,27 +182,22 @@ def attacked(
         [repeats, n], infinite where there was no success; of the common images the
         "adversary" [n, ...], too.
     """
-    made = _attacked(piece, model, networks, images, repeats, found)
+    if piece.polishes:
+        made = _polished(piece, model, networks, images["common"], found)
+    else:
+        fn: Any = model.label_fn if piece.attack.needs == "labels" else model.logits_fn
+        made = _attacked(piece, fn, images[piece.images], repeats)
     return {**made, "norm": np.array(piece.norm)}
 
 
 def _attacked(
-    piece: Piece,
-    model: attacked_models.Model,
-    networks: zero_one.Params | None,
-    images: Mapping[str, Images],
-    repeats: int,
-    found: Mapping[str, Mapping[str, np.ndarray]],
+    piece: Piece, fn: Any, images: Images, repeats: int
 ) -> dict[str, np.ndarray]:
-    x, y, start = images[piece.images]
-    if piece.polishes:
-        return _polished(piece, model, networks, images["common"], found)
-    fn: Any = model.label_fn if piece.attack.needs == "labels" else model.logits_fn
-    if not piece.attack.starts_from_adversary:
-        start = None
+    """Attacks the common images once, or the paper's several times, from noise."""
+    x, y, start = images
     if piece.images == "common":
-        result = piece.attack(jax.random.key(_KEY), fn, x, y, start)
-        return _arrays(result)
+        start = start if piece.attack.starts_from_adversary else None
+        return _arrays(piece.attack(jax.random.key(_KEY), fn, x, y, start))
     results = [
         _arrays(piece.attack(jax.random.key(repeat), fn, x, y))
         for repeat in range(repeats)
@@ -266,57 +246,9 @@ def _arrays(result: attacks.AttackResult) -> dict[str, np.ndarray]:
     }
 
 
-def _exact(
-    run: runs.RunDirectory,
-    networks: zero_one.Params | None,
-    images: Images,
-    protocol: Protocol,
-) -> dict[str, list[float]] | None:
-    """Measures single votes, certificates and majorities, of sign networks."""
-    if networks is None:
-        return None
-    count = min(protocol.exact_images, len(images.x))
-    x, y = np.asarray(images.x[:count]).reshape(count, -1), np.asarray(images.y[:count])
-    path = run.path / "exact.npz"
-    if not path.exists():
-        votes = [
-            jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
-            for vote in range(len(networks.w1))
-        ]
-        config = verification.Config(seconds=protocol.exact_seconds / _ALONE)
-        alone = [verification.measure(vote, x, y, config) for vote in votes]
-        config = dataclasses.replace(config, joint=False)
-        quick = verification.measure(networks, x, y, config)
-        config = verification.Config(seconds=protocol.exact_seconds)
-        joint = verification.measure(networks, x, y, config)
-        with runs.replacing(path) as partial:
-            np.savez(
-                partial,
-                votes=np.stack([found.infimum for found in alone]),
-                votes_lower=np.stack([found.lower for found in alone]),
-                certified=quick.lower,
-                lower=joint.lower,
-                infimum=joint.infimum,
-            )
-    with np.load(path) as file:
-        arrays = dict(file)
-    closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
-    return {
-        **{name: _rounded(array) for name, array in arrays.items()},
-        "closed": [float(np.mean(closed))],
-    }
-
-
 def _short(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """What the results keep of a piece: no images."""
     return {
-        "distance": _rounded(arrays["distance"]),
+        "distance": rounded(arrays["distance"]),
         "queries": float(np.mean(arrays["queries"])),
     }
-
-
-def _rounded(array: np.ndarray) -> Any:
-    """Numbers for JSON, which knows no infinity."""
-    rounded = np.round(array, 5).astype(object)
-    rounded[~np.isfinite(array)] = None
-    return rounded.tolist()

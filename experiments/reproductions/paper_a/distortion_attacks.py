@@ -2,15 +2,31 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from experiments.reproductions.plan import Scale
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
+from zeroone_jax.types import Array
 
 PAPER_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
 """The ten images of paper A, places among CIFAR-10's test images of classes 0 and 1."""
 
 Radius: TypeAlias = float | Literal["adaptive"]
+
+
+class Images(NamedTuple):
+    """Images for a model.
+
+    Attributes:
+        x: float [n, ...], as the model takes them.
+        y: i32 [n].
+        start: float [n, ...], images of the other class; None to start from noise.
+    """
+
+    x: Array
+    y: Array
+    start: Array | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,22 +42,22 @@ class Protocol:
         radii: of HopSkipJump, beside its default of .01, to find each model's own.
         exact_images: how many common images exact distances are of.
         exact_seconds: the most that a majority's may take.
-        law: of the directions of the attacks on the ten images; random signs come as
-            near as the paper's "gaussian" in a third of the time.
+        law: of the directions at the default radius; random signs come as near as the
+            paper's "gaussian" in a third of the time.
     """
 
     images: int = 100
     repeats: int = 10
     iterations: int = 40
-    boundary_queries: int | None = 20_000
+    boundary_queries: int | None = 10_000
     study_iterations: int = 40
-    radii: tuple[Radius, ...] = (0.1, 0.3, 1.0, "adaptive")
-    exact_images: int = 20
-    exact_seconds: float = 10.0
+    radii: tuple[Radius, ...] = (1.0, "adaptive")
+    exact_images: int = 10
+    exact_seconds: float = 5.0
     law: directions.Law = "signs"
 
 
-PROTOCOLS = {
+_PROTOCOLS: dict[Scale, Protocol] = {
     "smoke": Protocol(
         images=3,
         repeats=1,
@@ -56,12 +72,26 @@ PROTOCOLS = {
     "paper": Protocol(
         iterations=100,
         boundary_queries=None,
+        radii=(0.1, 0.3, 1.0, "adaptive"),
         exact_images=100,
         exact_seconds=600.0,
         law="gaussian",
     ),
 }
-"""By scale."""
+# A CPU asks convolutional networks some twenty times as slowly as the others.
+_CONVOLUTIONAL = dataclasses.replace(_PROTOCOLS["laptop"], images=10, repeats=1)
+
+
+def protocol(scale: Scale, convolutional: bool = False) -> Protocol:
+    """Gives how models of a scale are attacked.
+
+    Args:
+        scale: the scale.
+        convolutional: whether the model is, which a laptop attacks on fewer images.
+    """
+    if convolutional and scale == "laptop":
+        return _CONVOLUTIONAL
+    return _PROTOCOLS[scale]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +151,7 @@ def pieces(protocol: Protocol, has_slopes: bool, is_sign: bool) -> Sequence[Piec
             ),
             "paper",
         ),
-        Piece("study", attacks.hop_skip_jump(iterations=steps, law="gaussian")),
+        Piece("study", attacks.hop_skip_jump(iterations=steps, law=protocol.law)),
         *(
             Piece(
                 f"radius {radius}",

@@ -47,7 +47,7 @@ def paper_table(models: Mapping[str, Found]) -> tables.Table:
     """
     rows = []
     for name, found in models.items():
-        row: list[Any] = [name]
+        row: list[Any] = [_named(name, models)]
         for piece in ("boundary", "hop_skip_jump", "hop_skip_jump linf"):
             row.append(_repeated(_numbers(found["pieces"][piece]["distance"])))
         known = published.HOP_SKIP_JUMP_0V1.get(name)
@@ -87,7 +87,7 @@ def tuned_table(models: Mapping[str, Found]) -> tables.Table:
         }
         rows.append(
             [
-                name,
+                _named(name, models),
                 _median(found, _STUDY),
                 *medians.values(),
                 _listed(others),
@@ -190,6 +190,18 @@ def _figure(models: Mapping[str, Found]) -> Any:
         },
     }
     return attack_figures.distortions(bars, "L2")
+
+
+def _named(name: str, models: Mapping[str, Found]) -> str:
+    """A model's name, and how much it met if that is less than the first model did."""
+    (repeats, count), usual = map(_effort, (models[name], _first(models)))
+    if (repeats, count) == usual:
+        return name
+    return f"{name} (repeats {repeats}, images {count})"
+
+
+def _effort(found: Found) -> tuple[int, int]:
+    return len(_distances(found, "boundary")), len(found["indices"])
 
 
 def _first(models: Mapping[str, Found]) -> Found:

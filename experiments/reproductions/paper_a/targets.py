@@ -58,6 +58,11 @@ class Target:
         """Whether to compute in float64: the authors' networks hang on rounding."""
         return self.trained == "authors"
 
+    @property
+    def convolutional(self) -> bool:
+        """Whether it is a convolutional network, which CPUs ask slowly."""
+        return self.name in _CONVOLUTIONAL
+
     def missing(self) -> str:
         """Says what is not here that the model needs; nothing if all is."""
         if self.trained == "authors" and not _AUTHORS.exists():
@@ -231,6 +236,7 @@ _SIGMOID = Config(
 _ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
 _BINARIZED = dataclasses.replace(_ADAM, optimizer=Adam(learning_rate=1e-3, limit=1.0))
 
+_CONVOLUTIONAL = ("lenet", "simple_net")
 _COMPARED = ("mlp01", "sigmoid", "binarized")
 _SMOKE = ("mlp01", "sigmoid")
 _LAPTOP: dict[float, tuple[str, ...]] = {
