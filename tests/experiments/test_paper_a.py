@@ -107,8 +107,9 @@ def test_distortions_stay_above_what_is_certain(folder, attacked):
     text = (attacked / "table.md").read_text()
     assert f"{np.median(nearest):.4f}" in text
     assert f"{np.median(lower):.4f}" in text
-    with Image.open(attacked / "distortion.png") as image:
-        assert image.width > 500
+    for figure in ("distortion.png", "adversaries.png"):
+        with Image.open(attacked / figure) as image:
+            assert image.width > 500
 
 
 def test_tables_of_models_that_are_no_sign_networks(attacked, tmp_path):
@@ -121,6 +122,8 @@ def test_tables_of_models_that_are_no_sign_networks(attacked, tmp_path):
     assert f"{left.mean():.3f} / " in text
     assert "(10% without a start)" in text
     assert text.rstrip().endswith("|")
+    # No run directory, no pictures of adversaries.
+    assert not (tmp_path / "adversaries.png").exists()
 
 
 def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):

@@ -216,6 +216,28 @@ def accuracies(
     return figure
 
 
+def picture_grid(
+    pictures: Sequence[Sequence[np.ndarray]], titles: Sequence[Sequence[str]]
+) -> Figure:
+    """Draws rows of pictures.
+
+    Args:
+        pictures: float [height, width, channels] in [0, 1], as many in every row.
+        titles: of each; as many.
+    """
+    rows, columns = len(pictures), len(pictures[0])
+    figure = Figure(figsize=(1.1 * columns, 1.3 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, picture, title in zip(
+        grid.flat,
+        itertools.chain.from_iterable(pictures),
+        itertools.chain.from_iterable(titles),
+        strict=True,
+    ):
+        _draw(axes, picture, title)
+    return figure
+
+
 def _fraction(number: float) -> str:
     """Writes 1/64 as that."""
     turned = 1 / number

@@ -27,9 +27,11 @@ from experiments.reproductions.paper_a.distortion_attacks import (
     protocol,
 )
 from experiments.reproductions.paper_a.distortion_exact import measured, rounded
+from experiments.reproductions.paper_a.distortion_pictures import keep
 from experiments.reproductions.paper_a.targets import Target, TargetRun, targets
 from experiments.reproductions.plan import Place, Scale
 from zeroone_jax import attacks, runs
+from zeroone_jax.data import catalog
 from zeroone_jax.models import binarized, zero_one
 
 _POOL = 1000
@@ -70,22 +72,10 @@ class DistortionRun(TargetRun):
                 "common": common_images(model, indices, place.data_dir),
             }
             networks = sign_networks(self.target, model)
-            has_slopes = networks is None
-            planned = pieces(self.protocol, has_slopes, not has_slopes)
-            progress = Progress(f"attacking {self.method}", len(planned))
-            found: dict[str, dict[str, np.ndarray]] = {}
-            for number, piece in enumerate(planned, 1):
-                path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
-                if not path.exists():
-                    made = attacked(
-                        piece, model, networks, images, self.protocol.repeats, found
-                    )
-                    with runs.replacing(path) as partial:
-                        np.savez(partial, allow_pickle=False, **made)
-                with np.load(path) as file:
-                    found[piece.name] = dict(file)
-                median = np.median(found[piece.name]["distance"])
-                progress.report(number, f"{piece.name}: median {median:.4g}")
+            planned = pieces(self.protocol, networks is None, networks is not None)
+            found = self._found(run, planned, model, networks, images)
+            shape = catalog.CATALOG[model.source.name].image_shape
+            keep(run.path, shape, np.asarray(images["common"].x), found)
             exact = None
             if networks is not None:
                 path = run.path / "exact.npz"
@@ -101,6 +91,31 @@ class DistortionRun(TargetRun):
                 "session": run.sessions()[-1],
             }
         )
+
+    def _found(
+        self,
+        run: runs.RunDirectory,
+        planned: Sequence[Piece],
+        model: attacked_models.Model,
+        networks: zero_one.Params | None,
+        images: Mapping[str, Images],
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Makes the pieces that are not there yet, and gives what all found."""
+        progress = Progress(f"attacking {self.method}", len(planned))
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for number, piece in enumerate(planned, 1):
+            path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
+            if not path.exists():
+                made = attacked(
+                    piece, model, networks, images, self.protocol.repeats, found
+                )
+                with runs.replacing(path) as partial:
+                    np.savez(partial, allow_pickle=False, **made)
+            with np.load(path) as file:
+                found[piece.name] = dict(file)
+            median = np.median(found[piece.name]["distance"])
+            progress.report(number, f"{piece.name}: median {median:.4g}")
+        return found
 
 
 def distortion_runs(scale: Scale) -> Sequence[DistortionRun]:

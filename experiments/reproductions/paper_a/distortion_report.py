@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.reproductions.paper_a import distortion_pictures
 from experiments.reproductions.paper_a.distortion import distortion_runs
 from experiments.reproductions.plan import Reproduction, Results
 from zeroone_jax import runs as run_files
@@ -22,13 +23,13 @@ def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> st
 
     Args:
         results: of each model.
-        folder: where to write table.md and distortion.png.
-        runs_dir: not looked at.
+        folder: where to write table.md, distortion.png and, where the run directories
+            are there, adversaries.png.
+        runs_dir: where they lie.
 
     Returns:
         The tables in markdown.
     """
-    del runs_dir
     models = {name: found for name, (found,) in results.items()}
     parts = [paper_table(models), tuned_table(models), exact_table(models)]
     text = "\n\n".join(map(tables.markdown, parts))
@@ -36,6 +37,10 @@ def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> st
         path.write_text(text + "\n")
     with run_files.replacing(folder / "distortion.png") as path:
         figures.write(_figure(models), path)
+    pictures = distortion_pictures.grid(models, runs_dir)
+    if pictures is not None:
+        with run_files.replacing(folder / "adversaries.png") as path:
+            figures.write(pictures, path)
     return text
 
 
