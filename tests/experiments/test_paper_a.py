@@ -255,6 +255,17 @@ def test_a_model_that_is_not_here_is_left_out(tmp_path, monkeypatch, caplog):
     assert "nowhere.npz" in caplog.text
 
 
+def test_without_scikit_learn_its_models_are_left_out(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    names = ("linear_svm", "random_forest")
+    for run in accuracy.runs("laptop"):
+        if run.method in names:
+            assert "scikit-learn is not installed: make peers" in run.missing()
+    # The images that all label rightly do not hang on what is installed.
+    assert set(names) <= {run.method for run in accuracy.runs("laptop")}
+    assert not set(names) & {target.label for target in targets.targets("laptop")}
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_models_differ_in_name_and_settings(scale):
     found = targets.targets(scale)

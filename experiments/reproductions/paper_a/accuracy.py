@@ -15,7 +15,11 @@ import jax
 import numpy as np
 
 from experiments import attack_task, attacked_models, command_line
-from experiments.reproductions.paper_a.targets import TargetRun, targets
+from experiments.reproductions.paper_a.targets import (
+    TargetRun,
+    targets,
+    with_classical,
+)
 from experiments.reproductions.plan import (
     Place,
     Reproduction,
@@ -62,7 +66,7 @@ class AccuracyRun(TargetRun):
 
 def runs(scale: Scale) -> Sequence[AccuracyRun]:
     """Lists the models of a scale."""
-    return [AccuracyRun(target.label, target) for target in targets(scale)]
+    return [AccuracyRun(target.label, target) for target in with_classical(scale)]
 
 
 def right_of_all(place: Place, scale: Scale) -> np.ndarray:
@@ -80,7 +84,7 @@ def right_of_all(place: Place, scale: Scale) -> np.ndarray:
     """
     folder = place.results / "paper_a" / "accuracy" / scale
     rights = []
-    for run in runs(scale):
+    for run in (AccuracyRun(target.label, target) for target in targets(scale)):
         path = folder / f"{run.name}.json"
         if not path.exists() and run.missing():
             continue

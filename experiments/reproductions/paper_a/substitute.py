@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import command_line
 from experiments.progress import Progress
-from experiments.reproductions.paper_a.targets import TargetRun, targets
+from experiments.reproductions.paper_a.targets import TargetRun, with_classical
 from experiments.reproductions.plan import (
     Place,
     Reproduction,
@@ -146,7 +146,10 @@ def attacked(
 def substitute_runs(scale: Scale) -> Sequence[SubstituteRun]:
     """Lists the models of a scale."""
     protocol = PROTOCOLS[scale]
-    return [SubstituteRun(target.label, target, protocol) for target in targets(scale)]
+    return [
+        SubstituteRun(target.label, target, protocol)
+        for target in with_classical(scale)
+    ]
 
 
 def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:

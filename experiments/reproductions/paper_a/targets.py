@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from experiments import attacked_models, command_line, train_network, train_zero_one
 from experiments.configs import network as network_configs
 from experiments.configs import zero_one as zero_one_configs
+from experiments.reproductions.paper_a import classical
 from experiments.reproductions.plan import Place, Run, Scale, directory_name
 from zeroone_jax import coordinate_descent, runs
 from zeroone_jax.training import Adam, Config, Sgd
@@ -30,7 +31,10 @@ _NOISES = (0.004, 0.1, 0.2)
 _CHECKPOINT_EVERY = 200
 
 Settings: TypeAlias = (
-    zero_one_configs.Experiment | network_configs.Experiment | Literal["authors"]
+    zero_one_configs.Experiment
+    | network_configs.Experiment
+    | Literal["authors"]
+    | classical.Name
 )
 
 
@@ -41,7 +45,8 @@ class Target:
     Attributes:
         name: what tables call it.
         noise: standard deviation of the noise on the training images; 0 is none.
-        trained: how, or "authors" for the networks that they trained.
+        trained: how, or "authors" for the networks that they trained, or the name of
+            one of scikit-learn's.
     """
 
     name: str
@@ -67,12 +72,14 @@ class Target:
         """Says what is not here that the model needs; nothing if all is."""
         if self.trained == "authors" and not _AUTHORS.exists():
             return f"the authors' networks are not at {_AUTHORS}"
-        return ""
+        return classical.missing() if self.trained in classical.SETTINGS else ""
 
     def settings(self) -> dict[str, Any]:
         """How it was trained, as JSON's types."""
-        if isinstance(self.trained, str):
+        if self.trained == "authors":
             return {"trained": self.trained}
+        if isinstance(self.trained, str):
+            return {"trained": self.trained, **classical.SETTINGS[self.trained]}
         if isinstance(self.trained, network_configs.Experiment):
             return train_network.as_json(self.trained)
         return dataclasses.asdict(self.trained)
@@ -91,8 +98,10 @@ class Target:
         Raises:
             command_line.UserError: it cannot be trained or loaded.
         """
-        if isinstance(self.trained, str):
+        if self.trained == "authors":
             return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
+        if isinstance(self.trained, str):
+            return classical.model(self.trained, place)
         folder = place.runs / self.directory
         try:
             with runs.RunDirectory(
@@ -156,6 +165,18 @@ def targets(scale: Scale) -> list[Target]:
     without = sum(target.noise == 0 for target in found)
     found.insert(without, Target("authors", 0.0, "authors"))
     return found
+
+
+def with_classical(scale: Scale) -> list[Target]:
+    """Lists the models of a scale, and scikit-learn's, which few attacks meet.
+
+    Args:
+        scale: the scale; a smoke test has none of scikit-learn's.
+    """
+    names: tuple[classical.Name, ...] = (
+        () if scale == "smoke" else (*classical.SETTINGS,)
+    )
+    return targets(scale) + [Target(name, 0.0, name) for name in names]
 
 
 def compared(**epochs: int) -> list[Target]:

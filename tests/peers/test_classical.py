@@ -1,0 +1,37 @@
+"""scikit-learn's models as paper A's tables take them."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import attacked_models
+from experiments.reproductions.paper_a import classical
+from experiments.reproductions.plan import Place
+from zeroone_jax import data
+
+pytest.importorskip("sklearn", reason="extra 'peers' is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("linear_svm", 0.78), ("random_forest", 0.84)]
+)
+def test_models_label_as_scikit_learns(name, least, cifar10_0v1, monkeypatch):
+    kept = {}
+    fit = classical._fitted
+    monkeypatch.setattr(
+        classical, "_fitted", lambda *args: kept.setdefault("model", fit(*args))
+    )
+    place = Place(pathlib.Path(), pathlib.Path(), None)
+    model: attacked_models.Model = classical.model(name, place)
+    x, y = data.as_features(cifar10_0v1[1])
+    labels = np.asarray(jax.jit(model.label_fn)(jnp.asarray(x)))
+    theirs = kept["model"].predict(x)
+    assert np.mean(labels != theirs) < 0.001
+    assert np.mean(labels == y) > least
+    logits = np.asarray(model.logits_fn(jnp.asarray(x[:50])))
+    said = logits.argmax(1) if logits.ndim == 2 else (logits > 0).astype(int)
+    np.testing.assert_array_equal(said, labels[:50])
