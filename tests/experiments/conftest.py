@@ -1,6 +1,7 @@
 """A data set of a few small images that the launchers train on in moments."""
 
 import pathlib
+from collections.abc import Iterator
 
 import jax.numpy as jnp
 import numpy as np
@@ -49,3 +50,17 @@ def networks(two_classes, tmp_path_factory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("networks") / "networks.npz"
     np.savez(path, **{name: getattr(params, name) for name in ("w1", "b1", "w2", "b2")})
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Lets the processes that tests start share what they compile."""
+    settings = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
