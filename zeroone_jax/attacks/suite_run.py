@@ -179,30 +179,9 @@ class Suite:
         clean_accuracy = float(np.mean(~tally.success))
         stages = []
         for place, stage in enumerate(self.stages):
-            left = ~tally.wrong if self._meets_all else ~tally.success
-            if stage.first is not None:
-                left = left & (np.arange(len(x)) < stage.first)
-            chosen = np.flatnonzero(left)
-            queries = np.zeros(0)
-            if len(chosen):
-                stage_fn = fn if stage.attack.needs == self.needs else label_fn
-                inputs = _carried(chosen, x, y, start)
-                out = stage.attack(jax.random.fold_in(key, place), stage_fn, *inputs)
-                tally.enter(place, chosen, out, self.norm, self.epsilon)
-                queries = np.asarray(out.queries)[: len(chosen)]
-            broken = tally.distances[place][chosen]
-            broken = broken[np.isfinite(broken)]
-            stages.append(
-                StageReport(
-                    name=stage.name,
-                    attacked=len(chosen),
-                    broken=len(broken),
-                    robust_accuracy=float(np.mean(~tally.success)),
-                    distance=float(np.median(broken)) if len(broken) else np.nan,
-                    queries=float(np.mean(queries)) if len(queries) else np.nan,
-                )
-            )
-            tally.attacked.append(left)
+            stage_fn = fn if stage.attack.needs == self.needs else label_fn
+            stage_key = jax.random.fold_in(key, place)
+            stages.append(self._meet(place, stage_key, stage_fn, (x, y, start), tally))
         warnings = suite_warnings.find(
             key,
             fn,
@@ -225,9 +204,37 @@ class Suite:
             warnings,
         )
 
-    @property
-    def _meets_all(self) -> bool:
-        return self.every or self.epsilon is None
+    def _meet(
+        self,
+        place: int,
+        key: Key,
+        fn: LogitsFn | LabelFn,
+        images: tuple[Array, Array, Array | None],
+        tally: "_Tally",
+    ) -> StageReport:
+        """Runs the stage at a place on what is left for it, and enters it."""
+        stage = self.stages[place]
+        meets_all = self.every or self.epsilon is None
+        left = ~tally.wrong if meets_all else ~tally.success
+        if stage.first is not None:
+            left = left & (np.arange(len(left)) < stage.first)
+        chosen = np.flatnonzero(left)
+        queries = np.zeros(0)
+        if len(chosen):
+            out = stage.attack(key, fn, *_carried(chosen, *images))
+            tally.enter(place, chosen, out, self.norm, self.epsilon)
+            queries = np.asarray(out.queries)[: len(chosen)]
+        tally.attacked.append(left)
+        broken = tally.distances[place][chosen]
+        broken = broken[np.isfinite(broken)]
+        return StageReport(
+            name=stage.name,
+            attacked=len(chosen),
+            broken=len(broken),
+            robust_accuracy=float(np.mean(~tally.success)),
+            distance=float(np.median(broken)) if len(broken) else np.nan,
+            queries=float(np.mean(queries)) if len(queries) else np.nan,
+        )
 
 
 class _Tally:
