@@ -63,7 +63,6 @@ class DistortionRun(TargetRun):
 
     def fill(self, run: runs.RunDirectory, place: Place) -> None:
         """Attacks, a piece after another, and measures."""
-        began = time.monotonic()
         with jax.enable_x64(self.target.double):
             model = self.target.model(place)
             indices = right_of_all(place, self.scale)[: self.protocol.images]
@@ -76,10 +75,13 @@ class DistortionRun(TargetRun):
             found = self._found(run, planned, model, networks, images)
             shape = catalog.CATALOG[model.source.name].image_shape
             keep(run.path, shape, np.asarray(images["common"].x), found)
+            # Of all sessions; training the model is not in it.
+            seconds = sum(float(piece["seconds"]) for piece in found.values())
             exact = None
             if networks is not None:
                 path = run.path / "exact.npz"
                 exact = measured(path, networks, images["common"], self.protocol)
+                seconds += exact["seconds"]
         run.finish(
             {
                 "config": self.settings(),
@@ -87,7 +89,7 @@ class DistortionRun(TargetRun):
                 "norms": {piece.name: piece.norm for piece in planned},
                 "pieces": {name: _short(arrays) for name, arrays in found.items()},
                 "exact": exact,
-                "seconds": round(time.monotonic() - began, 1),
+                "seconds": round(seconds, 1),
                 "session": run.sessions()[-1],
             }
         )
@@ -106,9 +108,11 @@ class DistortionRun(TargetRun):
         for number, piece in enumerate(planned, 1):
             path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
             if not path.exists():
+                began = time.monotonic()
                 made = attacked(
                     piece, model, networks, images, self.protocol.repeats, found
                 )
+                made["seconds"] = np.array(time.monotonic() - began)
                 with runs.replacing(path) as partial:
                     np.savez(partial, allow_pickle=False, **made)
             with np.load(path) as file:

@@ -3,6 +3,7 @@
 import dataclasses
 import operator
 import pathlib
+import time
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ _CLOSED = 1e-5
 
 def measured(
     path: pathlib.Path, networks: zero_one.Params, images: Images, protocol: Protocol
-) -> dict[str, list[float]]:
+) -> dict[str, Any]:
     """Measures single votes, certificates and majorities.
 
     Args:
@@ -33,11 +34,13 @@ def measured(
         Distances in L2, within the box, as JSON's types, None where infinite: of
         every vote the nearest "votes" [votes, n] and a bound "votes_lower"; of the
         majority the "certified" bound of its votes, the "lower" bound and "infimum"
-        of the search, [n]; and "closed" [1], the share of images for which these agree.
+        of the search, [n]; and "closed" [1], the share of images for which these
+        agree. "seconds" is what the measurement took.
     """
     count = min(protocol.exact_images, len(images.x))
     x, y = np.asarray(images.x[:count]).reshape(count, -1), np.asarray(images.y[:count])
     if not path.exists():
+        began = time.monotonic()
         votes = [
             jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
             for vote in range(len(networks.w1))
@@ -56,13 +59,16 @@ def measured(
                 certified=quick.lower,
                 lower=joint.lower,
                 infimum=joint.infimum,
+                seconds=np.array(time.monotonic() - began),
             )
     with np.load(path) as file:
         arrays = dict(file)
+    seconds = round(float(arrays.pop("seconds")), 1)
     closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
     return {
         **{name: rounded(array) for name, array in arrays.items()},
         "closed": [float(np.mean(closed))],
+        "seconds": seconds,
     }
 
 
