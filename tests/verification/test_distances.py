@@ -1,3 +1,9 @@
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
 import hypothesis
 import hypothesis.strategies as st
 import jax
@@ -13,6 +19,8 @@ from tests.verification.oracles import (
 from zeroone_jax import verification
 from zeroone_jax.models import zero_one
 from zeroone_jax.verification import Config, measure
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
@@ -162,6 +170,41 @@ def test_processes_find_what_one_finds():
     for name in ("lower", "infimum", "upper", "witness", "nodes"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     assert seen == list(range(1, 10))
+
+
+LONG = """
+import jax, numpy as np
+from zeroone_jax.models import zero_one
+from zeroone_jax.verification import Config, measure
+
+if __name__ == "__main__":
+    params = zero_one.init(jax.random.key(0), features=200, hidden=64, votes=4)
+    x = np.random.default_rng(0).uniform(size=(2, 200))
+    y = zero_one.predict(params, x)
+    measure(params, x, y, Config(seconds=600.0), workers=2)
+"""
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/task").exists(), reason="no /proc")
+def test_a_killed_search_leaves_no_process_behind(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(LONG)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    deadline = time.monotonic() + 120
+    with subprocess.Popen([sys.executable, script], env=environment) as process:
+        of_all = pathlib.Path(f"/proc/{process.pid}/task").glob
+        children: set[str] = set()
+        # Two that search, and one that the standard library keeps books with.
+        while len(children) < 3:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            found = [path.read_text().split() for path in of_all("*/children")]
+            children = set().union(*found)
+            time.sleep(0.1)
+        process.kill()
+    while any(pathlib.Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -153,7 +154,16 @@ _process: dict[str, Any] = {}
 
 
 def _start(networks: Networks, config: Config) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _process["meter"] = Meter(networks, config)
+
+
+def _end_with_parent() -> None:
+    """Ends this process where its parent was killed, and could not end it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _measured(x: Floats, label: int) -> Distance:
