@@ -39,10 +39,10 @@ class Point(NamedTuple):
 def swept_field(label: str, panels: Mapping[str, Sequence[Point]]) -> Figure:
     """Draws results against a setting, a panel for each metric.
 
-    Points of the same other settings are joined, in a colour of their own, where there
-    are up to six such lines. Otherwise, as where every setting is drawn at random, all
-    points look alike and are not joined. Numbers that span a factor of ten or more lie
-    on a logarithmic axis, texts side by side.
+    Points of the same other settings have a colour of their own, and are joined, where
+    there are up to six such lines. Otherwise, as where every setting is drawn at
+    random, all points look alike. Numbers that span a factor of ten or more lie on a
+    logarithmic axis, texts side by side and not joined.
 
     Args:
         label: what the setting is, with its unit.
@@ -87,9 +87,11 @@ def swept_field(label: str, panels: Mapping[str, Sequence[Point]]) -> Figure:
 
 def _position(value: float | str, values: Sequence[float | str]) -> float:
     """Where a value stands: numbers by themselves, unless some values are texts."""
-    if any(isinstance(each, str) for each in values):
-        return float(values.index(value))
-    return float(value)
+    return float(values.index(value) if _are_texts(values) else value)
+
+
+def _are_texts(values: Sequence[float | str]) -> bool:
+    return any(isinstance(value, str) for value in values)
 
 
 def _draw_lines(
@@ -109,6 +111,7 @@ def _draw_lines(
             across,
             up,
             error,
+            linestyle="none" if _are_texts(values) else "-",
             color=colour,
             marker=marker,
             markersize=8,
@@ -136,13 +139,13 @@ def _draw_points(
 
 def _scale(axes: Axes, values: Sequence[float | str]) -> None:
     """Marks few values each by itself, and many as axes do."""
-    numbers = [value for value in values if not isinstance(value, str)]
-    if len(numbers) < len(values):
+    if _are_texts(values):
         axes.set_xticks(range(len(values)), [str(value) for value in values])
         return
-    if min(numbers) > 0 and max(numbers) >= _FACTOR_OF_LOGARITHM * min(numbers):
+    numbers = sorted(map(float, values))
+    if 0 < numbers[0] <= numbers[-1] / _FACTOR_OF_LOGARITHM:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
     if len(numbers) <= _MOST_LINES:
-        axes.set_xticks(sorted(numbers), [f"{value:g}" for value in sorted(numbers)])
+        axes.set_xticks(numbers, [f"{value:g}" for value in numbers])
         axes.xaxis.set_minor_locator(NullLocator())
