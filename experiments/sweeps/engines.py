@@ -8,7 +8,9 @@ import abc
 import concurrent.futures
 import importlib
 import logging
+import os
 import pathlib
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +19,7 @@ from experiments.sweeps import process
 
 # Only lost nodes count, not runs that fail: those have ended.
 _RETRIES_ON_LOST_NODES = 10
+_SECONDS_TO_ANSWER = 10
 
 
 class EngineError(Exception):
@@ -107,12 +110,15 @@ class Ray(Engine):
             EngineError: Ray is not installed, or does not answer.
         """
         self._ray = _extra("ray", "ray")
+        _check_answers(address or os.environ.get("RAY_ADDRESS", "auto"))
         try:
             self._ray.init(
                 address=address, log_to_driver=False, logging_level=logging.WARNING
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise EngineError(f"Ray: {error}") from error
+        # Workers look for modules where they like.
+        self._ray.cloudpickle.register_pickle_by_value(process)
         self._needs = needs
 
     def start(self, jobs: Sequence[process.Job]) -> Sequence[Task]:
@@ -186,11 +192,9 @@ class Slurm(Engine):
 
     def stop(self) -> None:
         """Cancels what is not done."""
-        waiting = [task for task in self._tasks if not task.done()]
-        for task in waiting:
-            task.cancel()
-        for task in waiting:
-            task.wait()
+        for task in self._tasks:
+            if not task.done():
+                task.cancel()
 
 
 class Requeued:
@@ -203,6 +207,21 @@ class Requeued:
     def checkpoint(self, job: process.Job) -> Any:
         """Says what to run instead: the same, for runs resume by themselves."""
         return _extra("submitit", "slurm").helpers.DelayedSubmission(self, job)
+
+
+def _check_answers(address: str) -> None:
+    """Asks whether somebody listens at an address; Ray would wait for minutes."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        raise EngineError(f"Ray: {address} is not like HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise EngineError(
+            f"Ray: nobody answers at {address} within {_SECONDS_TO_ANSWER} s: {error}"
+        ) from error
 
 
 def _extra(module: str, extra: str) -> Any:

@@ -1,6 +1,6 @@
 """One run as a process, wherever an engine has put it, and what is known of it.
 
-Only the standard library is imported here: engines load this module on every node.
+Only the standard library is imported here: engines send this module to every node.
 
 A run leaves beside its log a record, a JSON object of "host" and "began" (seconds since
 1970), and once it is over of "seconds" (what it took), "exit" (the exit status), and

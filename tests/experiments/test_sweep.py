@@ -2,6 +2,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -184,6 +185,17 @@ def test_a_missing_extra_is_named(folder, monkeypatch):
         engines.Ray(None, needs)
     with pytest.raises(engines.EngineError, match=r"pip install '\.\[slurm\]'"):
         engines.Slurm(folder, needs, workers=1, hours=1, partition=None)
+
+
+def test_a_cluster_that_does_not_answer_is_named_at_once():
+    needs = engines.Needs(cpus=1, gpus=0)
+    # Nobody listens on the port that was just given back.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(engines.EngineError, match=f"nobody answers at 127.*{port}"):
+        engines.Ray(f"127.0.0.1:{port}", needs)
+    with pytest.raises(engines.EngineError, match="there is not like HOST:PORT"):
+        engines.Ray("there", needs)
 
 
 def test_an_engine_that_cannot_start_is_the_users_error(folder):

@@ -4,8 +4,6 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 from experiments import sweep
 from experiments.sweeps import engines, process, report
 from experiments.sweeps.definition import runs_of
@@ -15,16 +13,9 @@ from tests.experiments.sweeps import small
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
-@pytest.fixture
-def surroundings(tmp_path, monkeypatch):
-    """Twenty-four processes compile the same two programs."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+def test_a_lost_node_costs_no_run(two_classes, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-
-
-def test_a_lost_node_costs_no_run(surroundings, two_classes, tmp_path):
     folder = tmp_path / "ray"
     done = subprocess.run(
         [sys.executable, "-m", "tests.experiments.sweeps.on_ray", two_classes, folder],

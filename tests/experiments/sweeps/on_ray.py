@@ -22,7 +22,7 @@ _MEMORY = 80 * 2**20
 _ROOM = 3
 
 
-class Murderer(Board):
+class NodeKiller(Board):
     """Kills a node when a quarter of the runs is over, and both nodes are full."""
 
     def __init__(self, cluster, node):
@@ -52,7 +52,7 @@ def main(images: str, folder: pathlib.Path) -> None:
     smoke = small.smoke(images)
     listed = definition.runs_of(smoke, folder)
     jobs = [run.job for run in listed]
-    sweep.conduct("smoke", jobs, jobs, engine, Murderer(cluster, victim))
+    sweep.conduct("smoke", jobs, jobs, engine, NodeKiller(cluster, victim))
     report.write("smoke", smoke, listed, folder)
     cluster.shutdown()
 
