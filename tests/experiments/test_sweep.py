@@ -13,6 +13,7 @@ from experiments import sweep
 from experiments.command_line import UserError
 from experiments.sweeps import engines, process, report
 from experiments.sweeps.definition import runs_of
+from experiments.sweeps.language import choices, product
 from experiments.sweeps.process import State
 from tests.experiments.sweeps import tiny
 
@@ -46,14 +47,17 @@ def folder(tmp_path) -> pathlib.Path:
     return path
 
 
-def run(folder: pathlib.Path, retry_failed: bool = False, engine=None) -> list[State]:
+def run(
+    folder: pathlib.Path, retry_failed: bool = False, engine=None, overrides=None
+) -> list[State]:
     """Does what the launcher does but for its flags."""
-    listed = runs_of(tiny.sweep(), folder)
+    made = tiny.sweep(overrides)
+    listed = runs_of(made, folder)
     jobs = [each.job for each in listed]
     todo = sweep.to_do(jobs, retry_failed)
     if todo:
         sweep.conduct("tiny", jobs, todo, engine or engines.Local(workers=3))
-    report.write("tiny", tiny.sweep(), listed, folder)
+    report.write("tiny", made, listed, folder)
     return [process.state(job, is_live=False) for job in jobs]
 
 
@@ -221,9 +225,10 @@ def test_submitit(folder):
         partition="any",
         cluster="local",
     )
-    finished, failed = State.FINISHED, State.FAILED
-    assert run(folder, engine=slurm) == [finished, failed, finished] * 2
-    assert attempts(folder) == [1] * 6
+    two = product([{"size": 2.0}], choices("seed", range(2)))
+    states = run(folder, engine=slurm, overrides=two)
+    assert states == [State.FINISHED, State.FAILED]
+    assert len(list(folder.glob("*/attempts"))) == 2
 
 
 def test_without_slurm_there_is_no_slurm(folder, monkeypatch):

@@ -9,8 +9,6 @@ handlers behind.
 import pathlib
 import sys
 
-import ray.cluster_utils
-
 from experiments import sweep
 from experiments.sweeps import definition, engines, report
 from experiments.sweeps.board import Board
@@ -44,9 +42,12 @@ class NodeKiller(Board):
 
 
 def main(images: str, folder: pathlib.Path) -> None:
+    # Here, for pytest loads this file when it looks for doctests.
+    from ray.cluster_utils import Cluster
+
     settings = {"object_store_memory": _MEMORY}
     first = {**settings, "num_cpus": _ROOM - 1, "include_dashboard": False}
-    cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=first)
+    cluster = Cluster(initialize_head=True, head_node_args=first)
     victim = cluster.add_node(**settings, num_cpus=1)
     engine = engines.Ray(cluster.address, engines.Needs(cpus=1, gpus=0))
     smoke = small.smoke(images)
