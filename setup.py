@@ -6,6 +6,10 @@ import setuptools
 
 VERSION = "0.1.0"
 
+# Sweeps on clusters; the tests start a small one.
+_RAY = ["ray>=2.50"]
+_SLURM = ["submitit>=1.5"]
+
 setuptools.setup(
     name="zeroone_jax",
     version=VERSION,
@@ -38,7 +42,15 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",
     ],
     extras_require={
-        "test": ["hypothesis>=6.100", "pytest>=8.0", "pytest-xdist>=3.6"],
+        "ray": _RAY,
+        "slurm": _SLURM,
+        "test": [
+            "hypothesis>=6.100",
+            "pytest>=8.0",
+            "pytest-xdist>=3.6",
+            *_RAY,
+            *_SLURM,
+        ],
         "peers": [
             "adversarial-robustness-toolbox==1.20.1",
             "foolbox==3.3.4",

@@ -175,6 +175,21 @@ def run(
     app.run(start, flags_parser=parse)
 
 
+def field_help(settings: Any) -> dict[str, str]:
+    """Describes fields by their entries in their dataclasses' "Attributes:" sections.
+
+    Args:
+        settings: a dataclass, perhaps with others in it.
+
+    Returns:
+        What each field means, by its dotted name.
+    """
+    return {
+        path: _attribute_help(type(owner)).get(name, "")
+        for path, (owner, name, _) in _fields(settings).items()
+    }
+
+
 def _first_line(documented: Any) -> str:
     return (inspect.getdoc(documented) or "").partition("\n")[0]
 
@@ -192,10 +207,11 @@ def _fields(settings: Any, prefix: str = "") -> dict[str, tuple[Any, str, Any]]:
 
 
 def _descriptions(settings: Any) -> list[str]:
-    """Describes each field by its entry in its dataclass's "Attributes:" section."""
+    """Describes each field and its value."""
+    meanings = field_help(settings)
     return [
-        f"--config.{path} ({value!r}): {_attribute_help(type(owner)).get(name, '')}"
-        for path, (owner, name, value) in _fields(settings).items()
+        f"--config.{path} ({value!r}): {meanings[path]}"
+        for path, (_, _, value) in _fields(settings).items()
     ]
 
 

@@ -73,15 +73,21 @@ class Progress:
             f"{rate:.1f}/s",
         ]
         if 0 < done < self._total and rate > 0:
-            parts.append(f"{_duration((self._total - done) / rate)} left")
+            parts.append(f"{duration((self._total - done) / rate)} left")
         return ", ".join([*parts, note] if note else parts)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Writes a time for people.
 
+    Args:
+        seconds: the time.
+
+    Returns:
+        Hours and minutes, minutes and seconds, or seconds.
+
     Example:
-        >>> _duration(75), _duration(3), _duration(7300)
+        >>> duration(75), duration(3), duration(7300)
         ('1 min 15 s', '3 s', '2 h 01 min')
     """
     minutes, rest = divmod(round(seconds), 60)

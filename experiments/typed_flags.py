@@ -29,7 +29,7 @@ def flag_type(hint: Any) -> Any:
     if not alternatives and not literal:
         return hint
     return config_flags.register_flag_parser_for_type(
-        type(str(hint), (), {}), _Parser(hint)
+        type(str(hint), (), {}), _Parser(hint, _described(hint))
     )
 
 
@@ -77,16 +77,18 @@ def parse(hint: Any, text: str) -> Any:
 
 
 class _Parser(flags.ArgumentParser):
-    def __init__(self, hint: Any) -> None:
+    def __init__(self, hint: Any, description: str) -> None:
+        # absl keeps one parser for equal arguments, and Literals are equal whatever
+        # their order: the description tells them apart.
         super().__init__()
         self._hint = hint
-        self.syntactic_help = _described(hint)
+        self.syntactic_help = description
 
     def parse(self, argument: Any) -> Any:
         return parse(self._hint, argument) if isinstance(argument, str) else argument
 
     def flag_type(self) -> str:
-        return _described(self._hint)
+        return self.syntactic_help
 
 
 def _alternatives(hint: Any) -> list[Any]:

@@ -105,11 +105,11 @@ class RunDirectory:
     ) -> None:
         """Refuses other settings on resume; otherwise all but a run that never ran."""
         if resume:
-            differences = _differences(json.loads(settings.read_text()), config)
-            if differences:
+            changed = differences(json.loads(settings.read_text()), config)
+            if changed:
                 raise RunError(
                     f"{self.path} was started with other settings: "
-                    + "; ".join(differences)
+                    + "; ".join(changed)
                 )
         elif self._has_begun():
             raise RunError(
@@ -320,8 +320,16 @@ def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Says which settings differ, by their dotted names."""
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Says which settings differ, by their dotted names.
+
+    Args:
+        old: settings read from a run directory.
+        new: settings, of JSON's types or tuples.
+
+    Returns:
+        A text for each setting that differs; none if they are the same.
+    """
     # Through JSON, so that tuples compare equal to the lists they became.
     before, now = _flatten(old), _flatten(json.loads(json.dumps(new)))
     return [

@@ -1,0 +1,114 @@
+import dataclasses
+import json
+import sys
+
+import pytest
+
+from experiments.command_line import UserError
+from experiments.configs import sweeps
+from experiments.sweeps.definition import Sweep, runs_of
+from experiments.sweeps.language import chain, choices, product
+from tests.experiments.sweeps import tiny
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path, monkeypatch):
+    tiny.install(tmp_path, monkeypatch)
+
+
+def test_each_run_has_a_command_and_a_directory(tmp_path):
+    runs = runs_of(tiny.sweep(), tmp_path / "sweep", data_dir="data")
+    assert len(runs) == 6
+    last = runs[-1]
+    assert last.job.name == "size=2.0,seed=2"
+    assert last.job.command == (
+        sys.executable,
+        "-m",
+        "tiny_launcher",
+        "--preset=plain",
+        "--config.size=2.0",
+        "--config.seed=2",
+        f"--run_dir={tmp_path}/sweep/size=2.0,seed=2",
+        "--resume",
+        "--data_dir=data",
+    )
+    assert last.settings == {"size": 2.0, "seed": 2}
+    assert last.config == {"size": 2.0, "name": "plain", "seed": 2}
+    assert last.help["size"] == "how large, in metres."
+
+
+def test_names_say_what_is_special_about_a_run(tmp_path):
+    overrides = chain(choices("size", [3]), choices("seed", [7]))
+    runs = runs_of(tiny.sweep(overrides), tmp_path)
+    assert [run.job.name for run in runs] == ["size=3", "seed=7"]
+    # Where a run does not say, it has the preset's value.
+    assert [run.settings["size"] for run in runs] == [3.0, 1.0]
+    constant = product([{"name": "x"}], choices("seed", [1, 2]))
+    assert [run.job.name for run in runs_of(tiny.sweep(constant), tmp_path)] == [
+        "seed=1",
+        "seed=2",
+    ]
+
+
+@pytest.mark.parametrize("name", sweeps.SWEEPS)
+def test_the_sweeps_of_the_configs_are_sound(name, tmp_path):
+    make = sweeps.SWEEPS[name]
+    runs = runs_of(make(), tmp_path)
+    assert len(runs) > 1
+    assert "osts" in make.__doc__
+    if name == "smoke":
+        assert len(runs) == 12
+
+
+def test_tuples_and_none_are_read_as_they_were_meant(tmp_path):
+    overrides = [{"data.classes": (), "solver.hidden_steps": (0.17,)}]
+    sweep = dataclasses.replace(sweeps.smoke(), overrides=overrides)
+    config = runs_of(sweep, tmp_path)[0].config
+    assert config["data"]["classes"] == ()
+    assert config["solver"]["hidden_steps"] == (0.17,)
+    attack = Sweep(
+        "experiments.attack",
+        "hop_skip_jump",
+        choices("attack.max_queries", [None, 100]),
+        {},
+    )
+    runs = runs_of(attack, tmp_path)
+    assert [run.config["attack"]["max_queries"] for run in runs] == [None, 100]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "empty"),
+        (choices("sise", [1]), r"config\.sise.*Did you mean: config\.size"),
+        (choices("size", ["big"]), "big"),
+        (choices("seed", [0.5]), r"'seed': 0\.5.*invalid literal"),
+        (choices("name", [3]), "name is 3, a int, but the setting is a str"),
+        (choices("size", [-1.0]), "must not be negative"),
+        ([{"seed": 1}, {"seed": 1}], "Two runs would fill one directory"),
+        (choices("name", ["a/b", "a_b"]), "would fill one directory.*name=a_b"),
+        ([*choices("size", [2, 2.5]), {"size": 2.0}], "the same settings: size=2 and"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(overrides, message, tmp_path):
+    with pytest.raises(UserError, match=f"(?s){message}"):
+        runs_of(tiny.sweep(overrides), tmp_path)
+
+
+def test_unknown_launchers_and_presets(tmp_path):
+    with pytest.raises(UserError, match=r"one of <plain>"):
+        runs_of(tiny.sweep(preset="fancy"), tmp_path)
+    with pytest.raises(UserError, match=r"experiments\.train_zero_one"):
+        runs_of(dataclasses.replace(tiny.sweep(), launcher="x"), tmp_path)
+
+
+def test_a_directory_of_another_sweep_is_not_taken(tmp_path):
+    there = tmp_path / "seed=0"
+    there.mkdir()
+    settings = {"size": 1.0, "name": "plain", "seed": 0}
+    sweep = tiny.sweep(choices("seed", [0, 1]))
+    (there / "config.json").write_text(json.dumps(settings))
+    runs_of(sweep, tmp_path)
+    (there / "config.json").write_text(json.dumps({**settings, "name": "fancy"}))
+    with pytest.raises(UserError, match="name is 'fancy' there, 'plain' here"):
+        runs_of(sweep, tmp_path)
