@@ -26,6 +26,7 @@ from experiments.reproductions import cross_checks, methods, toy
 from experiments.reproductions.paper_a import (
     accuracy,
     distortion_report,
+    pairs_report,
     peer_study,
     rounding,
     sensitivity,
@@ -48,6 +49,7 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_a.substitute": substitute.SUBSTITUTE,
     "paper_a.peer_study": peer_study.PEER_STUDY,
     "paper_a.rounding": rounding.ROUNDING,
+    "paper_a.pairs": pairs_report.PAIRS,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,
     "paper_b.mnist": methods.MNIST,
