@@ -197,5 +197,5 @@ def test_all_pairs_are_trained_each_on_its_own_classes():
 
 
 def test_networks_of_the_authors_have_no_other_classes():
-    with pytest.raises(ValueError, match="authors is not trained here"):
+    with pytest.raises(ValueError, match="authors is of classes 0 and 1 only"):
         targets.Target("authors", 0.0, "authors").of((3, 5))

@@ -61,7 +61,9 @@ PROTOCOLS: dict[Scale, Protocol] = {
     ),
     "laptop": Protocol(
         substitute.Protocol(
-            attacks.Substitute(epsilons=_EPSILONS, rounds=8, epochs=10, limit=1600),
+            dataclasses.replace(
+                substitute.PROTOCOLS["laptop"].settings, epsilons=_EPSILONS
+            ),
             seeds=5,
         ),
         images=20,

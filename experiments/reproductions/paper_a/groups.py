@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments import attacked_models, command_line
 from experiments.reproductions.paper_a import accuracy, distortion
-from experiments.reproductions.paper_a.distortion_attacks import Piece
+from experiments.reproductions.paper_a.distortion_attacks import Images, Piece
 from experiments.reproductions.paper_a.targets import Target
 from experiments.reproductions.plan import Place, Run, arrays_once
 from zeroone_jax import runs
@@ -190,7 +190,7 @@ def _timed(
     piece: Piece,
     model: attacked_models.Model,
     networks: zero_one.Params | None,
-    common: distortion.Images,
+    common: Images,
     found: Mapping[str, Found],
 ) -> dict[str, np.ndarray]:
     began = time.monotonic()

@@ -91,13 +91,11 @@ class Target:
             classes: which are told apart.
 
         Raises:
-            ValueError: the model cannot be trained.
+            ValueError: the model is of no other.
         """
         settings: Any = self.trained
         if isinstance(settings, str):
-            raise ValueError(
-                f"{self.name} is not trained here: its classes are 0 and 1"
-            )
+            raise ValueError(f"{self.name} is of classes 0 and 1 only")
         data = dataclasses.replace(settings.data, classes=classes)
         trained = dataclasses.replace(settings, data=data)
         return dataclasses.replace(self, trained=trained)
