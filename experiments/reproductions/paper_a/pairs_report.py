@@ -19,7 +19,10 @@ from zeroone_jax.evaluation import attack_figures, figures, published, tables
 
 Pairs = Mapping[str, Mapping[str, Any]]
 
-_WAYS = {STUDY: "HopSkipJump, radius .01 as in the study", ADAPTIVE: "radius adaptive"}
+_WAYS = {
+    STUDY: "HopSkipJump, radius .01 as in the study",
+    ADAPTIVE: "HopSkipJump, radius adaptive",
+}
 
 
 def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
