@@ -25,7 +25,9 @@ from experiments import command_line
 from experiments.reproductions import cross_checks, methods, toy
 from experiments.reproductions.paper_a import (
     accuracy,
+    cnn_report,
     distortion_report,
+    pairs_report,
     peer_study,
     rounding,
     sensitivity,
@@ -48,6 +50,8 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_a.substitute": substitute.SUBSTITUTE,
     "paper_a.peer_study": peer_study.PEER_STUDY,
     "paper_a.rounding": rounding.ROUNDING,
+    "paper_a.pairs": pairs_report.PAIRS,
+    "paper_a.cnn": cnn_report.CNN,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,
     "paper_b.mnist": methods.MNIST,

@@ -46,7 +46,10 @@ def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
     """
     run_directory.define_flags("runs/PRESET-seedSEED")
     flags.DEFINE_integer(
-        "checkpoint_every", 1, "Epochs between checkpoints.", lower_bound=1
+        "checkpoint_every",
+        1,
+        "Epochs between checkpoints, and between looks at the test images.",
+        lower_bound=1,
     )
     flags.DEFINE_integer(
         "devices",
@@ -99,7 +102,7 @@ def fill(
     Args:
         experiment: the settings.
         run: the open run directory.
-        checkpoint_every: epochs between checkpoints.
+        checkpoint_every: epochs between checkpoints and looks at the test images.
         devices: what to split batches over; the first device if None.
         data_dir: folder of prepared data sets; None for the usual one.
 
@@ -140,7 +143,7 @@ def trained(
     Args:
         experiment: the settings.
         run: the open run directory.
-        checkpoint_every: epochs between checkpoints.
+        checkpoint_every: epochs between checkpoints and looks at the test images.
         devices: what to split batches over; the first device if None.
         data_dir: folder of prepared data sets; None for the usual one.
 
@@ -230,7 +233,9 @@ def _train(
         record |= {name: round(value, 6) for name, value in told.metrics.items()}
         note = ", ".join(f"{name} {value:.4g}" for name, value in told.metrics.items())
         epoch, inside = divmod(told.step, per_epoch)
-        if inside == 0:
+        is_last = epoch == config.epochs
+        is_due = inside == 0 and (epoch % checkpoint_every == 0 or is_last)
+        if is_due:
             variables = training.variables(state)
             record |= network_report.watched(
                 experiment.evaluation,
@@ -241,7 +246,7 @@ def _train(
             )
             note = f"test accuracy {record['test_accuracy']:.4f}"
         run.append_metrics([record])
-        if inside == 0 and (epoch % checkpoint_every == 0 or epoch == config.epochs):
+        if is_due:
             run.save(told.step, state)
             saved = told.step
         progress.report(told.step, note)

@@ -5,8 +5,11 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from experiments import train_network
 from experiments.configs.network import Experiment
@@ -144,6 +147,28 @@ class Reproduction:
 
     runs: Callable[[Scale], Sequence[Run]]
     report: Callable[[Results, pathlib.Path, pathlib.Path], str]
+
+
+def arrays_once(
+    path: pathlib.Path, make: Callable[[], Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Reads the arrays of a piece of a run, which are made first if not there.
+
+    Args:
+        path: the .npz file.
+        make: makes them.
+
+    Returns:
+        The arrays, and the "seconds" that it took to make them.
+    """
+    if not path.exists():
+        began = time.monotonic()
+        made = dict(make())
+        made["seconds"] = np.array(time.monotonic() - began)
+        with run_files.replacing(path) as partial:
+            np.savez(partial, allow_pickle=False, **made)
+    with np.load(path) as file:
+        return dict(file)
 
 
 def write_table(table: tables.Table, folder: pathlib.Path) -> str:

@@ -79,6 +79,25 @@ def test_distances_of_models_stand_in_groups():
     assert "L2" in axes.get_xlabel()
 
 
+def test_medians_stand_over_their_tasks():
+    found = {
+        "one attack": {"a": np.array([2.0, 3.0]), "b": np.array([1.0, 4.0])},
+        "another": {"a": np.array([0.5, 0.25]), "b": np.array([1.0, 5.0])},
+    }
+    figure = attack_figures.medians(found, "L2", ["0v1", "3v5"], "pair")
+    above, below = figure.axes
+    assert [line.get_ydata().tolist() for line in above.lines] == [[2, 3], [1, 4]]
+    assert below.lines[1].get_ydata().tolist() == [1, 5]
+    assert above.get_title(loc="left") == "one attack"
+    assert above.get_ylim() == below.get_ylim()
+    assert above.get_ylim()[0] == 0
+    labels = [label.get_text() for label in below.get_xticklabels()]
+    assert labels == ["0v1", "3v5"]
+    assert below.get_xlabel() == "pair"
+    markers = {line.get_marker() for line in above.lines}
+    assert len(markers) == 2
+
+
 def test_accuracies_are_means_over_seeds():
     shares = {"a": np.array([[0.5, 0.25], [0.7, 0.35]]), "b": np.zeros((2, 2))}
     figure = attack_figures.accuracies(np.array([1 / 64, 0.3]), shares)

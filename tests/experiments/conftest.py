@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import reproduce
 from zeroone_jax import data
 from zeroone_jax.models import zero_one
 
@@ -35,6 +36,12 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def three_classes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return write_images(tmp_path_factory.mktemp("data") / "three.npz", classes=3)
+
+
+@pytest.fixture(scope="session")
+def defined_flags() -> None:
+    """Defines the flags of `experiments.reproduce`, once for all test modules."""
+    reproduce.define_flags([])
 
 
 @pytest.fixture(scope="session")

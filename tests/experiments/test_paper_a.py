@@ -29,10 +29,7 @@ from experiments.reproductions.plan import SCALES, Place
 from zeroone_jax import coordinate_descent, data
 from zeroone_jax.models import zero_one
 
-
-@pytest.fixture(scope="module", autouse=True)
-def defined_flags():
-    reproduce.define_flags([])
+pytestmark = pytest.mark.usefixtures("defined_flags")
 
 
 @pytest.fixture(scope="module")

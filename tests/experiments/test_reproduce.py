@@ -16,6 +16,8 @@ from experiments.reproductions import cross_checks, methods, plan, toy
 from zeroone_jax import training
 from zeroone_jax.training import objectives
 
+pytestmark = pytest.mark.usefixtures("defined_flags")
+
 
 @pytest.fixture(scope="module")
 def two_runs(three_classes) -> list[plan.NetworkRun]:
@@ -30,11 +32,6 @@ def two_runs(three_classes) -> list[plan.NetworkRun]:
         objective=objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0),
     )
     return [plan.NetworkRun("natural", natural), plan.NetworkRun("sense_0.5", sense)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def defined_flags():
-    reproduce.define_flags([])
 
 
 class Launcher:

@@ -103,6 +103,26 @@ def test_a_run_directory_holds_everything(experiment, finished):
     ]
 
 
+def test_it_looks_and_saves_every_so_many_epochs_and_at_the_end(
+    experiment, finished, tmp_path
+):
+    with opened(tmp_path / "run", experiment) as run:
+        train_network.trained(experiment, run, checkpoint_every=2)
+        looks = [
+            record["step"] for record in run.metrics() if "test_accuracy" in record
+        ]
+        saves = sorted(
+            int(folder.name) for folder in (run.path / "checkpoints").glob("[0-9]*")
+        )
+    assert looks == saves == [6, 9]
+    with (
+        np.load(run.path / "network.npz") as mine,
+        np.load(finished / "network.npz") as other,
+    ):
+        for name in other.files:
+            np.testing.assert_array_equal(mine[name], other[name])
+
+
 def test_what_is_saved_is_what_was_attacked(experiment, finished):
     split, test = (
         data.load(experiment.data.name, name, classes=(2, 0, 1))

@@ -52,6 +52,18 @@ def test_votes_are_counted_and_the_lower_class_wins_a_tie():
     np.testing.assert_array_equal(label_fn(X), counts.argmax(1))
 
 
+def test_functions_of_equal_ones_are_compiled_once():
+    """JAX compiles for every structure of arguments: here they are the same."""
+    variables = networks.Variables({}, {})
+
+    def structure(made):
+        return jax.tree.structure(made.logits_fn(variables))
+
+    assert structure(ensemble()) == structure(ensemble())
+    assert structure(ensemble()) != structure(ensemble("votes"))
+    assert structure(ensemble().network) == structure(ensemble().network)
+
+
 def test_files_keep_them(tmp_path):
     made = ensemble()
     variables = made.init(jax.random.key(1))

@@ -166,6 +166,55 @@ def distortions(found: Mapping[str, Mapping[str, np.ndarray]], norm: str) -> Fig
     return figure
 
 
+def medians(
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    norm: str,
+    names: Sequence[str],
+    label: str,
+) -> Figure:
+    """Draws models' median distances on many tasks, a panel for each attack.
+
+    Args:
+        found: by attack and model, f [m], a median for each task.
+        norm: how distance is measured, for the axes.
+        names: of the m tasks.
+        label: what a task is.
+
+    Returns:
+        A figure of panels one above the other, with the same axes.
+    """
+    figure = Figure(figsize=(13, 1 + 3.5 * len(found)), layout="constrained")
+    panels = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)
+    places = np.arange(len(names))
+    for axes, (attack, models) in zip(panels[:, 0], found.items(), strict=True):
+        every = np.array(list(models.values()))
+        axes.vlines(places, every.min(axis=0), every.max(axis=0), color="0.8", lw=1.5)
+        for (name, values), colour, marker in zip(
+            models.items(), _COLOURS, "osD^", strict=False
+        ):
+            axes.plot(places, values, marker, color=colour, markersize=7, label=name)
+        axes.set_ylim(bottom=0)
+        axes.set_title(attack, fontsize=_TEXT_SIZE, loc="left")
+        axes.set_ylabel(f"median distance ({norm})", fontsize=_TEXT_SIZE)
+        axes.grid(axis="y", color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=_TEXT_SIZE - 1)
+        axes.margins(x=0.01)
+    panels[-1, 0].set_xticks(places, names, rotation=90)
+    panels[-1, 0].set_xlabel(label, fontsize=_TEXT_SIZE)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=len(labels),
+        fontsize=_TEXT_SIZE,
+        frameon=False,
+    )
+    return figure
+
+
 def accuracies(
     places: np.ndarray,
     shares: Mapping[str, np.ndarray],

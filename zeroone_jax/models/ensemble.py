@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import losses
-from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.models.network import Applying, Network, Variables
 from zeroone_jax.types import Array, Key, LogitsFn
 
 
@@ -86,4 +86,4 @@ class Ensemble:
 
     def logits_fn(self, variables: Variables) -> LogitsFn:
         """Makes the function that attacks take; compiled once for all variables."""
-        return jax.tree_util.Partial(self.apply, variables)
+        return jax.tree_util.Partial(Applying(self), variables)

@@ -107,7 +107,7 @@ class Network:
 
     def logits_fn(self, variables: Variables) -> LogitsFn:
         """Makes the function that attacks take; compiled once for all variables."""
-        return jax.tree_util.Partial(self.apply, variables)
+        return jax.tree_util.Partial(Applying(self), variables)
 
     def _computed(self, variables: Variables, x: Array, **settings: Any) -> Any:
         if x.shape[1:] != self.shape:
@@ -122,6 +122,27 @@ class Network:
         # flax computes statistics in float32 whatever the images are.
         with jax.numpy_dtype_promotion("standard"):
             return self.module.apply(everything, x, **settings)
+
+
+class _Applied(Protocol):
+    def apply(self, variables: Variables, x: Array) -> Array: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Applying:
+    """A network's `apply` as a function that equals that of an equal network.
+
+    Bound methods of two objects never do, and JAX would compile for each of them.
+
+    Attributes:
+        network: a network or an ensemble.
+    """
+
+    network: _Applied
+
+    def __call__(self, variables: Variables, x: Array) -> Array:
+        """Computes logits in evaluation mode; arguments as of `Network.apply`."""
+        return self.network.apply(variables, x)
 
 
 def save(path: pathlib.Path, variables: Variables) -> None:

@@ -48,16 +48,16 @@ class AccuracyRun(TargetRun):
         with jax.enable_x64(self.target.double):
             model = self.target.model(place)
             seconds = time.monotonic() - began
-            right = {
-                split: _right(model, split, place.data_dir)
+            rights = {
+                split: right(model, split, place.data_dir)
                 for split in ("train", "test")
             }
         run.finish(
             {
                 "config": self.settings(),
-                "accuracy": {name: float(np.mean(r)) for name, r in right.items()},
-                "right": np.packbits(right["test"]).tobytes().hex(),
-                "images": len(right["test"]),
+                "accuracy": {name: float(np.mean(r)) for name, r in rights.items()},
+                "right": np.packbits(rights["test"]).tobytes().hex(),
+                "images": len(rights["test"]),
                 "seconds": round(seconds, 1),
                 "session": run.sessions()[-1],
             }
@@ -130,16 +130,21 @@ def _authors(model: str) -> str:
     return known.text if known else "-"
 
 
-def _right(
-    model: attacked_models.Model, split: str, data_dir: str | None
-) -> np.ndarray:
+def right(model: attacked_models.Model, split: str, data_dir: str | None) -> np.ndarray:
+    """Tells which images of its own data a model labels rightly, bool [n].
+
+    Args:
+        model: the model.
+        split: "train" or "test".
+        data_dir: folder of prepared data sets; None for the usual one.
+    """
     source: Mapping[str, Any] = model.source._asdict()
     loaded = command_line.load(source["name"], split, source["classes"], data_dir)
-    right = []
+    found = []
     for first in range(0, len(loaded.labels), _CHUNK):
         part = attack_task.picked(loaded, slice(first, first + _CHUNK))
-        right.append(np.asarray(model.label_fn(model.images(part))) == part.labels)
-    return np.concatenate(right)
+        found.append(np.asarray(model.label_fn(model.images(part))) == part.labels)
+    return np.concatenate(found)
 
 
 ACCURACY = Reproduction(runs, report)

@@ -6,7 +6,7 @@ and 01 networks and binarized ones are measured exactly.
 """
 
 import dataclasses
-import time
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +29,7 @@ from experiments.reproductions.paper_a.distortion_attacks import (
 from experiments.reproductions.paper_a.distortion_exact import measured, rounded
 from experiments.reproductions.paper_a.distortion_pictures import keep
 from experiments.reproductions.paper_a.targets import Target, TargetRun, targets
-from experiments.reproductions.plan import Place, Scale
+from experiments.reproductions.plan import Place, Scale, arrays_once
 from zeroone_jax import attacks, runs
 from zeroone_jax.data import catalog
 from zeroone_jax.models import binarized, zero_one
@@ -87,7 +87,7 @@ class DistortionRun(TargetRun):
                 "config": self.settings(),
                 "indices": indices.tolist(),
                 "norms": {piece.name: piece.norm for piece in planned},
-                "pieces": {name: _short(arrays) for name, arrays in found.items()},
+                "pieces": {name: short(arrays) for name, arrays in found.items()},
                 "exact": exact,
                 "seconds": round(seconds, 1),
                 "session": run.sessions()[-1],
@@ -107,16 +107,11 @@ class DistortionRun(TargetRun):
         found: dict[str, dict[str, np.ndarray]] = {}
         for number, piece in enumerate(planned, 1):
             path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
-            if not path.exists():
-                began = time.monotonic()
-                made = attacked(
-                    piece, model, networks, images, self.protocol.repeats, found
-                )
-                made["seconds"] = np.array(time.monotonic() - began)
-                with runs.replacing(path) as partial:
-                    np.savez(partial, allow_pickle=False, **made)
-            with np.load(path) as file:
-                found[piece.name] = dict(file)
+            repeats = self.protocol.repeats
+            make = functools.partial(
+                attacked, piece, model, networks, images, repeats, found
+            )
+            found[piece.name] = arrays_once(path, make)
             median = np.median(found[piece.name]["distance"])
             progress.report(number, f"{piece.name}: median {median:.4g}")
         return found
@@ -265,8 +260,12 @@ def _arrays(result: attacks.AttackResult) -> dict[str, np.ndarray]:
     }
 
 
-def _short(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What the results keep of a piece: no images."""
+def short(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What the results keep of a piece: no images.
+
+    Args:
+        arrays: what `attacked` gave.
+    """
     return {
         "distance": rounded(arrays["distance"]),
         "queries": float(np.mean(arrays["queries"])),

@@ -84,6 +84,22 @@ class Target:
             return train_network.as_json(self.trained)
         return dataclasses.asdict(self.trained)
 
+    def of(self, classes: tuple[int, int]) -> "Target":
+        """Gives the same model of other classes.
+
+        Args:
+            classes: which are told apart.
+
+        Raises:
+            ValueError: the model is of no other.
+        """
+        settings: Any = self.trained
+        if isinstance(settings, str):
+            raise ValueError(f"{self.name} is of classes 0 and 1 only")
+        data = dataclasses.replace(settings.data, classes=classes)
+        trained = dataclasses.replace(settings, data=data)
+        return dataclasses.replace(self, trained=trained)
+
     @property
     def directory(self) -> str:
         """The name of the run directory in which it is trained."""
@@ -153,12 +169,12 @@ def targets(scale: Scale) -> list[Target]:
     .004 and .2. The authors' networks can be attacked where their file is.
     """
     if scale == "smoke":
-        return [_target(name, 0.0, scale) for name in _SMOKE]
+        return [described(name, 0.0, scale) for name in _SMOKE]
     by_noise = {noise: tuple(_MODELS) for noise in (0.0, *_NOISES)}
     if scale == "laptop":
         by_noise = _LAPTOP
     found = [
-        _target(name, noise, scale)
+        described(name, noise, scale)
         for noise, names in by_noise.items()
         for name in names
     ]
@@ -179,15 +195,19 @@ def with_classical(scale: Scale) -> list[Target]:
     return targets(scale) + [Target(name, 0.0, name) for name in names]
 
 
-def compared(**epochs: int) -> list[Target]:
-    """Gives the three models of the abstract in a laptop's size.
+def compared(
+    classes: tuple[int, int] = (0, 1), scale: Scale = "laptop", **epochs: int
+) -> list[Target]:
+    """Gives the three models of the abstract, of 8 votes unless for a smoke test.
 
     Args:
+        classes: which are told apart.
+        scale: in whose size.
         **epochs: of those trained by gradients, by name.
     """
     found = []
     for name in _COMPARED:
-        target = _target(name, 0.0, "laptop")
+        target = described(name, 0.0, scale).of(classes)
         if isinstance(target.trained, network_configs.Experiment):
             training = dataclasses.replace(target.trained.training, epochs=epochs[name])
             trained = dataclasses.replace(target.trained, training=training)
@@ -196,7 +216,14 @@ def compared(**epochs: int) -> list[Target]:
     return found
 
 
-def _target(name: str, noise: float, scale: Scale) -> Target:
+def described(name: str, noise: float, scale: Scale) -> Target:
+    """Gives a model by name, on classes 0 and 1.
+
+    Args:
+        name: one of those that a paper's scale has.
+        noise: standard deviation of the noise on the training images; 0 is none.
+        scale: in whose size.
+    """
     return Target(name, noise, _MODELS[name](noise, scale))
 
 
@@ -225,8 +252,14 @@ def _network(
     laptop_epochs: int,
     combine: Any = "probabilities",
     laptop_members: int = 8,
+    smoke_count: int = 0,
 ) -> Any:
     """Makes what trains networks by gradients."""
+    members = {
+        "smoke": min(laptop_members, _VOTES["smoke"]),
+        "laptop": laptop_members,
+        "paper": _VOTES["paper"],
+    }
 
     def made(noise: float, scale: Scale) -> network_configs.Experiment:
         epochs = {"smoke": 1, "laptop": laptop_epochs, "paper": config.epochs}[scale]
@@ -234,11 +267,16 @@ def _network(
             # Of twice as many images: as many updates as without noise.
             epochs //= 2
         return network_configs.Experiment(
-            data=network_configs.Data("cifar10", (0, 1), noise=noise),
+            data=network_configs.Data(
+                "cifar10",
+                (0, 1),
+                count=smoke_count if scale == "smoke" else 0,
+                noise=noise,
+            ),
             network=network,
             training=dataclasses.replace(config, epochs=epochs),
             evaluation=network_configs.Evaluation(epsilon=8 / 255),
-            members=laptop_members if scale == "laptop" else _VOTES[scale],
+            members=members[scale],
             combine=combine,
         )
 
@@ -273,7 +311,7 @@ _MODELS = {
     "01bnn": _zero_one("01bnn"),
     "sigmoid": _network("mlp_sigmoid20", _SIGMOID, 200),
     "binarized": _network("binarized20", _BINARIZED, 100, "votes"),
-    "lenet": _network("lenet", _ADAM, 10, laptop_members=1),
-    "simple_net": _network("simple_net", _ADAM, 10, laptop_members=1),
+    "lenet": _network("lenet", _ADAM, 10, laptop_members=1, smoke_count=1000),
+    "simple_net": _network("simple_net", _ADAM, 10, laptop_members=1, smoke_count=1000),
 }
 """By name, what makes the settings of a model for a noise and a scale."""

@@ -1,0 +1,201 @@
+"""The study of 2021: smallest scale on real images, tables of made-up results."""
+
+import json
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from experiments import attacked_models, reproduce
+from experiments.command_line import UserError
+from experiments.reproductions.paper_a import (
+    distortion,
+    groups,
+    pairs,
+    pairs_report,
+    targets,
+)
+from experiments.reproductions.plan import Place
+
+MODELS = ("mlp01", "sigmoid", "binarized")
+
+pytestmark = pytest.mark.usefixtures("defined_flags")
+
+
+def launched(folder: pathlib.Path) -> dict:
+    """Launches at the smallest scale; gives the result."""
+    flags.FLAGS(["reproduce"])
+    with flagsaver.flagsaver(what="paper_a.pairs", runs_dir=str(folder)):
+        reproduce.main(None)
+    results = folder / "paper_a" / "pairs" / "smoke"
+    return json.loads((results / "0v1-seed0.json").read_text())
+
+
+def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch):
+    found = launched(tmp_path)
+    assert found["class_names"] == ["airplane", "automobile"]
+    assert len(found["indices"]) == pairs.PROTOCOLS["smoke"].images
+    for model in ("mlp01", "sigmoid"):
+        kept = found["pieces"][model]
+        distances = {way: groups.distances(kept, way) for way in kept}
+        assert set(distances) == {"study", "radius adaptive"}
+        assert (distances["study"] > 0).all()
+        assert np.isfinite(distances["radius adaptive"]).all()
+        assert (distances["study"] != distances["radius adaptive"]).all()
+        assert found["accuracy"][model] > 0.55
+
+    results = tmp_path / "paper_a" / "pairs" / "smoke"
+    text = (results / "table.md").read_text()
+    median = np.median(groups.distances(found["pieces"]["sigmoid"], "study"))
+    assert f"{median:.3f}" in text
+    assert "1.054" in text
+
+    (run,) = tmp_path.glob("0v1-seed0-*")
+    (run / "summary.json").unlink()
+    (run / "sigmoid-study.npz").unlink()
+    (results / "0v1-seed0.json").unlink()
+    made = []
+    make = distortion.attacked
+
+    def counting(piece, *arguments):
+        made.append(piece.name)
+        return make(piece, *arguments)
+
+    monkeypatch.setattr(distortion, "attacked", counting)
+    again = launched(tmp_path)
+    assert made == ["study"]
+    for kept in (again, found):
+        del kept["pieces"]["sigmoid"]["study"]["seconds"]
+    assert again["pieces"] == found["pieces"]
+    assert again["indices"] == found["indices"]
+
+
+class Bright:
+    """Stands for a trained model: what is bright is of class 1."""
+
+    def __init__(self, label: str, path: pathlib.Path, threshold: float) -> None:
+        self.label = label
+        self._source = attacked_models.Source(str(path), (0, 1))
+        self._threshold = threshold
+
+    def model(self, place: Place) -> attacked_models.Model:
+        def label_fn(x):
+            return (np.asarray(x).mean(axis=1) > self._threshold).astype(int)
+
+        dtype = jnp.dtype(jnp.float32)
+        return attacked_models.Model(label_fn, label_fn, self._source, dtype, True)
+
+
+def test_images_are_those_that_all_label_rightly(two_classes, tmp_path):
+    place = Place(tmp_path, tmp_path, None)
+    models = [
+        Bright("low", two_classes, 0.35),
+        Bright("high", two_classes, 0.45),
+    ]
+    group = groups.trained(models, place, 100)
+    with np.load(two_classes) as file:
+        bright = file["test_images"].reshape(20, -1).mean(axis=1) / 255
+        labels = file["test_labels"]
+    rights = [(bright > threshold) == labels for threshold in (0.35, 0.45)]
+    assert not np.array_equal(*rights)
+    assert group.indices.tolist() == np.flatnonzero(np.all(rights, axis=0)).tolist()
+    shares = dict(zip(("low", "high"), np.mean(rights, axis=1), strict=True))
+    assert group.accuracy == pytest.approx(shares)
+    few = groups.trained(models, place, 3)
+    assert few.indices.tolist() == group.indices[:3].tolist()
+
+
+def test_no_image_in_common_is_told(two_classes, tmp_path):
+    models = [Bright("all", two_classes, 0.0), Bright("none", two_classes, 1.0)]
+    with pytest.raises(UserError, match="rightly by all of all, none"):
+        groups.trained(models, Place(tmp_path, tmp_path, None), 5)
+
+
+def made_up(medians: dict[str, dict[str, float]]) -> dict:
+    """A pair's result whose images have medians by attack and model."""
+    return {
+        "class_names": ["cat", "dog"],
+        "indices": [0, 4, 5],
+        "accuracy": dict.fromkeys(MODELS, 0.75),
+        "pieces": {
+            model: {
+                way: {"distance": [0.01, medians[way][model], None]} for way in medians
+            }
+            for model in MODELS
+        },
+    }
+
+
+def test_tables_count_on_how_many_pairs_a_model_is_the_largest(tmp_path):
+    study = [(3.0, 2.0, 1.0), (2.0, 2.5, 1.0), (4.0, 1.5, 2.5)]
+    adaptive = [(0.5, 2.0, 1.0), (0.25, 2.5, 0.5), (0.75, 1.5, 2.0)]
+    results = {
+        name: [
+            made_up(
+                {
+                    pairs.STUDY: dict(zip(MODELS, first, strict=True)),
+                    pairs.ADAPTIVE: dict(zip(MODELS, second, strict=True)),
+                }
+            )
+        ]
+        for name, first, second in zip(
+            ("0v1", "0v2", "3v5"), study, adaptive, strict=True
+        )
+    }
+    text = pairs_report.report(results, tmp_path, tmp_path)
+    rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}
+    cells = [cell.strip() for cell in rows["mlp01"].strip("|").split("|")]
+    assert cells == [
+        "mlp01",
+        "0.7500",
+        "3.000 ± 0.577",
+        "2 of 3",
+        "1.055, largest on 23 of 45",
+        "0.500 ± 0.144",
+        "0 of 3",
+        "3.000",
+        "1.159",
+        "0.500",
+    ]
+    assert "| 2 of 3 |" not in rows["binarized"].replace(" ", "  ")
+    assert rows["sigmoid"].count("of 3") == 2
+    every = (tmp_path / "pairs.md").read_text(encoding="utf-8").splitlines()
+    assert len(every) == 4 + len(results)
+    last = [cell.strip() for cell in every[-1].strip("|").split("|")]
+    assert last == [
+        "3v5, cat / dog",
+        *["0.750"] * 3,
+        *("4.000", "1.500", "2.500", "mlp01"),
+        *("0.750", "1.500", "2.000", "binarized"),
+    ]
+    with Image.open(tmp_path / "pairs.png") as image:
+        assert np.asarray(image).std() > 1
+
+
+def test_without_the_first_pair_its_columns_are_missing(tmp_path):
+    ways = {way: dict.fromkeys(MODELS, 1.0) for way in (pairs.STUDY, pairs.ADAPTIVE)}
+    text = pairs_report.report({"3v5": [made_up(ways)]}, tmp_path, tmp_path)
+    assert "0v1" not in text
+    assert "1.000 |" in text
+
+
+def test_all_pairs_are_trained_each_on_its_own_classes():
+    runs = pairs.pair_runs("laptop")
+    assert len(runs) == 45
+    assert len({run.directory for run in runs}) == 45
+    for run in runs:
+        assert tuple(target.label for target in run.targets) == MODELS
+        classes = {target.trained.data.classes for target in run.targets}
+        assert classes == {tuple(map(int, run.method.split("v")))}
+    first, second = (run.targets[0].directory for run in runs[:2])
+    assert first == targets.described("mlp01", 0.0, "laptop").directory
+    assert first != second
+
+
+def test_networks_of_the_authors_have_no_other_classes():
+    with pytest.raises(ValueError, match="authors is of classes 0 and 1 only"):
+        targets.Target("authors", 0.0, "authors").of((3, 5))
