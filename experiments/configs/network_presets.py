@@ -56,7 +56,7 @@ def mnist(method: str, epochs: int = 4, **settings: float) -> Experiment:
     elif method in ("sense", "sense_trade"):
         ball["warm_up"] = 1
     else:
-        ball["ramp"] = 2.0 if method == "mart" else 1.0
+        ball["ramp"] = 3.0 if method == "mart" else 1.0
     sgd = Sgd(learning_rate=0.05, milestones=(0.8 * epochs,))
     return Experiment(
         objective=MNIST_METHODS[method](**(ball | settings)),
