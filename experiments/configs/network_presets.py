@@ -43,7 +43,7 @@ def mnist(method: str, epochs: int = 4, **settings: float) -> Experiment:
     Returns:
         The run: the CNN of 5 x 5 convolutions, epsilon .3, 10 steps of .075 (one of
         .375 for fast), batch 128, SGD .05, x.1 in the last fifth. Methods that would
-        meet the whole ball at once grow it in the first epoch, MART in the first two:
+        meet the whole ball at once grow it in the first epoch, MART in the first three:
         without that, their training ends at a constant.
     """
     ball: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.075, "steps": 10}
