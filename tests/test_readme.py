@@ -48,6 +48,7 @@ DRAWN = {
     "paper_b.comparison": "README.md",
     "paper_a.accuracy": "RESULTS.md",
     "paper_a.distortion": "RESULTS.md",
+    "paper_a.rounding": "RESULTS.md",
 }
 
 
