@@ -19,6 +19,7 @@ from experiments.reproductions.paper_a import (
     accuracy,
     distortion,
     distortion_attacks,
+    distortion_pictures,
     distortion_report,
     rounding,
     sensitivity,
@@ -121,6 +122,28 @@ def test_tables_of_models_that_are_no_sign_networks(attacked, tmp_path):
     assert text.rstrip().endswith("|")
     # No run directory, no pictures of adversaries.
     assert not (tmp_path / "adversaries.png").exists()
+
+
+def test_pictures_show_the_nearest_of_all_attacks_in_whatever_shape(tmp_path):
+    shape, generator = (4, 4, 3), np.random.default_rng(0)
+    x, far, near = generator.uniform(size=(3, 5, *shape))
+    pieces = {
+        "study": {"adversary": far, "distance": np.array([3.0, 1, 3, 3, 3])},
+        # Polishing takes images as rows.
+        "polished": {"adversary": near.reshape(5, -1), "distance": np.full(5, 2.0)},
+    }
+    for piece in pieces.values():
+        piece["norm"] = np.array("l2")
+    (tmp_path / "run").mkdir()
+    distortion_pictures.keep(tmp_path / "run", shape, x, pieces)
+    with np.load(tmp_path / "run" / "pictures.npz") as kept:
+        np.testing.assert_array_equal(kept["image"], x[:4])
+        np.testing.assert_array_equal(kept["study"], far[:4])
+        np.testing.assert_array_equal(kept["nearest"][1], far[1])
+        np.testing.assert_array_equal(kept["nearest"][[0, 2, 3]], near[[0, 2, 3]])
+    models = {"smooth": {"run": "run"}, "smooth-noise-0.1": {"run": "run"}}
+    assert len(distortion_pictures.grid(models, tmp_path).axes) == 4 * 3
+    assert distortion_pictures.grid(models, tmp_path / "nowhere") is None
 
 
 def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):

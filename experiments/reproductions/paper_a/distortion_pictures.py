@@ -35,12 +35,13 @@ def keep(
         if "adversary" in piece and piece["norm"] == "l2"
     ]
     best = np.argmin([piece["distance"][:count] for piece in near], axis=0)
-    chosen = {
-        "image": x[:count],
-        "study": found["study"]["adversary"][:count],
-        "nearest": np.stack([near[k]["adversary"][n] for n, k in enumerate(best)]),
+    # Some attacks take images as rows, whatever the model takes.
+    nearest = [near[k]["adversary"][n].reshape(shape) for n, k in enumerate(best)]
+    arrays = {
+        "image": x[:count].reshape(count, *shape),
+        "study": found["study"]["adversary"][:count].reshape(count, *shape),
+        "nearest": np.stack(nearest),
     }
-    arrays = {name: array.reshape(count, *shape) for name, array in chosen.items()}
     with runs.replacing(folder / _FILE) as partial:
         np.savez(partial, allow_pickle=False, **arrays)
 
