@@ -38,8 +38,9 @@ def test_attacks(readme):
     assert tables.markdown(attacks.table(measured)) in readme
 
 
-def test_toy(readme):
-    table = RESULTS / "paper_b" / "toy" / "laptop" / "table.md"
+@pytest.mark.parametrize("what", ["toy", "masking"])
+def test_tables_of_checks(readme, what):
+    table = RESULTS / "paper_b" / what / "laptop" / "table.md"
     assert table.read_text().strip() in readme
 
 
