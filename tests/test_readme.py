@@ -38,7 +38,7 @@ def test_attacks(readme):
     assert tables.markdown(attacks.table(measured)) in readme
 
 
-@pytest.mark.parametrize("what", ["toy", "masking"])
+@pytest.mark.parametrize("what", ["toy", "masking", "transfer"])
 def test_tables_of_checks(readme, what):
     table = RESULTS / "paper_b" / what / "laptop" / "table.md"
     assert table.read_text().strip() in readme
