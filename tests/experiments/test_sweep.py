@@ -22,12 +22,15 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 # What stands for `python -m experiments.sweep`, with sweeps of the tests beside others.
 SCRIPT = """
 import dataclasses
+import signal
 from experiments import command_line, sweep
 from experiments.configs import sweeps
 from experiments.sweeps import definition
 from experiments.sweeps.language import choices, product
 from tests.experiments.sweeps import tiny
 
+# Tests that were themselves started in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 launcher = definition.Launcher({"plain": tiny.plain}, dataclasses.asdict)
 definition.LAUNCHERS["tiny_launcher"] = launcher
 sweeps.SWEEPS["tiny"] = tiny.sweep
@@ -147,7 +150,7 @@ def test_ctrl_c_kills_the_runs_and_leaves_all_resumable(folder, tmp_path):
         time.sleep(0.05)
     began = list(folder.glob("*/attempts"))
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate()
+    _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
     assert "Stopped. The same command again goes on." in errors
     assert "Traceback" not in errors
