@@ -220,6 +220,28 @@ class VisitTest(parameterized.TestCase):
         elif visited.moves:
             assert np.abs(change).max() in steps(weights, config)
 
+    def test_candidates_of_no_promise_go_in_the_order_drawn(self):
+        """No row is near the threshold; the sign of a zero must not choose."""
+        levels = np.array(
+            [
+                [35, 5, 188, 138, 18, 169, 210, 75],
+                [251, 38, 89, 191, 142, 78, 171, 190],
+                [212, 232, 155, 122, 199, 103, 156, 28],
+                [201, 205, 78, 89, 154, 41, 111, 105],
+                [153, 111, 153, 25, 241, 203, 245, 3],
+                [174, 49, 156, 226, 162, 84, 12, 89],
+            ]
+        ).repeat(3, axis=1)
+        gain = np.array([4, 0, 4, -7, 0, 0, 0, 4]).repeat(3) * np.tile([1, 0, 0], 8)
+        weights = np.array([1, 1, -1, 1, -1, 1])
+        problem = weights, np.float64(102.5), levels, gain, (gain != 0).astype(int)
+        config = dataclasses.replace(REPEATED["screened_binary"], tries=1)
+        visited = visit(problem, config)
+        found = score(
+            np.asarray(visited.unit.projection), gain, float(visited.unit.threshold)
+        )
+        assert found == expected_gain(problem, config)
+
     @parameterized.parameters(*REPEATED)
     @hypothesis.settings(max_examples=40)
     @hypothesis.given(st.data())

@@ -185,6 +185,8 @@ def _candidates(
         slope = _slope(unit, rows, drawn, config)
         if config.weights == "binary":
             slope = slope * flips[drawn]
+            # The order among equals is that of drawing: top_k ranks -0 below 0.
+            slope = jnp.where(slope == 0, 0.0, slope)
             coordinates = drawn[jax.lax.top_k(slope, config.candidates)[1]]
             return coordinates, flips[coordinates]
         chosen = jax.lax.top_k(jnp.abs(slope), config.candidates)[1]
