@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax.models import zero_one
+from zeroone_jax.models import product, zero_one
 from zeroone_jax.models.network import Variables
 from zeroone_jax.types import Array
 
@@ -44,14 +44,15 @@ class _Dense(nn.Module):
     units: int
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool) -> Array:
         kernel = self.param(
             "kernel",
             nn.initializers.glorot_uniform(),
             (x.shape[1], self.units),
             x.dtype,
         )
-        return jnp.matmul(x, sign(kernel.astype(x.dtype)), precision="highest")
+        multiply = product.trained if train else jnp.matmul
+        return multiply(x, sign(kernel.astype(x.dtype)), precision="highest")
 
 
 class Module(nn.Module):
@@ -76,7 +77,7 @@ class Module(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Any:
         """Computes logits; in training by the statistics of these images."""
-        x = _Dense(self.hidden)(x.reshape(len(x), -1))
+        x = _Dense(self.hidden)(x.reshape(len(x), -1), train)
         x = nn.BatchNorm(
             use_running_average=not train,
             momentum=0.9,
@@ -84,7 +85,7 @@ class Module(nn.Module):
             use_scale=False,
             param_dtype=x.dtype,
         )(x)
-        return _Dense(self.classes)(sign(x)) / math.sqrt(self.hidden)
+        return _Dense(self.classes)(sign(x), train) / math.sqrt(self.hidden)
 
 
 def as_zero_one(variables: Variables) -> zero_one.Params:

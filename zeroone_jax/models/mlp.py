@@ -21,6 +21,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax.models import product
 from zeroone_jax.types import Array, Key
 
 ACTIVATIONS = {"sigmoid": nn.sigmoid, "relu": nn.relu}
@@ -87,12 +88,13 @@ class Module(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        """Computes logits; training and evaluation are alike."""
-        del train
+        """Computes logits; training and evaluation are alike but for their speed."""
         x = x.reshape(len(x), -1)
         activation = ACTIVATIONS[self.config.activation]
+        multiply = product.trained if train else jax.lax.dot_general
         for units in self.config.hidden:
-            x = activation(nn.Dense(units, param_dtype=x.dtype)(x))
+            dense = nn.Dense(units, param_dtype=x.dtype, dot_general=multiply)
+            x = activation(dense(x))
         return nn.Dense(self.config.classes, param_dtype=x.dtype)(x)
 
 
