@@ -34,10 +34,17 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import attack_report, attack_task, command_line, run_directory
+from experiments import (
+    attack_report,
+    attack_task,
+    command_line,
+    distributed,
+    run_directory,
+)
 from experiments.configs import attack as configs
 from experiments.progress import Progress
-from zeroone_jax import attacks, runs, verification
+from zeroone_jax import attacks, hosts, runs, verification
+from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import sign_network
 from zeroone_jax.evaluation import query_curve
 
@@ -64,6 +71,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
     """
     run_directory.define_flags("runs/attack-PRESET-seedSEED")
     command_line.define_data_dir()
+    distributed.define_flags()
     return command_line.define_settings(configs.PRESETS, argv)
 
 
@@ -75,14 +83,14 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     """
     options = flags.FLAGS
     experiment = settings()
+    distributed.join()
     jax.config.update("jax_enable_x64", experiment.double)
     default = f"attack-{options.preset}-seed{experiment.seed}"
     task = attack_task.prepare(experiment, options.data_dir)
     with run_directory.opened(default, as_json(experiment)) as run:
         if run.summary() is None:
             fill(experiment, task, run)
-        print((run.path / "results.md").read_text())
-        print(f"Run directory: {run.path}")
+        run_directory.tell(run, "results.md")
 
 
 def as_json(experiment: configs.Experiment) -> dict[str, Any]:
@@ -114,10 +122,10 @@ def fill(
     paths = [folder / f"{first:06}.npz" for first in firsts]
     done = sum(path.exists() for path in paths)
     progress = Progress("attacking", count, min(done * experiment.at_a_time, count))
-    chunks = []
-    for first, path in zip(firsts, paths, strict=True):
+    for number, (first, path) in enumerate(zip(firsts, paths, strict=True)):
         rows = np.arange(first, min(first + experiment.at_a_time, count))
-        if not path.exists():
+        is_mine = number % jax.process_count() == jax.process_index()
+        if is_mine and not path.exists():
             try:
                 arrays = _attacked(experiment, task, rows, progress)
             except (TypeError, ValueError) as error:
@@ -126,9 +134,15 @@ def fill(
                 np.savez(partial, allow_pickle=False, **arrays)
             broken = int(arrays["success"].sum())
             progress.report(int(rows[-1]) + 1, f"{broken} of these {len(rows)} broken")
+    hosts.wait("attacked")
+    if not hosts.is_first():
+        return
+    chunks = []
+    for path in paths:
         with np.load(path) as file:
-            chunks.append({name: file[name] for name in file.files})
-        run.append_metrics(attack_report.records(chunks[-1], int(rows[-1]) + 1))
+            chunks.append(dict(file))
+        attacked = sum(len(chunk["index"]) for chunk in chunks)
+        run.append_metrics(attack_report.records(chunks[-1], attacked))
     seconds = time.monotonic() - began
     attack_report.write(
         as_json(experiment),
@@ -197,11 +211,14 @@ def _attack(
     rows: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Attacks some images; the same number every time, so that it compiles once."""
+    mesh = device_mesh.mesh("images", jax.local_devices())
     count, size = len(rows), min(experiment.at_a_time, len(task.x))
+    size = -(-size // mesh.size) * mesh.size
     filled = np.concatenate([rows, np.repeat(rows[:1], size - count)])
     key = jax.random.key(experiment.seed)
-    x, goal = task.x[filled], task.goal[filled]
-    start = None if task.start is None else task.start[filled]
+    x, goal, start = device_mesh.spread(
+        jax.tree.map(lambda a: a[filled], (task.x, task.goal, task.start)), mesh
+    )
     others: dict[str, Any] = {}
     if isinstance(attack, attacks.suite.Suite):
         report = attack(key, task.fn, x, goal, start)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from zeroone_jax import hosts
+
 _SECONDS_BETWEEN_LOG_LINES = 30.0
 
 
@@ -12,7 +14,7 @@ class Progress:
     """Shows how far work is, how fast it goes and how long it will take.
 
     On a terminal one line is rewritten in place. Elsewhere a line is written at most
-    every half minute, and one at the end.
+    every half minute, and one at the end. Of many hosts only the first one writes.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Progress:
             done: at most the total.
             note: what else to show, such as the accuracy so far.
         """
+        if not hosts.is_first():
+            return
         now = self._clock()
         text = self._describe(done, now, note)
         if self._first_report:

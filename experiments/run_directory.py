@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from experiments import command_line
-from zeroone_jax import runs
+from zeroone_jax import hosts, runs
 
 
 def define_flags(default: str) -> None:
@@ -51,3 +51,19 @@ def opened(default: str, settings: Mapping[str, Any]) -> Iterator[runs.RunDirect
         raise command_line.UserError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
+
+
+def tell(run: runs.RunDirectory, name: str) -> None:
+    """Prints what came out of a finished run.
+
+    Of many hosts the first prints, and the others wait until it has done all it has to
+    do alone.
+
+    Args:
+        run: the open run directory.
+        name: its file to print.
+    """
+    hosts.wait("finished")
+    if hosts.is_first():
+        print((run.path / name).read_text())
+        print(f"Run directory: {run.path}")

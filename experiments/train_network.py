@@ -25,11 +25,18 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
-from experiments import command_line, network_report, noise, run_directory
+from experiments import (
+    command_line,
+    distributed,
+    network_report,
+    noise,
+    run_directory,
+)
 from experiments.configs import network_presets
 from experiments.configs.network import Data, Experiment
 from experiments.progress import Progress
-from zeroone_jax import data, models, runs, training
+from zeroone_jax import data, hosts, models, runs, training
+from zeroone_jax import devices as device_mesh
 from zeroone_jax.models import network as networks
 
 Model: TypeAlias = models.Network | models.Ensemble
@@ -58,6 +65,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
         lower_bound=1,
     )
     command_line.define_data_dir()
+    distributed.define_flags()
     return command_line.define_settings(network_presets.PRESETS, argv)
 
 
@@ -69,6 +77,7 @@ def main(settings: Callable[[], Experiment]) -> None:
     """
     options = flags.FLAGS
     experiment = settings()
+    distributed.join()
     default = f"{options.preset}-seed{experiment.seed}"
     with run_directory.opened(default, as_json(experiment)) as run:
         if run.summary() is None:
@@ -79,8 +88,7 @@ def main(settings: Callable[[], Experiment]) -> None:
                 _devices(options.devices),
                 options.data_dir,
             )
-        print((run.path / "accuracy.md").read_text())
-        print(f"Run directory: {run.path}")
+        run_directory.tell(run, "accuracy.md")
 
 
 def as_json(experiment: Experiment) -> dict[str, Any]:
@@ -112,6 +120,8 @@ def fill(
     """
     began = time.monotonic()
     model, variables = trained(experiment, run, checkpoint_every, devices, data_dir)
+    if not hosts.is_first():
+        return
     split, test = (
         command_line.load(experiment.data.name, name, experiment.data.classes, data_dir)
         for name in ("train", "test")
@@ -163,13 +173,15 @@ def trained(
         model = build(as_json(experiment), split)
         path = run.path / "network.npz"
         # A run killed while it was attacked comes here again, with the same network.
-        if path.exists():
+        if hosts.from_first(path.exists, command_line.UserError):
             return model, networks.load(path, model)
         state = _train(experiment, run, split, test, checkpoint_every, devices)
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
-    variables = training.variables(state)
-    network_report.save_network(path, variables)
+    # From here on each process computes for itself.
+    variables = device_mesh.own(training.variables(state))
+    if hosts.is_first():
+        network_report.save_network(path, variables)
     return model, variables
 
 
@@ -222,6 +234,8 @@ def _train(
     count, members = len(labels), experiment.members
     per_epoch = training.steps_per_epoch(count, config)
     state = training.begin(key, network, objective, count, config, members)
+    devices = devices or jax.devices()[:1]
+    state = device_mesh.everywhere(state, device_mesh.mesh("batch", devices))
     state = run.restore(state) or state
     start = saved = int(np.max(state.step))
     logging.info("%s: from step %d", run.path, start)
@@ -235,8 +249,8 @@ def _train(
         epoch, inside = divmod(told.step, per_epoch)
         is_last = epoch == config.epochs
         is_due = inside == 0 and (epoch % checkpoint_every == 0 or is_last)
-        if is_due:
-            variables = training.variables(state)
+        if is_due and hosts.is_first():
+            variables = device_mesh.own(training.variables(state))
             record |= network_report.watched(
                 experiment.evaluation,
                 model.logits_fn(variables),
@@ -288,8 +302,10 @@ def _wanted(wanted: Data, split: data.Split) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _devices(count: int | None) -> list[jax.Device]:
-    """As many devices as asked for."""
+    """As many devices as asked for; of many hosts all."""
     there = jax.devices()
+    if jax.process_count() > 1:
+        return there
     if count is None:
         return there if there[0].platform != "cpu" else there[:1]
     if count > len(there):

@@ -24,10 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
-from experiments import command_line, noise, run_directory, zero_one_report
+from experiments import (
+    command_line,
+    distributed,
+    noise,
+    run_directory,
+    zero_one_report,
+)
 from experiments.configs import zero_one as configs
 from experiments.progress import Progress
-from zeroone_jax import coordinate_descent, data, runs
+from zeroone_jax import coordinate_descent, data, hosts, runs
 from zeroone_jax.models import zero_one
 
 
@@ -49,6 +55,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
     )
     command_line.define_data_dir()
     command_line.define_devices()
+    distributed.define_flags()
     return command_line.define_settings(configs.PRESETS, argv)
 
 
@@ -61,12 +68,12 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     options = flags.FLAGS
     experiment = settings()
     command_line.use_cores(experiment.solver.votes)
+    distributed.join()
     default = f"{options.preset}-seed{experiment.seed}"
     with run_directory.opened(default, dataclasses.asdict(experiment)) as run:
         if run.summary() is None:
             train(experiment, run, options.checkpoint_every, options.data_dir)
-        print((run.path / "accuracy.md").read_text())
-        print(f"Run directory: {run.path}")
+        run_directory.tell(run, "accuracy.md")
 
 
 def train(
@@ -126,6 +133,8 @@ def train(
     params = coordinate_descent.fit(
         key, x, y, solver, state=state, on_segment=on_segment
     ).params
+    if not hosts.is_first():
+        return
     # A run killed after this point comes here again, with the same networks.
     if not (run.path / "params").exists():
         zero_one.save(run.path / "params", params)

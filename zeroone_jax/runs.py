@@ -1,4 +1,4 @@
-"""A run's directory: settings, metrics, checkpoints; one process fills it at a time.
+"""A run's directory: settings, metrics, checkpoints; one run fills it at a time.
 
     config.json      the settings; a run resumes only under the same ones
     sessions.jsonl   one line a start or resume: date, git revision, versions, device
@@ -9,6 +9,10 @@
 Whatever a killed process leaves behind, `RunDirectory.restore` goes back to the last
 checkpoint and cuts the metrics there, so that a resumed run's files equal those of an
 uninterrupted one (the sessions, which tell the story, apart).
+
+Of a run on many hosts every process opens the directory, which they share, and calls
+its methods at the same places; the first process writes, all save and restore together,
+and another number of hosts may go on.
 """
 
 import contextlib
@@ -24,6 +28,8 @@ from typing import Any, Self
 import filelock
 import jax
 import orbax.checkpoint as ocp
+
+from zeroone_jax import hosts
 
 _CONFIG = "config.json"
 _LOCK = ".lock"
@@ -65,14 +71,9 @@ class RunDirectory:
                 is false; it is no run directory; or its settings differ.
         """
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(path / _LOCK)
+        hosts.from_first(lambda: self._enter(config, resume), RunError)
         try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise RunError(f"{path}: another process is filling this run") from None
-        try:
-            self._adopt(config, resume)
             self._checkpoints = ocp.CheckpointManager(
                 (path / "checkpoints").absolute(),
                 options=ocp.CheckpointManagerOptions(
@@ -81,7 +82,23 @@ class RunDirectory:
                     enable_async_checkpointing=False,
                 ),
             )
-            self._record_session(revision)
+            if hosts.is_first():
+                self._record_session(revision)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _enter(self, config: Mapping[str, Any], resume: bool) -> None:
+        """Locks the directory, and checks what it holds."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.path}: another process is filling this run"
+            ) from None
+        try:
+            self._adopt(config, resume)
         except BaseException:
             self._lock.release()
             raise
@@ -133,10 +150,9 @@ class RunDirectory:
 
     def _record_session(self, revision: str) -> None:
         _cut(self.path / "sessions.jsonl", lambda _: True)
-        from_step = self._checkpoints.latest_step() or 0
         _append(
             self.path / "sessions.jsonl",
-            [{**session(revision), "from_step": from_step}],
+            [{**session(revision), "from_step": self._checkpoints.latest_step() or 0}],
         )
 
     def close(self) -> None:
@@ -169,7 +185,8 @@ class RunDirectory:
         """
         step = self._checkpoints.latest_step()
         last = 0 if step is None else step
-        _cut(self.path / "metrics.jsonl", lambda record: record["step"] <= last)
+        if hosts.is_first():
+            _cut(self.path / "metrics.jsonl", lambda record: record["step"] <= last)
         if step is None:
             return None
         return self._checkpoints.restore(step, args=ocp.args.StandardRestore(template))
@@ -190,7 +207,8 @@ class RunDirectory:
         Args:
             records: of JSON's types, each with its "step".
         """
-        _append(self.path / "metrics.jsonl", records)
+        if hosts.is_first():
+            _append(self.path / "metrics.jsonl", records)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Reads every measurement so far, from the first session on."""
@@ -206,12 +224,21 @@ class RunDirectory:
         Args:
             summary: of JSON's types.
         """
-        write_json(self.path / "summary.json", summary)
+        if hosts.is_first():
+            write_json(self.path / "summary.json", summary)
 
     def summary(self) -> dict[str, Any] | None:
-        """Reads the summary; None if the run is not finished."""
+        """Reads the summary; None if the run is not finished.
+
+        Of many hosts the first reads it for all.
+        """
         path = self.path / "summary.json"
-        return json.loads(path.read_text()) if path.exists() else None
+
+        def read() -> dict[str, Any] | None:
+            return json.loads(path.read_text()) if path.exists() else None
+
+        summary: dict[str, Any] | None = hosts.from_first(read, RunError)
+        return summary
 
 
 @contextlib.contextmanager

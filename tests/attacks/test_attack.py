@@ -157,6 +157,12 @@ def test_devices_do_not_matter(together, names):
     close(jax.device_get(out), jax.device_get(together))
 
 
+def test_images_are_spread_however_many_there_are(together):
+    few = PGD(KEY, model, X[:7], Y[:7], devices=jax.devices()[:3])
+    assert len(few.adversary.sharding.device_set) == 3
+    close(jax.device_get(few), jax.device_get(jax.tree.map(lambda a: a[:7], together)))
+
+
 def test_equal_images_meet_equal_adversaries_and_others_other_numbers():
     jump = Jump()
     fn = attacks.as_label_fn(model)

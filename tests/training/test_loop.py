@@ -239,6 +239,18 @@ def test_patience_ends_training():
     assert np.asarray(resumed.step).tolist() == [max(steps)] * 2
 
 
+def test_devices_may_get_unlike_shares_of_a_batch():
+    config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
+    for settings in ({}, {"accumulate": 2}):
+        changed = dataclasses.replace(config, **settings)
+        alone, shared = (
+            fit(DEEP, objectives.natural(), changed, devices=jax.devices()[:count])
+            for count in (1, 3)
+        )
+        assert_same(shared.params, alone.params, atol=1e-5)
+        assert_same(shared.batch_stats, alone.batch_stats, atol=1e-5)
+
+
 def test_devices_share_a_batch():
     config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
     sense = objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0)
@@ -344,5 +356,3 @@ def test_what_does_not_fit_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             training.fit(KEY, LINEAR, natural, images, labels, CONFIG)
-    with pytest.raises(ValueError, match="batches of 8 images cannot be split evenly"):
-        fit(LINEAR, natural, CONFIG, devices=jax.devices()[:3])

@@ -11,6 +11,7 @@ in any batch, at any place in it, with any chunk and on any number of devices.
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
@@ -187,6 +188,7 @@ class Attack(abc.ABC):
         x: ArrayLike,
         y: ArrayLike,
         start: ArrayLike | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ) -> AttackResult:
         """Attacks images.
 
@@ -202,9 +204,11 @@ class Attack(abc.ABC):
             y: int [n], the labels, or the targets of a targeted attack.
             start: float [n, ...] in [0,1], where to start from; what that means is the
                 attack's own.
+            devices: to spread the images over, however many there are; None leaves
+                them where they lie.
 
         Returns:
-            The `AttackResult`.
+            The `AttackResult`; of images that were spread, whole on every device.
 
         Raises:
             TypeError: the function does not return what the attack needs, or an
@@ -227,6 +231,8 @@ class Attack(abc.ABC):
         model = (
             fn if isinstance(fn, jax.tree_util.Partial) else jax.tree_util.Partial(fn)
         )
+        if devices is not None:
+            return run.spread(self, devices, key, model, x, y, start)
         axis = run.device_axis(x)
         if axis is None:
             return run.in_chunks(self, key, model, x, y, start)

@@ -1,12 +1,15 @@
 """The loops of an attack: over devices, over chunks of images, over steps."""
 
 import functools
+import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
+from zeroone_jax import devices as device_mesh
 from zeroone_jax.types import Array, Key
 
 if TYPE_CHECKING:
@@ -21,6 +24,24 @@ def device_axis(x: Array) -> tuple[jax.sharding.Mesh, Any] | None:
     if not spec or spec[0] is None or len(x.sharding.device_set) == 1:
         return None
     return cast(jax.sharding.Mesh, x.sharding.mesh), spec[0]
+
+
+def spread(
+    attack: "Attack",
+    devices: Sequence[jax.Device],
+    key: Key,
+    fn: jax.tree_util.Partial,
+    x: Array,
+    y: Array,
+    start: Array | None,
+) -> "AttackResult":
+    """Attacks images on several devices, filled up so that each has as many."""
+    mesh = device_mesh.mesh("images", devices)
+    key, fn = device_mesh.everywhere((key, fn), mesh)
+    images = device_mesh.spread((x, y, start), mesh)
+    found = on_devices(attack, (mesh, "images"), key, fn, *images)
+    whole = device_mesh.everywhere(found, mesh)
+    return jax.tree.map(operator.itemgetter(slice(len(x))), whole)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -62,9 +83,7 @@ def in_chunks(
     chunk = -(-count // chunks)
 
     def divide(array: Array) -> Array:
-        padded = jnp.concatenate(
-            [array, jnp.repeat(array[:1], chunk * chunks - count, 0)]
-        )
+        padded = device_mesh.filled(array, chunk * chunks)
         return padded.reshape(chunks, chunk, *array.shape[1:])
 
     def together(array: Array) -> Array:

@@ -8,6 +8,7 @@ always `vote_scores`, a `LogitsFn` like any other. Images are flat, [n, d].
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -62,10 +63,11 @@ class _SignNetworkAttack(Attack):
         x: ArrayLike,
         y: ArrayLike,
         start: ArrayLike | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ) -> AttackResult:
         """Attacks images, as `Attack.__call__` says; fn is what `networks` takes."""
         scores = jax.tree_util.Partial(zero_one.vote_scores, networks(fn))
-        return super().__call__(key, scores, x, y, start)
+        return super().__call__(key, scores, x, y, start, devices)
 
     def labels(self, fn: Any, x: Array) -> Array:
         """Labels i32 [n] of images [n, d]."""

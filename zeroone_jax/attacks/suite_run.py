@@ -5,6 +5,7 @@ images that are still to be attacked.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
+from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import checks, suite_warnings
 from zeroone_jax.attacks.attack import Attack, AttackResult, as_label_fn
 from zeroone_jax.attacks.perturbation import Norm, size
@@ -143,6 +145,7 @@ class Suite:
         x: ArrayLike,
         y: ArrayLike,
         start: ArrayLike | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ) -> SuiteReport:
         """Attacks images.
 
@@ -153,6 +156,8 @@ class Suite:
                 of the first axis, what is left of it is laid over them again.
             y: int [n], the labels.
             start: float [n, ...] in [0,1], given to every attack.
+            devices: to spread the images over, however many there are; None leaves
+                them where they lie.
 
         Returns:
             The `SuiteReport`.
@@ -177,11 +182,14 @@ class Suite:
             x, suite_warnings.labels(label_fn, x) != np.asarray(y), len(self.stages)
         )
         clean_accuracy = float(np.mean(~tally.success))
+        layout = _layout(x, devices)
         stages = []
         for place, stage in enumerate(self.stages):
             stage_fn = fn if stage.attack.needs == self.needs else label_fn
             stage_key = jax.random.fold_in(key, place)
-            stages.append(self._meet(place, stage_key, stage_fn, (x, y, start), tally))
+            stages.append(
+                self._meet(place, stage_key, stage_fn, (x, y, start), layout, tally)
+            )
         warnings = suite_warnings.find(
             key,
             fn,
@@ -210,6 +218,7 @@ class Suite:
         key: Key,
         fn: LogitsFn | LabelFn,
         images: tuple[Array, Array, Array | None],
+        layout: NamedSharding | None,
         tally: "_Tally",
     ) -> StageReport:
         """Runs the stage at a place on what is left for it, and enters it."""
@@ -221,7 +230,7 @@ class Suite:
         chosen = np.flatnonzero(left)
         queries = np.zeros(0)
         if len(chosen):
-            out = stage.attack(key, fn, *_carried(chosen, *images))
+            out = stage.attack(key, fn, *_carried(chosen, *images, layout))
             tally.enter(place, chosen, out, self.norm, self.epsilon)
             queries = np.asarray(out.queries)[: len(chosen)]
         tally.attacked.append(left)
@@ -303,11 +312,25 @@ def padded(count: int, multiple: int = 1) -> int:
     return -(-filled // multiple) * multiple
 
 
+def _layout(x: Array, devices: Sequence[jax.Device] | None) -> NamedSharding | None:
+    """How images are laid over devices; None for a single one."""
+    if devices is not None:
+        mesh = device_mesh.mesh("images", devices)
+        return NamedSharding(mesh, PartitionSpec("images"))
+    if len(x.sharding.device_set) == 1 or not isinstance(x.sharding, NamedSharding):
+        return None
+    return NamedSharding(x.sharding.mesh, PartitionSpec(*x.sharding.spec[:1]))
+
+
 def _carried(
-    chosen: np.ndarray, x: Array, y: Array, start: Array | None
+    chosen: np.ndarray,
+    x: Array,
+    y: Array,
+    start: Array | None,
+    layout: NamedSharding | None,
 ) -> tuple[Array, Array, Array | None]:
     """The images chosen, filled up with one that is "wrong already", which is free."""
-    sharding, devices = x.sharding, len(x.sharding.device_set)
+    devices = 1 if layout is None else len(layout.device_set)
     fill = padded(len(chosen), devices) - len(chosen)
     rows = np.concatenate([chosen, np.repeat(chosen[:1], fill)])
     filling = np.arange(len(rows)) >= len(chosen)
@@ -320,7 +343,6 @@ def _carried(
         start_left = np.asarray(start)[rows]
         start_left[filling] = x_left[filling]
     left = (x_left, y_left, start_left)
-    if devices == 1 or not isinstance(sharding, NamedSharding):
+    if layout is None:
         return jax.tree.map(jnp.asarray, left)
-    images = PartitionSpec(*sharding.spec[:1])
-    return jax.device_put(left, NamedSharding(sharding.mesh, images))
+    return jax.device_put(left, layout)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from zeroone_jax import devices
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
@@ -153,13 +154,6 @@ def _over_devices(
 ) -> tuple:
     """Splits members' leading axis over devices, padded with copies of the first."""
     count = members[0].shape[0]
-    spare = -count % (chunk * mesh.size)
-    padded = jax.tree.map(
-        lambda leaf: jnp.concatenate(
-            [leaf, jnp.broadcast_to(leaf[:1], (spare, *leaf.shape[1:]))]
-        ),
-        members,
-    )
     everywhere, votes = PartitionSpec(), PartitionSpec("votes")
     done = jax.shard_map(
         run,
@@ -167,7 +161,7 @@ def _over_devices(
         in_specs=(everywhere, votes),
         out_specs=votes,
         check_vma=False,
-    )(shared, padded)
+    )(shared, devices.filled(members, chunk * mesh.size))
     whole = jax.tree.map(lambda leaf: leaf[:count], done)
     # Every device gets the result, so that it fits any topology it is restored on.
     return jax.lax.with_sharding_constraint(whole, NamedSharding(mesh, PartitionSpec()))

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from zeroone_jax import devices as device_mesh
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.ensemble import SEGMENT, Search, segment, start
@@ -84,8 +84,8 @@ def fit(
     """
     data = prepare(x, y, config)
     positives = _positive_classes(data, config)
-    mesh = _mesh(devices)
-    data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
+    mesh = device_mesh.mesh("votes", devices)
+    key, data, positives = device_mesh.everywhere((key, data, positives), mesh)
     if state is None:
         state = start(key, data, positives, config, mesh)
     else:
@@ -106,8 +106,10 @@ def fit(
 def initial(key: Key, x: Array, y: Array, config: Config) -> Search:
     """The state of `fit` before its first iteration; arguments as there."""
     data = prepare(x, y, config)
-    mesh = _mesh(None)
-    return start(key, data, _positive_classes(data, config), config, mesh)
+    mesh = device_mesh.mesh("votes")
+    positives = _positive_classes(data, config)
+    key, data, positives = device_mesh.everywhere((key, data, positives), mesh)
+    return start(key, data, positives, config, mesh)
 
 
 def _positive_classes(data: Problem, config: Config) -> Array:
@@ -151,8 +153,3 @@ def _check_state(
             f"the state is at iteration {int(state.iteration)}, beyond "
             f"iterations={config.iterations}"
         )
-
-
-def _mesh(devices: Sequence[jax.Device] | None) -> Mesh:
-    devices = jax.devices() if devices is None else devices
-    return jax.make_mesh((len(devices),), ("votes",), (AxisType.Auto,), devices=devices)

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from zeroone_jax import data
+from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network, Variables
 from zeroone_jax.training.objectives.frame import Objective
@@ -90,11 +91,10 @@ def fit(
         DivergedError: a loss or a parameter is not finite.
     """
     checks.counts(members=members)
-    mesh = _mesh(devices, config)
+    mesh = device_mesh.mesh("batch", jax.devices()[:1] if devices is None else devices)
     images, labels = _checked(network, images, labels)
     count = len(images)
     per_epoch = steps_per_epoch(count, config)
-    replicated = NamedSharding(mesh, PartitionSpec())
     if state is None:
         state = begin(key, network, objective, count, config, members)
     else:
@@ -102,14 +102,14 @@ def fit(
             lambda: begin(jax.random.key(0), network, objective, count, config, members)
         )
         _check_state(state, expected, config.epochs * per_epoch)
-    keys = _keys(key, members)
-    keys, images, labels, state = jax.device_put(
-        (keys, images, labels, state), replicated
+    own_keys = _keys(key, members)
+    keys, images, labels, state = device_mesh.everywhere(
+        (own_keys, images, labels, state), mesh
     )
     done = _steps(state)
     while done < config.epochs * per_epoch and not _has_stopped(state):
         epoch, first = divmod(done, per_epoch)
-        order = jax.device_put(_order(keys, epoch, count, config), replicated)
+        order = device_mesh.everywhere(_order(own_keys, epoch, count, config), mesh)
         for place in range(first, per_epoch, config.segment):
             end = min(place + config.segment, per_epoch)
             state, metrics, finite = _segment(
@@ -192,8 +192,11 @@ def _segment(
     spread = NamedSharding(mesh, PartitionSpec("batch"))
 
     def update(key: Key, state: State, rows: Array) -> tuple[State, dict[str, Array]]:
-        rows = jax.lax.with_sharding_constraint(rows, spread)
-        x, y = images[rows], labels[rows]
+        shared = jax.lax.with_sharding_constraint(
+            device_mesh.filled(rows, mesh.size), spread
+        )
+        # Where devices get unlike shares, XLA leaves out what fills them up.
+        x, y = images[shared][: len(rows)], labels[shared][: len(rows)]
         if x.dtype == jnp.uint8:
             x = x.astype(jnp.float32) / 255
         return step(
@@ -257,19 +260,6 @@ def _steps(state: State) -> int:
 def _has_stopped(state: State) -> bool:
     """Whether no member goes on."""
     return bool(state.patience) and bool(np.all(state.patience.stopped))
-
-
-def _mesh(devices: Sequence[jax.Device] | None, config: Config) -> Mesh:
-    devices = jax.devices()[:1] if devices is None else devices
-    piece = config.batch_size // config.accumulate
-    if piece % len(devices):
-        raise ValueError(
-            f"batches of {piece} images cannot be split evenly over {len(devices)} "
-            "devices: choose batch_size and accumulate so that they can"
-        )
-    return jax.make_mesh(
-        (len(devices),), ("batch",), (AxisType.Auto,), devices=list(devices)
-    )
 
 
 def _checked(
