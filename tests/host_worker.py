@@ -102,7 +102,7 @@ def refused(folder):
 def main(port, process, folder, task):
     hosts.connect(f"localhost:{port}", 2, process, seconds=60)
     assert jax.process_count() == 2
-    assert jax.device_count() == 4
+    assert jax.device_count() == 8
     if task == "resume":
         keep(folder / "resumed.npz", descend(folder / "alone", resume=True))
         return
@@ -120,6 +120,6 @@ def main(port, process, folder, task):
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_num_cpu_devices", 2)
+    jax.config.update("jax_num_cpu_devices", 4)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     main(int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3]), sys.argv[4])

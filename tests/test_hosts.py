@@ -1,4 +1,4 @@
-"""Two processes with two devices each, against this process alone."""
+"""Two processes with four devices each, against this process alone."""
 
 import importlib.util
 import json
