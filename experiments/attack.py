@@ -70,7 +70,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
         A function that gives the settings once flags are parsed.
     """
     run_directory.define_flags("runs/attack-PRESET-seedSEED")
-    command_line.define_data_dir()
+    command_line.define_folders()
     distributed.define_flags()
     return command_line.define_settings(configs.PRESETS, argv)
 

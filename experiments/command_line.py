@@ -83,13 +83,19 @@ def define_settings(
     return parsed
 
 
-def define_data_dir() -> None:
-    """Defines --data_dir."""
+def define_folders() -> None:
+    """Defines --data_dir and --compilation_cache."""
     flags.DEFINE_string(
         "data_dir",
         None,
         "Folder of prepared data sets. Default: $TFDS_DATA_DIR, or else "
         "~/tensorflow_datasets.",
+    )
+    flags.DEFINE_string(
+        "compilation_cache",
+        None,
+        "Folder in which JAX keeps what it compiled, for the next start. Default: "
+        "$JAX_COMPILATION_CACHE_DIR, or else it compiles anew every time.",
     )
 
 
@@ -160,6 +166,7 @@ def run(
         defined, (_, *words) = parsed
         if words:
             sys.exit(f"Not a flag: {' '.join(words)}")
+        _use_compilation_cache()
         try:
             main(defined)
         except UserError as error:
@@ -173,6 +180,15 @@ def run(
         )
     )
     app.run(start, flags_parser=parse)
+
+
+def _use_compilation_cache() -> None:
+    """Has this process keep what it compiles, and those that it starts."""
+    folder = flags.FLAGS.compilation_cache
+    if folder is not None:
+        folder = os.path.abspath(folder)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+        jax.config.update("jax_compilation_cache_dir", folder)
 
 
 def field_help(settings: Any) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Effort:
 def define_flags(argv: Sequence[str]) -> None:
     """Defines the flags of this launcher; `argv` does not matter."""
     del argv
-    command_line.define_data_dir()
+    command_line.define_folders()
     command_line.define_devices()
     flags.DEFINE_string("output", "runs/demo", "Directory for models, table, figure.")
 

@@ -83,7 +83,7 @@ def define_flags(argv: Sequence[str]) -> None:
         "Where results go. Default: results, and of a smoke test the runs' directory.",
     )
     flags.DEFINE_bool("only_report", False, "Only draw what is there.")
-    command_line.define_data_dir()
+    command_line.define_folders()
 
 
 def main(_: None) -> None:

@@ -81,7 +81,7 @@ def define_flags(argv: Sequence[str]) -> None:
         "How long Slurm lets a run go on; then it queues again and resumes.",
         lower_bound=1,
     )
-    command_line.define_data_dir()
+    command_line.define_folders()
 
 
 def main(_: None) -> None:

@@ -64,7 +64,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
         "Devices to split batches over. Default: every accelerator, or the processor.",
         lower_bound=1,
     )
-    command_line.define_data_dir()
+    command_line.define_folders()
     distributed.define_flags()
     return command_line.define_settings(network_presets.PRESETS, argv)
 

@@ -53,7 +53,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
         "Iterations between checkpoints, rounded up to where the solver stops anyway.",
         lower_bound=1,
     )
-    command_line.define_data_dir()
+    command_line.define_folders()
     command_line.define_devices()
     distributed.define_flags()
     return command_line.define_settings(configs.PRESETS, argv)

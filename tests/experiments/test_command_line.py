@@ -1,6 +1,9 @@
 import dataclasses
+import os
+import types
 from typing import Literal
 
+import jax
 import pytest
 from absl import flags
 
@@ -162,3 +165,17 @@ def test_help_describes_inherited_fields():
     command_line.define_settings({"mixed": Mixed}, ["program"], values)
     assert "--config.norm ('l2'): how distance is measured." in values["config"].help
     assert "--config.budget (None): a number or nothing." in values["config"].help
+
+
+def test_a_compilation_cache_is_that_of_started_processes_too(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
+    before = jax.config.jax_compilation_cache_dir
+    options = types.SimpleNamespace(compilation_cache="cache")
+    monkeypatch.setattr(command_line.flags, "FLAGS", options)
+    try:
+        command_line._use_compilation_cache()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "cache")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "cache")
