@@ -83,9 +83,10 @@ class WhiteBoxRun(TargetRun):
 
     def fill(self, run: runs.RunDirectory, place: Place) -> None:
         """Attacks the ensemble, then its votes."""
-        began = time.monotonic()
         with jax.enable_x64(self.target.double):
             model = self.target.model(place)
+            # Training the model is not in it.
+            began = time.monotonic()
             source = model.source
             test = command_line.load(
                 source.name, "test", source.classes, place.data_dir
