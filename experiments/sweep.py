@@ -1,7 +1,7 @@
 """Runs a sweep: many runs of a launcher, here, on a Ray cluster or on Slurm.
 
     python -m experiments.sweep --dry_run
-    python -m experiments.sweep --sweep=step_size_and_rows --workers=1
+    python -m experiments.sweep --sweep=step_size_and_rows
     python -m experiments.sweep --sweep=sense_confidence --launcher=ray --gpus=1
     python -m experiments.sweep --sweep=sense_confidence --launcher=slurm --gpus=1
     python -m experiments.sweep --sweep=step_size_and_rows --retry_failed
@@ -14,6 +14,10 @@ was interrupted (by Ctrl-C, say), and does what is missing; what has failed it d
 again with --retry_failed only. At the end the folder holds table.md and table.json
 (mean, standard error and number of runs over the seeds) and a figure for every swept
 field.
+
+Runs of a sweep that says inside="device" share a process, and a program that is compiled
+once, where only step sizes, rows and seeds of coordinate descent tell them apart; what
+they leave is the same.
 
 Sweeps are in experiments/configs/sweeps.py. Ray and Slurm need the extras `ray` and
 `slurm`, and the same files under the same paths on every node. A machine with several

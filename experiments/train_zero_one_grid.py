@@ -39,14 +39,7 @@ def define_flags(argv: Sequence[str]) -> None:
 def main(_: None) -> None:
     """Runs the launcher."""
     options = flags.FLAGS
-    listed = dict(map(parsed, options.run))
-    if len(listed) < len(options.run) or not listed:
-        raise command_line.UserError("--run: at least one, each with its own directory")
-    if len(set(map(train_zero_one.shared, listed.values()))) > 1:
-        raise command_line.UserError(
-            "These runs cannot share a program: they may differ only in step sizes, "
-            "equally many in each, rows, and, on data without noise, the seed"
-        )
+    listed = members(options.run)
     todo = {
         path: experiment
         for path, experiment in listed.items()
@@ -59,18 +52,31 @@ def main(_: None) -> None:
     print(f"{len(todo)} runs trained, {len(listed) - len(todo)} were finished.")
 
 
-def parsed(text: str) -> tuple[pathlib.Path, configs.Experiment]:
-    """Reads a --run.
+def members(texts: Sequence[str]) -> dict[pathlib.Path, configs.Experiment]:
+    """Reads every --run.
 
     Args:
-        text: a directory and flags, quoted as for a shell.
+        texts: each a directory and flags, quoted as for a shell.
 
     Returns:
-        The directory and the settings.
+        The settings of each run, by its directory.
 
     Raises:
-        command_line.UserError: it is none.
+        command_line.UserError: there are none, one cannot be read, or they cannot be
+            trained together.
     """
+    listed = dict(map(_member, texts))
+    if len(listed) < len(texts) or not listed:
+        raise command_line.UserError("--run: at least one, each with its own directory")
+    if len(set(map(train_zero_one.shared, listed.values()))) > 1:
+        raise command_line.UserError(
+            "These runs cannot share a program: they may differ only in step sizes, "
+            "equally many in each, rows, and, on data without noise, the seed"
+        )
+    return listed
+
+
+def _member(text: str) -> tuple[pathlib.Path, configs.Experiment]:
     path, *words = shlex.split(text) or [""]
     if not path or path.startswith("-"):
         raise command_line.UserError(f"--run={text}: begins with no run directory")

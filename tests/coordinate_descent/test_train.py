@@ -194,7 +194,7 @@ class GridTest(parameterized.TestCase):
         for other in alone[1:]:
             assert np.any(np.asarray(other.params.w1 != alone[0].params.w1))
 
-    @parameterized.parameters((2, 1), (2, 3), (3, 2))
+    @parameterized.parameters((2, 1), (2, 3))
     def test_same_result_in_any_chunks(self, chunk, together):
         """As on a processor, and as where there is room for several runs."""
         x, y = blobs()
@@ -241,7 +241,7 @@ class GridTest(parameterized.TestCase):
                 (3, 8, 2, 4),
                 (1, 100, 2, 25),
                 (1, 5, 4, 2),
-                (4, 100, 2, 34),
+                (4, 100, 2, 25),
             ):
                 mesh = jax.make_mesh(
                     (devices,), ("votes",), devices=jax.devices()[:devices]

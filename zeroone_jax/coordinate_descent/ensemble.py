@@ -1,4 +1,8 @@
-"""Many networks at once: under vmap in chunks, split over devices, in segments."""
+"""Many networks at once, of one run or of several: in chunks, over devices, in segments.
+
+A chunk holds networks of one run, which share the coordinates that a screen draws, and
+goes through its iterations under vmap.
+"""
 
 import functools
 from collections.abc import Callable
