@@ -106,7 +106,8 @@ def score_lost(rows: Rows, draws: int = 40) -> dict[str, float]:
     weights = jnp.where(problem.labels == 1, 1, -1)
     network = jax.tree.map(lambda leaf: leaf[0], state.network)
     projection = jnp.dot(network.w1, problem.levels, precision="highest")
-    counts = problems.sample_rows(jax.random.key(2), problem, config.rows)
+    share = problems.share_of(config.rows)
+    counts = problems.sample_rows(jax.random.key(2), problem, share)
     gain = counts * weights
 
     @jax.jit

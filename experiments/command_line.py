@@ -83,6 +83,31 @@ def define_settings(
     return parsed
 
 
+def parse_settings(
+    presets: Mapping[str, Callable[[], Settings]], words: Sequence[str]
+) -> Settings:
+    """Reads settings that are not this program's own.
+
+    Args:
+        presets: as for `define_settings`.
+        words: --preset=NAME and --config.FIELD=VALUE, as on a command line.
+
+    Returns:
+        The settings.
+
+    Raises:
+        UserError: they are none.
+    """
+    values = flags.FlagValues()
+    argv = ["settings", *words]
+    try:
+        settings = define_settings(presets, argv, values)
+        values(argv)
+    except flags.Error as error:
+        raise UserError(str(error)) from error
+    return settings()
+
+
 def define_folders() -> None:
     """Defines --data_dir and --compilation_cache."""
     flags.DEFINE_string(

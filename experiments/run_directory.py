@@ -40,17 +40,35 @@ def opened(default: str, settings: Mapping[str, Any]) -> Iterator[runs.RunDirect
     given = flags.FLAGS.run_dir
     path = pathlib.Path("runs", default) if given is None else pathlib.Path(given)
     try:
-        with runs.RunDirectory(
-            path,
-            settings,
-            resume=flags.FLAGS.resume,
-            revision=runs.git_revision(pathlib.Path(__file__)),
-        ) as run:
+        with opened_at(path, settings, flags.FLAGS.resume) as run:
+            yield run
+    except KeyboardInterrupt:
+        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
+
+
+@contextlib.contextmanager
+def opened_at(
+    path: pathlib.Path, settings: Mapping[str, Any], resume: bool
+) -> Iterator[runs.RunDirectory]:
+    """Opens a run directory for a user.
+
+    Args:
+        path: the directory.
+        settings: what the run is made from, as JSON's types.
+        resume: go on with what is there, if anything is.
+
+    Yields:
+        The open directory, locked.
+
+    Raises:
+        command_line.UserError: it is in use, damaged, or holds another run.
+    """
+    revision = runs.git_revision(pathlib.Path(__file__))
+    try:
+        with runs.RunDirectory(path, settings, resume=resume, revision=revision) as run:
             yield run
     except runs.RunError as error:
         raise command_line.UserError(str(error)) from error
-    except KeyboardInterrupt:
-        sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
 
 
 def tell(run: runs.RunDirectory, name: str) -> None:

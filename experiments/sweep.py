@@ -1,7 +1,7 @@
 """Runs a sweep: many runs of a launcher, here, on a Ray cluster or on Slurm.
 
     python -m experiments.sweep --dry_run
-    python -m experiments.sweep --sweep=step_size_and_rows --workers=1
+    python -m experiments.sweep --sweep=step_size_and_rows
     python -m experiments.sweep --sweep=sense_confidence --launcher=ray --gpus=1
     python -m experiments.sweep --sweep=sense_confidence --launcher=slurm --gpus=1
     python -m experiments.sweep --sweep=step_size_and_rows --retry_failed
@@ -14,6 +14,10 @@ was interrupted (by Ctrl-C, say), and does what is missing; what has failed it d
 again with --retry_failed only. At the end the folder holds table.md and table.json
 (mean, standard error and number of runs over the seeds) and a figure for every swept
 field.
+
+Runs of a sweep that says inside="device" share a process, and a program that is compiled
+once, where only step sizes, rows and seeds of coordinate descent tell them apart; what
+they leave is the same.
 
 Sweeps are in experiments/configs/sweeps.py. Ray and Slurm need the extras `ray` and
 `slurm`, and the same files under the same paths on every node. A machine with several
@@ -96,7 +100,7 @@ def main(_: None) -> None:
     listed = definition.runs_of(sweep, folder, options.data_dir)
     jobs = [run.job for run in listed]
     if options.dry_run:
-        print("\n".join(map(_command, jobs)))
+        print("\n".join(_commands(jobs)))
         return
     with locked(folder):
         todo = to_do(jobs, options.retry_failed)
@@ -176,8 +180,10 @@ def conduct(
     for job in todo:
         process.forget(job)
     try:
-        started = engine.start(todo)
-        live = dict(zip((job.name for job in todo), started, strict=True))
+        # Of the jobs that share a process, and so its log, the engine gets one.
+        shared = {job.log: job for job in todo}
+        started = dict(zip(shared, engine.start([*shared.values()]), strict=True))
+        live = {job.name: started[job.log] for job in todo}
         board.show([_line(job, job.name in live) for job in jobs])
         while live:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -221,10 +227,13 @@ def _failure(job: process.Job) -> str:
     return f"exit status {record['exit']}, {job.log}"
 
 
-def _command(job: process.Job) -> str:
-    command = shlex.join(job.command)
-    is_finished = process.state(job, False) is State.FINISHED
-    return f"# finished: {command}" if is_finished else command
+def _commands(jobs: Sequence[process.Job]) -> list[str]:
+    """Lists the command of every process, those that have nothing to do as comments."""
+    todo = {job.command for job in to_do(jobs, retry_failed=True)}
+    return [
+        shlex.join(command) if command in todo else f"# finished: {shlex.join(command)}"
+        for command in dict.fromkeys(job.command for job in jobs)
+    ]
 
 
 def _engine(folder: pathlib.Path) -> engines.Engine:

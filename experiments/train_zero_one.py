@@ -17,7 +17,7 @@ accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes 
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -47,16 +47,21 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
         A function that gives the settings once flags are parsed.
     """
     run_directory.define_flags("runs/PRESET-seedSEED")
+    define_checkpoint_every()
+    command_line.define_folders()
+    command_line.define_devices()
+    distributed.define_flags()
+    return command_line.define_settings(configs.PRESETS, argv)
+
+
+def define_checkpoint_every() -> None:
+    """Defines --checkpoint_every."""
     flags.DEFINE_integer(
         "checkpoint_every",
         200,
         "Iterations between checkpoints, rounded up to where the solver stops anyway.",
         lower_bound=1,
     )
-    command_line.define_folders()
-    command_line.define_devices()
-    distributed.define_flags()
-    return command_line.define_settings(configs.PRESETS, argv)
 
 
 def main(settings: Callable[[], configs.Experiment]) -> None:
@@ -95,53 +100,85 @@ def train(
         command_line.UserError: the data set cannot be loaded, or does not go with the
             solver's settings.
     """
+    train_together([experiment], [run], checkpoint_every, data_dir)
+
+
+def shared(experiment: configs.Experiment) -> Hashable:
+    """What experiments must have in common to be trained together."""
+    noise_seed = experiment.seed if experiment.data.noise > 0 else None
+    return coordinate_descent.program_of(experiment.solver), experiment.data, noise_seed
+
+
+def train_together(
+    experiments: Sequence[configs.Experiment],
+    opened: Sequence[runs.RunDirectory],
+    checkpoint_every: int,
+    data_dir: str | None = None,
+) -> None:
+    """Trains many ensembles in one program; each run directory is as if alone.
+
+    Args:
+        experiments: the settings of each run, with equal `shared`.
+        opened: its open directory.
+        checkpoint_every: as for `train`.
+        data_dir: as for `train`.
+
+    Raises:
+        command_line.UserError: as from `train`.
+    """
     began = time.monotonic()
-    key = jax.random.key(experiment.seed)
+    about = experiments[0].data
     training, test = (
-        command_line.load(
-            experiment.data.name, split, experiment.data.classes, data_dir
-        )
+        command_line.load(about.name, split, about.classes, data_dir)
         for split in ("train", "test")
     )
     x, y = map(jnp.asarray, data.as_features(training))
-    if experiment.data.noise > 0:
-        x, y = noise.doubled(experiment.seed, x, y, experiment.data.noise)
+    if about.noise > 0:
+        x, y = noise.doubled(experiments[0].seed, x, y, about.noise)
 
-    solver = experiment.solver
+    keys = [jax.random.key(experiment.seed) for experiment in experiments]
+    solvers = [experiment.solver for experiment in experiments]
     try:
-        state = coordinate_descent.initial(key, x, y, solver)
+        states = coordinate_descent.initial_grid(keys, x, y, solvers)
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
-    state = run.restore(state) or state
-    start = int(state.iteration)
-    logging.info("%s: from iteration %d", run.path, start)
-    progress = Progress("training", solver.iterations, start)
-    saved = start
+    states = [
+        run.restore(state) or state for run, state in zip(opened, states, strict=True)
+    ]
+    done = [int(state.iteration) for state in states]
+    for run, iteration in zip(opened, done, strict=True):
+        logging.info("%s: from iteration %d", run.path, iteration)
+    total = sum(solver.iterations for solver in solvers)
+    progress = Progress("training", total, sum(done))
+    saved = list(done)
 
     def on_segment(
-        state: coordinate_descent.Search, history: coordinate_descent.History
+        place: int,
+        state: coordinate_descent.Search,
+        history: coordinate_descent.History,
     ) -> None:
-        nonlocal saved
         iteration = int(state.iteration)
-        run.append_metrics(zero_one_report.records(iteration, history))
-        if iteration - saved >= checkpoint_every or iteration >= solver.iterations:
-            run.save(iteration, state)
-            saved = iteration
+        opened[place].append_metrics(zero_one_report.records(iteration, history))
+        is_last = iteration >= solvers[place].iterations
+        if iteration - saved[place] >= checkpoint_every or is_last:
+            opened[place].save(iteration, state)
+            saved[place] = iteration
+        done[place] = iteration
         mean = float(np.mean(history.pocket_accuracy[-1]))
-        progress.report(iteration, f"mean train accuracy {mean:.4f}")
+        progress.report(sum(done), f"mean train accuracy {mean:.4f}")
 
-    params = coordinate_descent.fit(
-        key, x, y, solver, state=state, on_segment=on_segment
-    ).params
+    results = coordinate_descent.fit_grid(
+        keys, x, y, solvers, states=states, on_segment=on_segment
+    )
     if not hosts.is_first():
         return
-    # A run killed after this point comes here again, with the same networks.
-    if not (run.path / "params").exists():
-        zero_one.save(run.path / "params", params)
-    seconds = time.monotonic() - began
-    x_test, y_test = map(jnp.asarray, data.as_features(test))
-    splits = {"train": (x, y), "test": (x_test, y_test)}
-    zero_one_report.write(experiment, run, params, splits, training, seconds)
+    splits = {"train": (x, y), "test": tuple(map(jnp.asarray, data.as_features(test)))}
+    for experiment, run, result in zip(experiments, opened, results, strict=True):
+        # A run killed after this point comes here again, with the same networks.
+        if not (run.path / "params").exists():
+            zero_one.save(run.path / "params", result.params)
+        seconds = (time.monotonic() - began) / len(opened)
+        zero_one_report.write(experiment, run, result.params, splits, training, seconds)
 
 
 if __name__ == "__main__":

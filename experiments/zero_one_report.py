@@ -97,7 +97,8 @@ def write(
         params: the trained networks.
         splits: features and labels of "train" and "test".
         training: the images, for their shape and the names of their classes.
-        seconds: what this session's training took, loading and compiling included.
+        seconds: what this session's training took, loading and compiling included; of
+            runs trained together, each one's share.
     """
     accuracies = {
         name: accuracy.accuracy(params, *rows) for name, rows in splits.items()

@@ -5,17 +5,14 @@ import hashlib
 import json
 import pathlib
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from absl import flags
-
-from experiments import attack, command_line, train_network
+from experiments import attack, command_line, train_network, train_zero_one
 from experiments.configs import attack as attack_configs
 from experiments.configs import network_presets
 from experiments.configs import zero_one as zero_one_configs
-from experiments.sweeps import process
+from experiments.sweeps import grouping, process
 from experiments.sweeps.language import Overrides, Value
 from zeroone_jax import runs
 
@@ -23,6 +20,7 @@ SEED = "seed"
 """The setting over which results are averaged."""
 
 _LONGEST_NAME = 120
+_INSIDE = ("process", "device")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +34,15 @@ class Sweep:
         metrics: what to tabulate: what to call it, with its unit, and where it stands
             in a run's summary, as in "accuracy.test.majority". In a list of results, a
             step of the way names the one whose first entry it is.
+        inside: what each run has to itself: a "process", or only a place on the
+            "device", in one process with all runs that can share a program.
     """
 
     launcher: str
     preset: str
     overrides: Sequence[Overrides]
     metrics: Mapping[str, str]
+    inside: str = "process"
 
 
 class Launcher(NamedTuple):
@@ -50,15 +51,19 @@ class Launcher(NamedTuple):
     Attributes:
         presets: makers of its settings, by name.
         as_json: gives settings as the run's config.json has them.
+        together: how its runs share a process, if they can.
     """
 
     presets: Mapping[str, Callable[[], Any]]
     as_json: Callable[[Any], dict[str, Any]]
+    together: grouping.Together | None = None
 
 
 LAUNCHERS: dict[str, Launcher] = {
     "experiments.train_zero_one": Launcher(
-        zero_one_configs.PRESETS, dataclasses.asdict
+        zero_one_configs.PRESETS,
+        dataclasses.asdict,
+        grouping.Together("experiments.train_zero_one_grid", train_zero_one.shared),
     ),
     "experiments.train_network": Launcher(
         network_presets.PRESETS, train_network.as_json
@@ -101,7 +106,8 @@ def runs_of(
     Raises:
         command_line.UserError: an unknown launcher, preset or field; a value of the
             wrong type; settings that do not go together; no runs; two runs that are
-            the same or would fill one directory; a directory with other settings.
+            the same or would fill one directory; a directory with other settings; a
+            launcher whose runs cannot share a process, where they should.
     """
     if sweep.launcher not in LAUNCHERS:
         known = ", ".join(LAUNCHERS)
@@ -111,30 +117,50 @@ def runs_of(
     launcher = LAUNCHERS[sweep.launcher]
     swept = list(dict.fromkeys(field for each in sweep.overrides for field in each))
     short = _short_names(swept, sweep.overrides)
-    listed = []
+    planned = []
     for overrides in sweep.overrides:
         words = [f"--preset={sweep.preset}"]
         words += [_word(field, value) for field, value in overrides.items()]
         experiment = _parsed(launcher, words, overrides)
-        name = _name(overrides, short)
-        words += [f"--run_dir={folder / name}", "--resume"]
-        words += [] if data_dir is None else [f"--data_dir={data_dir}"]
-        listed.append(
-            Run(
-                process.job(
-                    name,
-                    (sys.executable, "-m", sweep.launcher, *words),
-                    folder / name,
-                    folder / "logs" / f"{name}.log",
-                ),
-                {field: _value(experiment, field) for field in swept},
-                launcher.as_json(experiment),
-                command_line.field_help(experiment),
-            )
+        planned.append(grouping.Planned(_name(overrides, short), words, experiment))
+    data_words = [] if data_dir is None else [f"--data_dir={data_dir}"]
+    listed = [
+        Run(
+            job,
+            {field: _value(run.settings, field) for field in swept},
+            launcher.as_json(run.settings),
+            command_line.field_help(run.settings),
         )
+        for run, job in zip(
+            planned, _jobs(sweep, launcher, planned, folder, data_words), strict=True
+        )
+    ]
     _check_different(listed)
     _check_directories(listed)
     return listed
+
+
+def _jobs(
+    sweep: Sweep,
+    launcher: Launcher,
+    planned: Sequence[grouping.Planned],
+    folder: pathlib.Path,
+    data_words: Sequence[str],
+) -> list[process.Job]:
+    """Finds each run's process."""
+    if sweep.inside not in _INSIDE:
+        raise command_line.UserError(
+            f"inside={sweep.inside!r} is not one of: {', '.join(_INSIDE)}"
+        )
+    if sweep.inside == "process":
+        return grouping.separate(sweep.launcher, planned, folder, data_words)
+    if launcher.together is None:
+        able = [name for name, other in LAUNCHERS.items() if other.together is not None]
+        raise command_line.UserError(
+            f'inside="device": {sweep.launcher} cannot make several runs in one '
+            f"process, only {', '.join(able)} can"
+        )
+    return grouping.grouped(launcher.together, planned, folder, data_words)
 
 
 def _word(field: str, value: Value) -> str:
@@ -153,15 +179,8 @@ def _text(value: Value) -> str:
 
 def _parsed(launcher: Launcher, words: Sequence[str], overrides: Overrides) -> Any:
     """Reads a command line as the launcher will, and checks that types are kept."""
-    values = flags.FlagValues()
-    argv = ["sweep", *words]
     try:
-        settings = command_line.define_settings(launcher.presets, argv, values)
-        values(argv)
-    except flags.Error as error:
-        raise command_line.UserError(f"{dict(overrides)}: {error}") from error
-    try:
-        experiment = settings()
+        experiment = command_line.parse_settings(launcher.presets, words)
     except command_line.UserError as error:
         raise command_line.UserError(f"{dict(overrides)}: {error}") from error
     for field, value in overrides.items():

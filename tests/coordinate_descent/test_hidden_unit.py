@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
 
 from zeroone_jax.coordinate_descent import Config, draw_coordinates, hidden_unit
+from zeroone_jax.coordinate_descent.tuning import tuning_of
 
 COORDINATES, ROWS = 6, 24
 # More bins than a projection of weights up to 20 has values.
@@ -35,7 +36,7 @@ def run(key, weights, threshold, levels, gain, counts, config):
         counts,
     )
     unit = hidden_unit.Unit(weights, threshold, weights @ levels)
-    return hidden_unit.visit(key, unit, rows, drawn, config)
+    return hidden_unit.visit(key, unit, rows, drawn, config, tuning_of(config))
 
 
 def visit(problem, config, key=KEY):

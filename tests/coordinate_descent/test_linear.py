@@ -8,7 +8,8 @@ from absl.testing import absltest, parameterized
 
 from zeroone_jax import coordinate_descent
 from zeroone_jax.coordinate_descent import Config, draw_coordinates, linear
-from zeroone_jax.coordinate_descent.problem import sample_rows
+from zeroone_jax.coordinate_descent.problem import sample_rows, share_of
+from zeroone_jax.coordinate_descent.tuning import tuning_of
 
 COORDINATES, ROWS = 8, 90
 CLEAN = Config(
@@ -45,7 +46,7 @@ def start(config, seed=0):
 @functools.partial(jax.jit, static_argnames="config")
 def step(key, state, data, config):
     drawn = draw_coordinates(key, COORDINATES, config)
-    return linear.step(key, state, data, config, drawn)
+    return linear.step(key, state, data, config, drawn, tuning_of(config))
 
 
 def steps(config, seed=0, count=20):
@@ -160,7 +161,8 @@ class StepTest(parameterized.TestCase):
         elsewhere = jnp.asarray(draw_rows(seed=1)[0].T, jnp.float32)
         for seed in range(10):
             key = jax.random.key(seed)
-            sampled = sample_rows(jax.random.split(key)[0], data, config.rows)
+            share = share_of(config.rows)
+            sampled = sample_rows(jax.random.split(key)[0], data, share)
             levels = jnp.where(sampled[None, :] == 1, data.levels, elsewhere)
             other = state._replace(projection=state.network.w1 @ levels)
             first, _ = step(key, state, data, config)

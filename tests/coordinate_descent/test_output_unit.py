@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
 
 from zeroone_jax.coordinate_descent import Config, output_unit
+from zeroone_jax.coordinate_descent.tuning import tuning_of
 
 UNITS, ROWS = 5, 30
 FINEST = 2**21
@@ -31,7 +32,8 @@ SETTINGS = {
 @functools.partial(jax.jit, static_argnames="config")
 def run(key, weights, threshold, hidden, labels, gain, counts, config):
     output = output_unit.Output(weights, threshold, weights @ hidden)
-    return output_unit.visit(key, output, hidden, labels, gain, counts, config)
+    tuning = tuning_of(config)
+    return output_unit.visit(key, output, hidden, labels, gain, counts, config, tuning)
 
 
 fit = jax.jit(output_unit.fit_threshold, static_argnames="config")

@@ -15,6 +15,7 @@ from zeroone_jax.coordinate_descent.problem import (
     class_weights,
     correct_rows,
     sample_rows,
+    share_of,
 )
 
 CONFIG = Config(features=3, candidates=3)
@@ -166,7 +167,7 @@ class ClassWeightsTest(parameterized.TestCase):
 @functools.partial(jax.jit, static_argnames=("share", "draws"))
 def sample(key, data, share, draws):
     keys = jax.random.split(key, draws)
-    return jax.lax.map(lambda key: sample_rows(key, data, share), keys)
+    return jax.lax.map(lambda key: sample_rows(key, data, share_of(share)), keys)
 
 
 class SampleRowsTest(parameterized.TestCase):

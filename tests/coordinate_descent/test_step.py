@@ -67,7 +67,8 @@ class StepTest(parameterized.TestCase):
             weights = problems.class_weights(data, config, state.iteration)
             oracle = oracle_of(state, data, weights)
             rows_key, _, unit_key, _ = jax.random.split(key, 4)
-            mask = np.asarray(problems.sample_rows(rows_key, data, config.rows)) == 1
+            share = problems.share_of(config.rows)
+            mask = np.asarray(problems.sample_rows(rows_key, data, share)) == 1
             unit = int(jax.random.randint(unit_key, (), 0, config.hidden))
             equal_too = acceptance == "not_worse"
             oracle.visit_output(mask, config.output_step, config.window, equal_too)

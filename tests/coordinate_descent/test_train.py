@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 
 import chex
@@ -31,6 +32,22 @@ def small(**changes):
 
 
 KEY = jax.random.key(7)
+TUNINGS = (
+    {"rows": 1.0, "hidden_steps": (0.3, 0.1)},
+    {"rows": 0.29, "output_step": 0.4},
+    {"hidden_steps": (0.05, 0.6)},
+)
+
+
+@contextlib.contextmanager
+def chunks_of(networks, together=1):
+    """Lets chunks of so many networks go through their iterations together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensemble, "_chunk", lambda *_: (networks, together))
+        # The jitted function would not notice the patch.
+        ensemble.segment.clear_cache()
+        yield
+    ensemble.segment.clear_cache()
 
 
 class FitTest(parameterized.TestCase):
@@ -62,12 +79,8 @@ class FitTest(parameterized.TestCase):
     def test_same_result_in_any_chunks(self, chunk):
         x, y = blobs()
         whole = coordinate_descent.fit(KEY, x, y, small())
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ensemble, "_chunk", lambda *_: chunk)
-            # The jitted function would not notice the patch.
-            ensemble.segment.clear_cache()
+        with chunks_of(chunk):
             chunked = coordinate_descent.fit(KEY, x, y, small())
-        ensemble.segment.clear_cache()
         chex.assert_trees_all_equal(whole.params, chunked.params)
 
     def test_a_vote_does_not_depend_on_the_others(self):
@@ -109,6 +122,10 @@ class FitTest(parameterized.TestCase):
         ensemble.segment.clear_cache()
         config = small(iterations=2 * coordinate_descent.SEGMENT + 7)
         coordinate_descent.fit(KEY, x, y, config)
+        assert ensemble.segment._cache_size() == 1
+        for changes in TUNINGS:
+            other = dataclasses.replace(config, **changes)
+            coordinate_descent.fit(jax.random.key(1), x, y, other)
         assert ensemble.segment._cache_size() == 1
 
     def test_one_against_all(self):
@@ -155,7 +172,113 @@ class FitTest(parameterized.TestCase):
             np.testing.assert_array_equal(single, scores > 0)
 
 
+class GridTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("screened", {}, 2),
+        ("classes", {"search": "blind", "votes": 1}, 3),
+        ("cross_entropy", {"loss": "cross_entropy"}, 2),
+        ("linear", {"hidden": 0, "adversarial_step": 0.05, "tries": 3}, 2),
+    )
+    def test_each_run_is_that_of_fit(self, changes, classes):
+        """Three runs of three networks on four devices."""
+        x, y = blobs(classes=classes)
+        keys, configs = grid(votes=3, iterations=210)
+        configs = [dataclasses.replace(each, **changes) for each in configs]
+        alone = [
+            coordinate_descent.fit(key, x, y, config, devices=jax.devices()[:1])
+            for key, config in zip(keys, configs, strict=True)
+        ]
+        several = coordinate_descent.fit_grid(keys, x, y, configs)
+        chex.assert_trees_all_equal(several, alone)
+        # Settings and keys matter.
+        for other in alone[1:]:
+            assert np.any(np.asarray(other.params.w1 != alone[0].params.w1))
+
+    @parameterized.parameters((2, 1), (2, 3))
+    def test_same_result_in_any_chunks(self, chunk, together):
+        """As on a processor, and as where there is room for several runs."""
+        x, y = blobs()
+        keys, configs = grid(votes=3)
+        whole = coordinate_descent.fit_grid(keys, x, y, configs)
+        with chunks_of(chunk, together):
+            chunked = coordinate_descent.fit_grid(keys, x, y, configs)
+        chex.assert_trees_all_equal(whole, chunked)
+
+    def test_goes_on_from_different_iterations(self):
+        x, y = blobs()
+        keys, configs = grid(iterations=2 * coordinate_descent.SEGMENT + 30)
+        told = []
+        whole = coordinate_descent.fit_grid(
+            keys,
+            x,
+            y,
+            configs,
+            on_segment=lambda run, state, history: told.append((run, state, history)),
+        )
+        assert [run for run, _, _ in told] == [0, 1, 2] * 3
+        # One run lost a segment, one had not begun, one was at its end.
+        states = coordinate_descent.initial_grid(keys, x, y, configs)
+        states[0], states[2] = told[0][1], told[8][1]
+        rest = coordinate_descent.fit_grid(keys, x, y, configs, states=states)
+        for run, begun in enumerate((200, 0, 430)):
+            chex.assert_trees_all_equal(rest[run].params, whole[run].params)
+            chex.assert_trees_all_equal(rest[run].state, whole[run].state)
+            chex.assert_trees_all_equal(
+                rest[run].history,
+                jax.tree.map(lambda leaf: leaf[begun:], whole[run].history),  # noqa: B023
+            )
+
+    def test_chunks_keep_devices_busy_and_fit_the_memory(self):
+        x, y = blobs()
+        config = small()
+        data = coordinate_descent.prepare(x, y, config)
+        room = 4 * 120 * (4 + 4)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(ensemble._BYTES_PER_CHUNK, "cpu", 40 * room)
+            for runs, networks, devices, expected in (
+                (1, 8, 2, 4),
+                (16, 8, 2, 8),
+                (3, 8, 2, 4),
+                (1, 100, 2, 25),
+                (1, 5, 4, 2),
+                (4, 100, 2, 25),
+            ):
+                mesh = jax.make_mesh(
+                    (devices,), ("votes",), devices=jax.devices()[:devices]
+                )
+                found = ensemble._chunk(runs, networks, data, config, mesh)
+                assert found == (expected, 1), (runs, networks, devices)
+
+
+def grid(**changes):
+    """Keys and configs of three runs, two of them of one seed."""
+    config = small(**changes)
+    keys = [jax.random.key(seed) for seed in (7, 7, 1)]
+    return keys, [dataclasses.replace(config, **tuning) for tuning in TUNINGS]
+
+
 class BadInputTest(parameterized.TestCase):
+    def test_grids_that_are_none(self):
+        x, y = blobs()
+        keys, configs = grid()
+        mistakes = {
+            "at least one config": ([], []),
+            "2 keys for 3 configs": (keys[:2], configs),
+            "these do in votes, bins": (keys[:2], [configs[0], small(votes=3, bins=8)]),
+            "these do in hidden_steps": (
+                keys[:2],
+                [configs[0], small(hidden_steps=(0.1,))],
+            ),
+            "rows=0.001 leaves no row": (keys[:2], [configs[0], small(rows=0.001)]),
+        }
+        for message, (some_keys, some) in mistakes.items():
+            with pytest.raises(ValueError, match=message):
+                coordinate_descent.fit_grid(some_keys, x, y, some)
+            with pytest.raises(ValueError, match=message):
+                coordinate_descent.initial_grid(some_keys, x, y, some)
+        with pytest.raises(ValueError, match="0 states for 3 configs"):
+            coordinate_descent.fit_grid(keys, x, y, configs, states=[])
+
     def test_state_of_another_shape(self):
         x, y = blobs()
         state = coordinate_descent.fit(KEY, x, y, small(iterations=1)).state

@@ -1,4 +1,8 @@
-"""Many networks at once: under vmap in chunks, split over devices, in segments."""
+"""Many networks at once, of one run or of several: in chunks, over devices, in segments.
+
+A chunk holds networks of one run, which share the coordinates that a screen draws, and
+goes through its iterations under vmap.
+"""
 
 import functools
 from collections.abc import Callable
@@ -6,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from zeroone_jax import devices
@@ -16,6 +21,7 @@ from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.coordinate_descent.problem import Problem, binary
 from zeroone_jax.coordinate_descent.state import Info, State
 from zeroone_jax.coordinate_descent.step import init, step
+from zeroone_jax.coordinate_descent.tuning import Tuning
 from zeroone_jax.types import Array, Key
 
 SEGMENT = 200
@@ -46,86 +52,142 @@ class Search(NamedTuple):
     iteration: Array
 
 
+class _Chunk(NamedTuple):
+    """Networks of one run that go side by side: [chunk, ...], but for the last field.
+
+    Attributes:
+        index: i32 [chunk], their places in the run.
+        positive: i32 [chunk], the class that each tells from all others.
+        network: as they are.
+        pocket: the best so far.
+        correct: i32 [chunk, 2], rows that those get right.
+        run: the run's key, its tuning, the first iteration and the one to stop at.
+    """
+
+    index: Array
+    positive: Array
+    network: Network
+    pocket: Network
+    correct: Array
+    run: tuple[Key, Tuning, Array, Array]
+
+
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def start(
-    key: Key, data: Problem, positives: Array, config: Config, mesh: Mesh
+    keys: Array, data: Problem, positives: Array, config: Config, mesh: Mesh
 ) -> Search:
-    """Draws the first networks, one after the other on each device."""
+    """Draws the first networks, one after the other on each device.
 
-    def run(shared: tuple[Key, Problem], members: tuple[Array, Array]) -> tuple:
+    Args:
+        keys: keys [runs].
+        data: the training set.
+        positives: i32 [networks], the class each network of a run tells from others.
+        config: settings.
+        mesh: the devices.
+
+    Returns:
+        The states of all runs; every leaf has a leading axis of runs.
+    """
+
+    def run(shared: tuple[Problem], members: tuple[Array, Array, Array]) -> tuple:
         return jax.lax.map(functools.partial(one, *shared), members)
 
-    def one(
-        key: Key, data: Problem, member: tuple[Array, Array]
-    ) -> tuple[Network, Array]:
-        index, positive = member
+    def one(data: Problem, member: tuple[Array, Array, Array]) -> tuple[Network, Array]:
+        key, index, positive = member
         started = init(_network_key(key, index), binary(data, positive), config)
         return started.network, started.pocket_correct
 
-    members = (jnp.arange(positives.shape[0]), positives)
-    network, correct = _over_devices(run, mesh, (key, data), members)
-    return Search(network, network, correct, jnp.int32(0))
+    runs, networks = keys.shape[0], positives.shape[0]
+    members = (
+        jnp.repeat(keys, networks, axis=0),
+        jnp.tile(jnp.arange(networks), runs),
+        jnp.tile(positives, runs),
+    )
+    network, correct = jax.tree.map(
+        lambda leaf: leaf.reshape(runs, networks, *leaf.shape[1:]),
+        _over_devices(run, mesh, (data,), members),
+    )
+    return Search(network, network, correct, jnp.zeros(runs, jnp.int32))
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def segment(
-    key: Key,
+    keys: Array,
+    tuning: Tuning,
     search: Search,
     data: Problem,
     positives: Array,
-    stop: Array,
     config: Config,
     mesh: Mesh,
 ) -> tuple[Search, Info]:
-    """Runs all networks up to iteration `stop`, at most `SEGMENT` further.
+    """Takes all runs to the end of their segments, at most `SEGMENT` iterations on.
+
+    Args:
+        keys: keys [runs].
+        tuning: of all runs, with a leading axis.
+        search: their states, with a leading axis.
+        data: the training set.
+        positives: i32 [networks], the class each network of a run tells from others.
+        config: the settings that the runs share.
+        mesh: the devices.
 
     Returns:
-        The state and `Info` [SEGMENT, networks], zeros after the last iteration.
+        The states and `Info` [runs, SEGMENT, networks], zeros after the last iteration.
     """
-    networks = positives.shape[0]
-    chunk = _chunk(networks, data, config, mesh)
+    runs, networks = search.pocket_correct.shape[:2]
+    stop = jnp.minimum(
+        (search.iteration // SEGMENT + 1) * SEGMENT, jnp.int32(config.iterations)
+    )
+    chunk, together = _chunk(runs, networks, data, config, mesh)
+    each = -(-networks // chunk)
+    # Copies of its last network fill a run's last chunk.
+    padded = np.minimum(np.arange(each * chunk), networks - 1)
 
-    def run(shared: tuple, members: tuple) -> tuple:
-        chunked = jax.tree.map(
-            lambda leaf: leaf.reshape(-1, chunk, *leaf.shape[1:]), members
-        )
-        done = jax.lax.map(functools.partial(_run_chunk, config, shared), chunked)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), done)
+    def chunked(leaf: Array) -> Array:
+        return leaf[:, padded].reshape(runs * each, chunk, *leaf.shape[2:])
 
-    members = (
-        jnp.arange(networks),
-        positives,
+    def whole(leaf: Array) -> Array:
+        return leaf.reshape(runs, each * chunk, *leaf.shape[2:])[:, :networks]
+
+    def over_chunks(shared: tuple[Problem], chunks: _Chunk) -> tuple:
+        advance = functools.partial(_run_chunk, config, *shared)
+        batch = together if together > 1 else None
+        return jax.lax.map(advance, chunks, batch_size=batch)
+
+    repeated = np.repeat(np.arange(runs), each)
+    shared = (keys, tuning, search.iteration, stop)
+    own = (
+        jnp.broadcast_to(jnp.arange(networks), (runs, networks)),
+        jnp.broadcast_to(positives, (runs, networks)),
         search.network,
         search.pocket,
         search.pocket_correct,
     )
-    shared = (key, data, search.iteration, stop)
-    network, pocket, correct, infos = _over_devices(run, mesh, shared, members, chunk)
-    return Search(network, pocket, correct, stop), jax.tree.map(jnp.transpose, infos)
+    chunks = _Chunk(
+        *jax.tree.map(chunked, own), jax.tree.map(lambda leaf: leaf[repeated], shared)
+    )
+    network, pocket, correct, infos = jax.tree.map(
+        whole, _over_devices(over_chunks, mesh, (data,), chunks, together)
+    )
+    infos = jax.tree.map(lambda leaf: leaf.swapaxes(1, 2), infos)
+    return Search(network, pocket, correct, stop), infos
 
 
-def _run_chunk(config: Config, shared: tuple, members: tuple) -> tuple:
+def _run_chunk(config: Config, data: Problem, chunk: _Chunk) -> tuple:
     """Takes networks side by side through the iterations of a segment.
-
-    Args:
-        config: settings.
-        shared: the key, the data, the first iteration, the one to stop at.
-        members: of each network its index, positive class, network, pocket and the
-            rows that the pocket gets right.
 
     Returns:
         Networks, pockets, their right rows and `Info` [networks, SEGMENT].
     """
-    key, data, first, stop = shared
-    index, positive, network, pocket, correct = members
+    key, tuning, first, stop = chunk.run
     states = State(
-        network,
-        jax.lax.map(lambda w1: lattice.project(w1, data.levels), network.w1),
-        pocket,
-        correct,
-        jnp.broadcast_to(first, index.shape),
+        chunk.network,
+        jax.lax.map(lambda w1: lattice.project(w1, data.levels), chunk.network.w1),
+        chunk.pocket,
+        chunk.correct,
+        jnp.broadcast_to(first, chunk.index.shape),
     )
-    keys = jax.vmap(lambda i: _network_key(key, i))(index)
+    keys = jax.vmap(lambda i: _network_key(key, i))(chunk.index)
 
     def advance(iteration: Array, carry: tuple[State, Info]) -> tuple[State, Info]:
         states, infos = carry
@@ -133,17 +195,17 @@ def _run_chunk(config: Config, shared: tuple, members: tuple) -> tuple:
 
         def one(key: Key, state: State, positive: Array, drawn: Array) -> tuple:
             own = jax.random.fold_in(key, iteration)
-            return step(own, state, binary(data, positive), config, drawn)
+            return step(own, state, binary(data, positive), config, drawn, tuning)
 
         over_networks = jax.vmap(one, in_axes=(0, 0, 0, axis))
-        states, info = over_networks(keys, states, positive, drawn)
+        states, info = over_networks(keys, states, chunk.positive, drawn)
         row = iteration - first
         return states, jax.tree.map(
             lambda rows, new: rows.at[row].set(new), infos, info
         )
 
     kinds = (jnp.float32, bool, bool, jnp.int32, jnp.int32)
-    infos = Info(*(jnp.zeros((SEGMENT, index.shape[0]), kind) for kind in kinds))
+    infos = Info(*(jnp.zeros((SEGMENT, keys.shape[0]), kind) for kind in kinds))
     states, infos = jax.lax.fori_loop(first, stop, advance, (states, infos))
     infos = jax.tree.map(jnp.transpose, infos)
     return states.network, states.pocket, states.pocket_correct, infos
@@ -191,13 +253,16 @@ def _network_key(key: Key, index: Array) -> Key:
     return jax.random.fold_in(key, index)
 
 
-def _chunk(networks: int, data: Problem, config: Config, mesh: Mesh) -> int:
-    """Networks that go through their iterations side by side on one device."""
+def _chunk(
+    runs: int, networks: int, data: Problem, config: Config, mesh: Mesh
+) -> tuple[int, int]:
+    """Networks of a run that go side by side on one device, and runs that do so.
+
+    A processor takes one run after the other: each keeps its rows in the cache. Where
+    there is room for more, runs are together in one batch.
+    """
     rows = data.labels.shape[0]
     platform = mesh.devices.flat[0].platform
-    if platform == "cpu" and config.search == "blind":
-        # Nothing to share: one network at a time keeps its rows in the cache.
-        return 1
     candidates = 64 if platform != "cpu" else 1
     # About four arrays a candidate, and the projections.
     arrays = 4 * candidates + max(config.hidden, 1)
@@ -207,5 +272,18 @@ def _chunk(networks: int, data: Problem, config: Config, mesh: Mesh) -> int:
         arrays *= 2
     room = _BYTES_PER_CHUNK.get(platform, _BYTES_PER_CHUNK_ELSEWHERE)
     most = max(1, room // (4 * rows * arrays))
-    on_device = -(-networks // mesh.size)
-    return -(-on_device // -(-on_device // most))
+    if platform == "cpu" and config.search == "blind":
+        # Nothing to share: one network at a time keeps its rows in the cache.
+        most = 1
+
+    def work(each: int) -> int:
+        """Networks, copies among them, that a device takes in chunks of a run."""
+        return -(-runs * each // mesh.size) * -(-networks // each)
+
+    # The fewest chunks that keep all devices equally busy.
+    each = min(range(-(-networks // most), networks + 1), key=work)
+    chunk = -(-networks // each)
+    if platform == "cpu":
+        return chunk, 1
+    on_device = -(-runs * each // mesh.size)
+    return chunk, -(-on_device // -(-on_device // max(1, most // chunk)))

@@ -10,6 +10,7 @@ from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent import threshold
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.problem import LEVELS
+from zeroone_jax.coordinate_descent.tuning import Tuning
 from zeroone_jax.types import Array, Key
 
 
@@ -65,7 +66,9 @@ class _Try(NamedTuple):
     going: Array
 
 
-def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Visit:
+def visit(
+    key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+) -> Visit:
     """Improves one hidden unit on a sample of rows (A2, "one random hidden unit").
 
     The best threshold is always taken; then coordinates are moved, the threshold
@@ -79,6 +82,7 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
         rows: the rows and what each gains.
         drawn: i32 [features], the coordinates of the first try.
         config: settings.
+        tuning: those that come as values; the config's own are not looked at.
 
     Returns:
         A `Visit`; its threshold sits mid-gap over all rows.
@@ -92,7 +96,7 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
             jax.random.fold_in(key, state.tries), unit.weights.shape[0], config
         )
         coordinates = jnp.where(state.tries == 0, drawn, fresh)
-        return _attempt(state, rows, coordinates, config)
+        return _attempt(state, rows, coordinates, config, tuning)
 
     position = _position(unit.projection, swept.threshold, rows.counts)
     zero = jnp.int32(0)
@@ -105,7 +109,7 @@ def visit(key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config) -> Vis
         jnp.bool(True),
     )
     if config.tries == 1:
-        final = _attempt(start, rows, drawn, config)
+        final = _attempt(start, rows, drawn, config, tuning)
     else:
         final = jax.lax.while_loop(
             lambda state: state.going & (state.tries < config.tries), attempt, start
@@ -132,9 +136,11 @@ def draw_coordinates(key: Key, coordinates: int, config: Config) -> Array:
     return jax.lax.top_k(bits.astype(jnp.float32), config.features)[1]
 
 
-def _attempt(state: _Try, rows: Rows, drawn: Array, config: Config) -> _Try:
+def _attempt(
+    state: _Try, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+) -> _Try:
     unit = state.unit
-    coordinates, deltas = _candidates(unit, rows, drawn, config)
+    coordinates, deltas = _candidates(unit, rows, drawn, config, tuning)
     bounds = threshold.bounds_of(unit.projection)
 
     def evaluate(candidate: tuple[Array, Array]) -> threshold.Cut:
@@ -177,12 +183,12 @@ def _attempt(state: _Try, rows: Rows, drawn: Array, config: Config) -> _Try:
 
 
 def _candidates(
-    unit: Unit, rows: Rows, drawn: Array, config: Config
+    unit: Unit, rows: Rows, drawn: Array, config: Config, tuning: Tuning
 ) -> tuple[Array, Array]:
     """Moves to evaluate: coordinates i32 [c] and what to add to each, f32 [c]."""
     flips = -2 * unit.weights
     if config.search == "screened":
-        slope = _slope(unit, rows, drawn, config)
+        slope = _slope(unit, rows, drawn, config, tuning)
         if config.weights == "binary":
             slope = slope * flips[drawn]
             # The order among equals is that of drawing: top_k ranks -0 below 0.
@@ -198,13 +204,15 @@ def _candidates(
     else:
         coordinates = jnp.concatenate([drawn, drawn])
         signs = jnp.repeat(jnp.array([1.0, -1.0]), drawn.shape[0])[None, :]
-    steps = jnp.round(jnp.array(config.hidden_steps) * _length(unit, config))
+    steps = jnp.round(tuning.hidden_steps * _length(unit, config))
     deltas = steps[:, None] * signs
     coordinates = jnp.broadcast_to(coordinates, deltas.shape)
     return coordinates.reshape(-1), deltas.reshape(-1)
 
 
-def _slope(unit: Unit, rows: Rows, drawn: Array, config: Config) -> Array:
+def _slope(
+    unit: Unit, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+) -> Array:
     """First-order gain of each drawn coordinate, up to a common factor: f32 [k].
 
     The gains of the rows near the threshold, times how far each row's level is from
@@ -212,7 +220,7 @@ def _slope(unit: Unit, rows: Rows, drawn: Array, config: Config) -> Array:
     cases, hence the same in any batch.
     """
     # A row is near if the largest step, on a pixel of full range, takes it across.
-    reach = max(config.hidden_steps) * _length(unit, config) * LEVELS
+    reach = tuning.reach * _length(unit, config)
     near = jnp.abs(unit.projection - unit.threshold) < reach
     # Class weights, as small whole numbers.
     size = jnp.abs(rows.gain)

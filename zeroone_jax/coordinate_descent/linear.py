@@ -20,11 +20,17 @@ from zeroone_jax.coordinate_descent.state import (
     halved,
     keep_best,
 )
+from zeroone_jax.coordinate_descent.tuning import Tuning
 from zeroone_jax.types import Array, Key
 
 
 def step(
-    key: Key, state: State, data: Problem, config: Config, drawn: Array
+    key: Key,
+    state: State,
+    data: Problem,
+    config: Config,
+    drawn: Array,
+    tuning: Tuning,
 ) -> tuple[State, Info]:
     """One iteration for a linear model: its only unit is visited.
 
@@ -36,7 +42,7 @@ def step(
     """
     rows_key, tries_key = jax.random.split(key)
     network, rows = state.network, data.labels.shape[0]
-    counts = sample_rows(rows_key, data, config.rows)
+    counts = sample_rows(rows_key, data, tuning.rows)
     weights = class_weights(data, config, state.iteration)
     before = hidden_unit.Unit(network.w1[0], network.t1[0], state.projection[0])
     unit, labels = before, data.labels
@@ -66,6 +72,7 @@ def step(
         hidden_unit.Rows(levels_of, data.mean, gain, counts),
         drawn,
         config,
+        tuning,
     )
     correct = correct_rows(judged, visited.unit.projection > visited.unit.threshold)
     clean = visited.unit._replace(projection=visited.unit.projection[:rows])

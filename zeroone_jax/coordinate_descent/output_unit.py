@@ -10,6 +10,7 @@ from zeroone_jax.coordinate_descent import cross_entropy, threshold
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.hidden_unit import over_candidates
+from zeroone_jax.coordinate_descent.tuning import Tuning
 from zeroone_jax.types import Array, Key
 
 
@@ -87,6 +88,7 @@ def visit(
     gain: Array,
     counts: Array,
     config: Config,
+    tuning: Tuning,
 ) -> Visit:
     """Improves the output unit on a sample of rows (A2, "output unit").
 
@@ -99,6 +101,7 @@ def visit(
             rows outside the sample.
         counts: i32 [n], 1 for rows of the sample, 0 for others.
         config: settings.
+        tuning: those that come as values; the config's own are not looked at.
 
     Returns:
         A `Visit`. The threshold is fitted anew whether or not a weight moved.
@@ -106,7 +109,7 @@ def visit(
     current = fit_threshold(output.sums, labels, gain, counts, config)
     off = (output.sums <= current.threshold).astype(jnp.int32)
     position = jnp.sum(counts * off, dtype=jnp.int32)
-    inputs, deltas = _candidates(key, output.weights, config)
+    inputs, deltas = _candidates(key, output.weights, config, tuning)
     bounds = threshold.bounds_of(output.sums)
 
     def evaluate(candidate: tuple[Array, Array]) -> Array:
@@ -140,7 +143,9 @@ def visit(
     return Visit(Output(weights, cut, sums), accepted)
 
 
-def _candidates(key: Key, weights: Array, config: Config) -> tuple[Array, Array]:
+def _candidates(
+    key: Key, weights: Array, config: Config, tuning: Tuning
+) -> tuple[Array, Array]:
     """Moves to evaluate: inputs i32 [c] and what to add to their weights, f32 [c]."""
     inputs = jnp.arange(weights.shape[0], dtype=jnp.int32)
     if config.weights == "binary":
@@ -149,7 +154,7 @@ def _candidates(key: Key, weights: Array, config: Config) -> tuple[Array, Array]
         # Cross-entropy never renormalises, so its step is absolute (A1).
         absolute = config.loss == "cross_entropy"
         length = lattice.OUTPUT_NORM if absolute else lattice.norm(weights)
-        step = jnp.round(config.output_step * length)
+        step = jnp.round(tuning.output_step * length)
         deltas = jnp.repeat(jnp.array([1.0, -1.0]), weights.shape[0]) * step
         inputs = jnp.concatenate([inputs, inputs])
     if 0 < config.output_candidates < deltas.shape[0]:

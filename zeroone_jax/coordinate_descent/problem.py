@@ -17,6 +17,25 @@ LEVELS = 255.0
 _TOLERANCE = 1e-3
 
 
+class Share(NamedTuple):
+    """A share of rows as a fraction: .29 of 100 is 29, which floats fall short of.
+
+    Attributes:
+        parts: i32 [], the numerator, at least 0.
+        whole: i32 [], the denominator, at most 2**15, so that all products of
+            `sample_rows` stay within i32.
+    """
+
+    parts: Array
+    whole: Array
+
+
+def share_of(rows: float) -> Share:
+    """The nearest fraction to a number from 0 to 1, in numpy's numbers."""
+    fraction = Fraction(rows).limit_denominator(2**15)
+    return Share(np.int32(fraction.numerator), np.int32(fraction.denominator))
+
+
 class Problem(NamedTuple):
     """A two-class training set.
 
@@ -97,31 +116,34 @@ def class_weights(data: Problem, config: Config, iteration: Array) -> Array:
     return jnp.round(weights / jnp.max(weights) * finest).astype(jnp.int32)
 
 
-def sample_rows(key: Key, data: Problem, share: float) -> Array:
+def sample_rows(key: Key, data: Problem, share: Share) -> Array:
     """Draws a stratified sample: i32 [n], 1 for floor(share * n_c) rows of class c.
 
     Exact but for equal random numbers at the border of a sample: one chance in
     fifty thousand that a sample of 10,000 rows is short of a row.
     """
-    labels = data.labels
-    if share == 1:
-        return jnp.ones_like(labels)
+    return jax.lax.cond(
+        share.parts == share.whole,
+        lambda: jnp.ones_like(data.labels),
+        lambda: _sampled(key, data.labels, share),
+    )
+
+
+def _sampled(key: Key, labels: Array, share: Share) -> Array:
     rows = labels.shape[0]
     ones = jnp.sum(labels, dtype=jnp.int32)
     zeros = rows - ones
     # One sort ranks both classes: class 1 draws from the upper half of the range.
     drawn = (jax.random.bits(key, (rows,)) >> 2).astype(jnp.int32) + (labels << 30)
     ordered = jnp.append(jnp.sort(drawn), jnp.int32(2**31 - 1))
-    keep_zeros, keep_ones = _share_of(share, zeros), _share_of(share, ones)
+    keep_zeros, keep_ones = _rounded_down(share, zeros), _rounded_down(share, ones)
     # A class that is kept whole has no next row, or one of the other class.
     border = jnp.where(labels == 1, ordered[zeros + keep_ones], ordered[keep_zeros])
     return (drawn < border).astype(jnp.int32)
 
 
-def _share_of(share: float, rows: Array) -> Array:
-    # As a fraction, in whole numbers: .29 of 100 is 29, which floats fall short of.
-    # Terms up to 2**15 keep all products within i32.
-    parts, whole = Fraction(share).limit_denominator(2**15).as_integer_ratio()
+def _rounded_down(share: Share, rows: Array) -> Array:
+    parts, whole = share
     return rows // whole * parts + rows % whole * parts // whole
 
 

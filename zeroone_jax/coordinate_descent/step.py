@@ -26,6 +26,7 @@ from zeroone_jax.coordinate_descent.state import (
     halved,
     keep_best,
 )
+from zeroone_jax.coordinate_descent.tuning import Tuning, tuning_of
 from zeroone_jax.types import Array, Key
 
 
@@ -55,7 +56,12 @@ def init(key: Key, data: Problem, config: Config) -> State:
 
 
 def step(
-    key: Key, state: State, data: Problem, config: Config, drawn: Array
+    key: Key,
+    state: State,
+    data: Problem,
+    config: Config,
+    drawn: Array,
+    tuning: Tuning | None = None,
 ) -> tuple[State, Info]:
     """One iteration of A2: the output unit, a random hidden unit, the pocket.
 
@@ -67,14 +73,18 @@ def step(
         drawn: i32 [features], the coordinates this iteration may move, as
             `draw_coordinates` gives them; networks that search side by side may
             share them.
+        tuning: step sizes and rows that take the place of the config's, so that a
+            compiled step serves them all; None leaves the config's.
 
     Returns:
         The state after it and its `Info`.
     """
+    if tuning is None:
+        tuning = tuning_of(config)
     if config.hidden == 0:
-        return linear.step(key, state, data, config, drawn)
+        return linear.step(key, state, data, config, drawn, tuning)
     rows_key, output_key, unit_key, tries_key = jax.random.split(key, 4)
-    counts = sample_rows(rows_key, data, config.rows)
+    counts = sample_rows(rows_key, data, tuning.rows)
     weights = class_weights(data, config, state.iteration)
     hidden = lattice.hidden_values(state.projection, state.network.t1)
     output, output_accepted = output_unit.visit(
@@ -89,6 +99,7 @@ def step(
         counts * class_gain(data, weights),
         counts,
         config,
+        tuning,
     )
     network = state.network._replace(w2=output.weights, t2=output.threshold)
 
@@ -99,7 +110,7 @@ def step(
         network.w1[unit], network.t1[unit], state.projection[unit]
     )
     rows = hidden_unit.Rows(lambda moved: data.levels[moved], data.mean, gain, counts)
-    visited = hidden_unit.visit(tries_key, before, rows, drawn, config)
+    visited = hidden_unit.visit(tries_key, before, rows, drawn, config, tuning)
     after = halved(visited.unit, data, config)
     network = network._replace(
         w1=network.w1.at[unit].set(after.weights),

@@ -1,5 +1,6 @@
 """Trains vote ensembles from start to end, and from a stored state on."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ import numpy as np
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
-from zeroone_jax.coordinate_descent.ensemble import SEGMENT, Search, segment, start
+from zeroone_jax.coordinate_descent.ensemble import Search, segment, start
 from zeroone_jax.coordinate_descent.problem import Problem, prepare
+from zeroone_jax.coordinate_descent.tuning import TUNED, program_of, tuning_of
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
 
@@ -35,7 +37,7 @@ class History(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The outcome of `fit`.
+    """The outcome of a run.
 
     Attributes:
         params: the best networks found: `[votes, ...]`, or `[classes, votes, ...]`
@@ -61,9 +63,10 @@ def fit(
 ) -> Result:
     """Trains a vote ensemble of 01 networks by stochastic coordinate descent.
 
-    Networks are split over the devices. For features that are whole multiples of
-    1/255 the result is the same, to the bit, on any number of devices and wherever
-    the run was interrupted.
+    Step sizes and rows are values of the compiled program: a run that differs in them
+    only, or in its key, compiles nothing. Networks are split over the devices. For
+    features that are whole multiples of 1/255 the result is the same, to the bit, on
+    any number of devices and wherever the run was interrupted.
 
     Args:
         key: random key; the same one when a run goes on.
@@ -82,34 +85,138 @@ def fit(
     Raises:
         ValueError: where data, labels, settings or state do not fit.
     """
-    data = prepare(x, y, config)
-    positives = _positive_classes(data, config)
-    mesh = device_mesh.mesh("votes", devices)
-    key, data, positives = device_mesh.everywhere((key, data, positives), mesh)
-    if state is None:
-        state = start(key, data, positives, config, mesh)
-    else:
-        _check_state(state, data, positives, config)
-    pieces = []
-    while (done := int(state.iteration)) < config.iterations:
-        stop = min((done // SEGMENT + 1) * SEGMENT, config.iterations)
-        state, infos = segment(
-            key, state, data, positives, jnp.int32(stop), config, mesh
-        )
-        history = History(*(np.asarray(field)[: stop - done] for field in infos))
-        pieces.append(history)
+
+    def of_the_only_run(_: int, state: Search, history: History) -> None:
         if on_segment is not None:
             on_segment(state, history)
-    return Result(_params(state, data, config), _join(pieces, positives), state)
+
+    (result,) = fit_grid(
+        [key],
+        x,
+        y,
+        [config],
+        states=None if state is None else [state],
+        on_segment=of_the_only_run,
+        devices=devices,
+    )
+    return result
+
+
+def fit_grid(
+    keys: Sequence[Key],
+    x: Array,
+    y: Array,
+    configs: Sequence[Config],
+    *,
+    states: Sequence[Search] | None = None,
+    on_segment: Callable[[int, Search, History], None] | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> list[Result]:
+    """Trains many ensembles on the same data in one program, compiled once.
+
+    Each run's networks and history are those of `fit`, as `fit` describes. The networks
+    of all runs are split over the devices; on a processor a device takes one run after
+    the other, elsewhere as many side by side as there is room for.
+
+    Args:
+        keys: a random key for each run.
+        x: f32 [n, d], as for `fit`.
+        y: integers [n], as for `fit`.
+        configs: settings of each run, which differ in `hidden_steps` (equally many),
+            `output_step` and `rows` only.
+        states: of earlier, shorter runs, each perhaps at another iteration.
+        on_segment: called with a run's place, its state and its history since the last
+            call, after every `SEGMENT` iterations and at its end.
+        devices: where to train; all devices of the default backend if None.
+
+    Returns:
+        A `Result` for each run.
+
+    Raises:
+        ValueError: no runs, other numbers of keys or states than of configs, configs
+            that differ elsewhere; or data, settings or a state do not fit.
+    """
+    program, data = _prepared(keys, x, y, configs)
+    positives = _positive_classes(data, program)
+    mesh = device_mesh.mesh("votes", devices)
+    every_key, data, positives = device_mesh.everywhere(
+        (jnp.stack(keys), data, positives), mesh
+    )
+    if states is None:
+        search = start(every_key, data, positives, program, mesh)
+    else:
+        if len(states) != len(configs):
+            raise ValueError(f"{len(states)} states for {len(configs)} configs")
+        for state in states:
+            _check_state(state, data, positives, program)
+        search = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    tuning = jax.tree.map(lambda *leaves: np.stack(leaves), *map(tuning_of, configs))
+    pieces: list[list[History]] = [[] for _ in configs]
+    before = np.asarray(search.iteration)
+    while before.min() < program.iterations:
+        search, infos = segment(
+            every_key, tuning, search, data, positives, program, mesh
+        )
+        after = np.asarray(search.iteration)
+        done = History(*map(np.asarray, infos))
+        for run in np.flatnonzero(after > before).tolist():
+            count = after[run] - before[run]
+            history = History(*(field[run, :count] for field in done))
+            pieces[run].append(history)
+            if on_segment is not None:
+                on_segment(run, _of_run(search, run), history)
+        before = after
+    return [
+        Result(_params(state, data, config), _join(pieces[run], positives), state)
+        for run, config in enumerate(configs)
+        for state in [_of_run(search, run)]
+    ]
 
 
 def initial(key: Key, x: Array, y: Array, config: Config) -> Search:
     """The state of `fit` before its first iteration; arguments as there."""
-    data = prepare(x, y, config)
+    return initial_grid([key], x, y, [config])[0]
+
+
+def initial_grid(
+    keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
+) -> list[Search]:
+    """The states of `fit_grid` before the first iteration; arguments as there."""
+    program, data = _prepared(keys, x, y, configs)
+    positives = _positive_classes(data, program)
     mesh = device_mesh.mesh("votes")
-    positives = _positive_classes(data, config)
-    key, data, positives = device_mesh.everywhere((key, data, positives), mesh)
-    return start(key, data, positives, config, mesh)
+    every_key, data, positives = device_mesh.everywhere(
+        (jnp.stack(keys), data, positives), mesh
+    )
+    search = start(every_key, data, positives, program, mesh)
+    return [_of_run(search, run) for run in range(len(configs))]
+
+
+def _prepared(
+    keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
+) -> tuple[Config, Problem]:
+    """Checks a grid; gives what its configs share, and the data laid out."""
+    if not configs:
+        raise ValueError("a grid needs at least one config")
+    if len(keys) != len(configs):
+        raise ValueError(f"{len(keys)} keys for {len(configs)} configs: one each")
+    program, *others = map(program_of, configs)
+    differing = [
+        field.name
+        for field in dataclasses.fields(Config)
+        if any(getattr(o, field.name) != getattr(program, field.name) for o in others)
+    ]
+    if differing:
+        raise ValueError(
+            f"configs of a grid may differ in {', '.join(TUNED)} (hidden_steps equally "
+            f"many), but these do in {', '.join(differing)}"
+        )
+    # Who sees the fewest rows is the first to lack some.
+    return program, prepare(x, y, min(configs, key=lambda config: config.rows))
+
+
+def _of_run(search: Search, run: int) -> Search:
+    return jax.tree.map(lambda leaf: leaf[run], search)
 
 
 def _positive_classes(data: Problem, config: Config) -> Array:

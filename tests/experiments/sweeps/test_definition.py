@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from experiments import train_zero_one_grid
 from experiments.command_line import UserError
 from experiments.configs import sweeps
 from experiments.sweeps.definition import Sweep, runs_of
@@ -100,6 +101,60 @@ def test_unknown_launchers_and_presets(tmp_path):
         runs_of(tiny.sweep(preset="fancy"), tmp_path)
     with pytest.raises(UserError, match=r"experiments\.train_zero_one"):
         runs_of(dataclasses.replace(tiny.sweep(), launcher="x"), tmp_path)
+
+
+def inside_a_device(overrides) -> Sweep:
+    return dataclasses.replace(sweeps.smoke(), overrides=overrides, inside="device")
+
+
+def test_runs_inside_a_device_share_a_process_where_they_can(tmp_path):
+    sweep = inside_a_device(
+        product(
+            choices("solver.votes", [1, 2]),
+            choices("solver.rows", [0.5, 1.0]),
+            choices("solver.hidden_steps", [(0.1, 0.2), (0.3, 0.05)]),
+            choices("seed", [0, 1]),
+        )
+    )
+    runs = runs_of(sweep, tmp_path / "a folder", data_dir="data")
+    assert len(runs) == 16
+    commands = {run.job.command for run in runs}
+    assert len(commands) == 2
+    for run in runs:
+        job = run.job
+        _, _, launcher, *words, data_dir = job.command
+        assert launcher == "experiments.train_zero_one_grid"
+        assert data_dir == "--data_dir=data"
+        assert all(word.startswith("--run=") for word in words)
+        members = train_zero_one_grid.members(
+            [word.removeprefix("--run=") for word in words]
+        )
+        assert len(members) == 8
+        member = members[tmp_path / "a folder" / job.name]
+        assert dataclasses.asdict(member) == run.config
+        # The first one's.
+        first = next(other for other in runs if other.job.command == job.command)
+        assert job.log == f"{tmp_path}/a folder/logs/{first.job.name}.log"
+        assert job.run_dir == f"{tmp_path}/a folder/{job.name}"
+
+
+@pytest.mark.parametrize(("noise", "processes"), [(0.0, 1), (0.1, 3)])
+def test_noise_is_of_the_seed_and_so_is_the_data(noise, processes, tmp_path):
+    sweep = inside_a_device(
+        product(
+            [{"data.noise": noise}],
+            choices("solver.rows", [0.5, 1.0]),
+            choices("seed", range(3)),
+        )
+    )
+    assert len({run.job.command for run in runs_of(sweep, tmp_path)}) == processes
+
+
+def test_what_cannot_be_inside_a_device_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"tiny_launcher cannot.*experiments\.train_z"):
+        runs_of(dataclasses.replace(tiny.sweep(), inside="device"), tmp_path)
+    with pytest.raises(UserError, match="inside='gpu' is not one of: process, device"):
+        runs_of(dataclasses.replace(tiny.sweep(), inside="gpu"), tmp_path)
 
 
 def test_a_directory_of_another_sweep_is_not_taken(tmp_path):
