@@ -15,9 +15,9 @@ again with --retry_failed only. At the end the folder holds table.md and table.j
 (mean, standard error and number of runs over the seeds) and a figure for every swept
 field.
 
-Runs of a sweep that says inside="device" share a process, and a program that is compiled
-once, where only step sizes, rows and seeds of coordinate descent tell them apart; what
-they leave is the same.
+Runs of a sweep that says inside="device" share a process, and a program that is
+compiled once, where only step sizes, rows and seeds of coordinate descent tell them
+apart; what they leave is the same.
 
 Sweeps are in experiments/configs/sweeps.py. Ray and Slurm need the extras `ray` and
 `slurm`, and the same files under the same paths on every node. A machine with several

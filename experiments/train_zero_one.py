@@ -172,7 +172,8 @@ def train_together(
     )
     if not hosts.is_first():
         return
-    splits = {"train": (x, y), "test": tuple(map(jnp.asarray, data.as_features(test)))}
+    x_test, y_test = map(jnp.asarray, data.as_features(test))
+    splits = {"train": (x, y), "test": (x_test, y_test)}
     for experiment, run, result in zip(experiments, opened, results, strict=True):
         # A run killed after this point comes here again, with the same networks.
         if not (run.path / "params").exists():

@@ -1,4 +1,4 @@
-"""Many networks at once, of one run or of several: in chunks, over devices, in segments.
+"""Many networks at once, of one run or several: in chunks, over devices, in segments.
 
 A chunk holds networks of one run, which share the coordinates that a screen draws, and
 goes through its iterations under vmap.
@@ -56,7 +56,7 @@ class _Chunk(NamedTuple):
     """Networks of one run that go side by side: [chunk, ...], but for the last field.
 
     Attributes:
-        index: i32 [chunk], their places in the run.
+        place: i32 [chunk], where they stand in the run.
         positive: i32 [chunk], the class that each tells from all others.
         network: as they are.
         pocket: the best so far.
@@ -64,7 +64,7 @@ class _Chunk(NamedTuple):
         run: the run's key, its tuning, the first iteration and the one to stop at.
     """
 
-    index: Array
+    place: Array
     positive: Array
     network: Network
     pocket: Network
@@ -163,9 +163,9 @@ def segment(
         search.pocket,
         search.pocket_correct,
     )
-    chunks = _Chunk(
-        *jax.tree.map(chunked, own), jax.tree.map(lambda leaf: leaf[repeated], shared)
-    )
+    place, positive, network, pocket, correct = jax.tree.map(chunked, own)
+    run = jax.tree.map(lambda leaf: leaf[repeated], shared)
+    chunks = _Chunk(place, positive, network, pocket, correct, run)
     network, pocket, correct, infos = jax.tree.map(
         whole, _over_devices(over_chunks, mesh, (data,), chunks, together)
     )
@@ -185,9 +185,9 @@ def _run_chunk(config: Config, data: Problem, chunk: _Chunk) -> tuple:
         jax.lax.map(lambda w1: lattice.project(w1, data.levels), chunk.network.w1),
         chunk.pocket,
         chunk.correct,
-        jnp.broadcast_to(first, chunk.index.shape),
+        jnp.broadcast_to(first, chunk.place.shape),
     )
-    keys = jax.vmap(lambda i: _network_key(key, i))(chunk.index)
+    keys = jax.vmap(lambda i: _network_key(key, i))(chunk.place)
 
     def advance(iteration: Array, carry: tuple[State, Info]) -> tuple[State, Info]:
         states, infos = carry

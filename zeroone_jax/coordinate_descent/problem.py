@@ -31,9 +31,9 @@ class Share(NamedTuple):
 
 
 def share_of(rows: float) -> Share:
-    """The nearest fraction to a number from 0 to 1, in numpy's numbers."""
-    fraction = Fraction(rows).limit_denominator(2**15)
-    return Share(np.int32(fraction.numerator), np.int32(fraction.denominator))
+    """The nearest fraction to a number from 0 to 1."""
+    parts, whole = Fraction(rows).limit_denominator(2**15).as_integer_ratio()
+    return Share(jnp.int32(parts), jnp.int32(whole))
 
 
 class Problem(NamedTuple):

@@ -150,7 +150,7 @@ def fit_grid(
         for state in states:
             _check_state(state, data, positives, program)
         search = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    tuning = jax.tree.map(lambda *leaves: np.stack(leaves), *map(tuning_of, configs))
+    tuning = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(tuning_of, configs))
     pieces: list[list[History]] = [[] for _ in configs]
     before = np.asarray(search.iteration)
     while before.min() < program.iterations:

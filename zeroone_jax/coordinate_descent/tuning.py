@@ -7,6 +7,7 @@ by side in a grid.
 import dataclasses
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax.coordinate_descent.config import Config
@@ -35,15 +36,20 @@ class Tuning(NamedTuple):
 
 
 def tuning_of(config: Config) -> Tuning:
-    """Takes the values out of a config, as numpy's."""
+    """The values of a config."""
     steps = np.array(config.hidden_steps, np.float32)
     # A product of its own: no compiler can choose how a longer one is rounded.
     reach = steps.max() * np.float32(LEVELS)
-    return Tuning(steps, reach, np.float32(config.output_step), share_of(config.rows))
+    return Tuning(
+        jnp.asarray(steps),
+        jnp.asarray(reach),
+        jnp.float32(config.output_step),
+        share_of(config.rows),
+    )
 
 
 def program_of(config: Config) -> Config:
-    """Takes the values out of a config: equal for runs that share a program."""
+    """A config without its values: equal for runs that share a program."""
     return dataclasses.replace(
         config,
         hidden_steps=(1.0,) * len(config.hidden_steps),
