@@ -51,6 +51,7 @@ DRAWN = {
     "paper_a.distortion": "RESULTS.md",
     "paper_a.rounding": "RESULTS.md",
     "paper_a.white_box": "RESULTS.md",
+    "paper_a.peer_study": "RESULTS.md",
 }
 
 
