@@ -1,10 +1,10 @@
-# make demo · test · lint · bench: each creates .venv on first use.
+# make demo · test · lint · bench · notebooks: each creates .venv on first use.
 # make peers adds the libraries we compare with, and compares.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test peers lint bench clean
+.PHONY: demo test peers lint bench notebooks clean
 
 # The stamp is newer than setup.py once the environment matches it.
 $(VENV)/installed: setup.py
@@ -36,6 +36,10 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(RUN) -m benchmarks.coordinate_descent
+
+# Executes them, and stores them with their outputs.
+notebooks: $(VENV)/installed
+	$(RUN) -m colab.execute
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -46,8 +46,12 @@ setuptools.setup(
         "slurm": _SLURM,
         "test": [
             "hypothesis>=6.100",
+            "ipykernel>=6.29",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
             "pytest>=8.0",
             "pytest-xdist>=3.6",
+            "scikit-learn>=1.5",
             *_RAY,
             *_SLURM,
         ],

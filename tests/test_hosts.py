@@ -27,11 +27,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def started(*arguments):
+def started(*arguments, **variables):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=_HERE.parent,
-        env={**os.environ, "PYTHONPATH": str(_HERE.parent)},
+        env={**os.environ, "PYTHONPATH": str(_HERE.parent), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,8 +40,10 @@ def started(*arguments):
 
 def two_processes(folder, task):
     port = free_port()
+    # The second two need not compile what the first did.
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
     both = [
-        started(_HERE / "host_worker.py", port, process, folder, task)
+        started(_HERE / "host_worker.py", port, process, folder, task, **cache)
         for process in (0, 1)
     ]
     texts = [process.communicate(timeout=300)[1] for process in both]
