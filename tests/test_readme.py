@@ -50,6 +50,7 @@ DRAWN = {
     "paper_a.accuracy": "RESULTS.md",
     "paper_a.distortion": "RESULTS.md",
     "paper_a.rounding": "RESULTS.md",
+    "paper_a.substitute": "RESULTS.md",
     "paper_a.white_box": "RESULTS.md",
     "paper_a.peer_study": "RESULTS.md",
 }

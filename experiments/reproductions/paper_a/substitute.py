@@ -156,7 +156,7 @@ def substitute_runs(scale: Scale) -> Sequence[SubstituteRun]:
 
 
 def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the table and the figures.
+    """Draws the table and the figures, these of models trained without noise.
 
     Args:
         results: of each model.
@@ -175,11 +175,14 @@ def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> st
         name: float(np.mean(np.array(found["records"]["target_accuracy"])[:, -1]))
         for name, found in models.items()
     }
+    # More curves than this nobody can tell apart; the table has them all.
+    drawn = [name for name in models if "noise" not in name]
     with run_files.replacing(folder / "epsilon.png") as path:
-        figures.write(attack_figures.accuracies(np.array(epsilons), curves), path)
+        shown = {name: curves[name] for name in drawn}
+        figures.write(attack_figures.accuracies(np.array(epsilons), shown), path)
     place = int(np.argmin(np.abs(np.array(epsilons) - _SHOWN[0])))
     rounds = np.arange(1, next(iter(shares.values())).shape[1] + 1)
-    courses = {name: share[:, :, place] for name, share in shares.items()}
+    courses = {name: shares[name][:, :, place] for name in drawn}
     with run_files.replacing(folder / "rounds.png") as path:
         label = f"round, epsilon {epsilons[place]:.4g}"
         figures.write(attack_figures.accuracies(rounds, courses, label), path)
