@@ -11,7 +11,8 @@ from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
 
 from zeroone_jax import coordinate_descent
-from zeroone_jax.coordinate_descent import ensemble, train
+from zeroone_jax import devices as device_mesh
+from zeroone_jax.coordinate_descent import ensemble
 from zeroone_jax.models import zero_one
 
 
@@ -241,7 +242,7 @@ class GridTest(parameterized.TestCase):
                 (1, 5, 4, 2),
                 (4, 100, 2, 25),
             ):
-                mesh = train._mesh(jax.devices()[:devices])
+                mesh = device_mesh.mesh("votes", jax.devices()[:devices])
                 found = ensemble._chunk(runs, networks, data, config, mesh)
                 assert found == (expected, 1), (runs, networks, devices)
 
