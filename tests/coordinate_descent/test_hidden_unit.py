@@ -340,7 +340,9 @@ class SlopeTest(parameterized.TestCase):
             jnp.asarray(weights @ levels, jnp.float32),
         )
         config = Config(features=4, candidates=4, hidden_steps=(0.1, 0.05))
-        found = hidden_unit._slope(unit, rows, jnp.asarray(drawn), config)
+        found = hidden_unit._slope(
+            unit, rows, jnp.asarray(drawn), config, tuning_of(config)
+        )
         expected = first_order(weights, threshold, levels, gain, config)
         np.testing.assert_array_equal(found, expected[drawn])
 

@@ -256,7 +256,10 @@ class VisitTest(parameterized.TestCase):
         seen = set()
         for seed in range(20):
             inputs, deltas = output_unit._candidates(
-                jax.random.key(seed), jnp.asarray(weights, jnp.float32), config
+                jax.random.key(seed),
+                jnp.asarray(weights, jnp.float32),
+                config,
+                tuning_of(config),
             )
             drawn = set(zip(inputs.tolist(), deltas.tolist(), strict=True))
             assert len(drawn) == inputs.size == expected

@@ -6,7 +6,7 @@ goes through its iterations under vmap.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +107,8 @@ def start(
         lambda leaf: leaf.reshape(runs, networks, *leaf.shape[1:]),
         _over_devices(run, mesh, (data,), members),
     )
-    return Search(network, network, correct, jnp.zeros(runs, jnp.int32))
+    search = Search(network, network, correct, jnp.zeros(runs, jnp.int32))
+    return _everywhere(search, mesh)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
@@ -170,7 +171,7 @@ def segment(
         whole, _over_devices(over_chunks, mesh, (data,), chunks, together)
     )
     infos = jax.tree.map(lambda leaf: leaf.swapaxes(1, 2), infos)
-    return Search(network, pocket, correct, stop), infos
+    return _everywhere((Search(network, pocket, correct, stop), infos), mesh)
 
 
 def _run_chunk(config: Config, data: Problem, chunk: _Chunk) -> tuple:
@@ -224,9 +225,12 @@ def _over_devices(
         out_specs=votes,
         check_vma=False,
     )(shared, devices.filled(members, chunk * mesh.size))
-    whole = jax.tree.map(lambda leaf: leaf[:count], done)
-    # Every device gets the result, so that it fits any topology it is restored on.
-    return jax.lax.with_sharding_constraint(whole, NamedSharding(mesh, PartitionSpec()))
+    return jax.tree.map(lambda leaf: leaf[:count], done)
+
+
+def _everywhere(tree: Any, mesh: Mesh) -> Any:
+    """Gives results to every device, so that they fit whatever goes on with them."""
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def _draw(

@@ -149,7 +149,8 @@ def fit_grid(
             raise ValueError(f"{len(states)} states for {len(configs)} configs")
         for state in states:
             _check_state(state, data, positives, program)
-        search = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        search = device_mesh.everywhere(stacked, mesh)
     tuning = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(tuning_of, configs))
     pieces: list[list[History]] = [[] for _ in configs]
     before = np.asarray(search.iteration)
