@@ -9,6 +9,7 @@ from benchmarks import (
     attacks,
     coordinate_descent,
     ensembles,
+    sweeps,
     training,
     verification,
 )
@@ -26,6 +27,11 @@ def readme():
 
 def test_ensembles(readme):
     assert tables.markdown(ensembles.table(RESULTS / "zero_one")) in readme
+
+
+def test_sweeps(readme):
+    measured = json.loads((RESULTS / "sweeps.json").read_text())
+    assert tables.markdown(sweeps.table(measured)) in readme
 
 
 def test_times(readme):
