@@ -305,6 +305,10 @@ def _devices(count: int | None) -> list[jax.Device]:
     """As many devices as asked for; of many hosts all."""
     there = jax.devices()
     if jax.process_count() > 1:
+        if count is not None:
+            raise command_line.UserError(
+                "--devices does not go with --distributed, which takes all of them"
+            )
         return there
     if count is None:
         return there if there[0].platform != "cpu" else there[:1]

@@ -263,3 +263,10 @@ def test_plans_follow_their_settings():
     assert "spsa" in names
     with pytest.raises(ValueError, match="suite_images is -1"):
         Evaluation(suite_images=-1)
+
+
+def test_many_hosts_take_all_devices(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert train_network._devices(None) == jax.devices()
+    with pytest.raises(UserError, match="does not go with --distributed"):
+        train_network._devices(1)
