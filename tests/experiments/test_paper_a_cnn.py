@@ -94,23 +94,24 @@ def test_the_table_has_every_model_with_and_without_noise(tmp_path):
     text = cnn_report.report(results, tmp_path, tmp_path)
     rows = [line.strip("| ").split("|") for line in text.splitlines()[4:]]
     cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
-    assert len(cells) == 8
+    assert len(cells) == 10
     assert cells["mlp01"] == [
         "8",
         "0.8750",
         "0.600 ± 0.100",
         "0.250 ± 0.000",
-        ".58 at .0625, .40 at .125",
+        "-",
         "8.0000",
         "4.0000",
         "2.0000 (polished)",
         "2.0000",
     ]
+    assert cells["mlp01-blind"][4] == ".58 at .0625, .40 at .125"
     assert cells["lenet"][0] == "1"
-    assert cells["lenet"][-2:] == ["6.0000 (fab)", "6.0000"]
+    assert cells["lenet"][-2:] == ["8.0000 (fab)", "8.0000"]
     assert cells["simple_net-noise-0.1"][4] == "-"
     kept = made_up(0.0)["pieces"]["sigmoid"]
-    assert cnn_report.nearest(kept, kept).tolist() == [4.0, 4.0, 0.5]
+    assert cnn_report.nearest(kept, kept).tolist() == [6.0, 6.0, 0.75]
     with Image.open(tmp_path / "distances.png") as image:
         assert np.asarray(image).std() > 1
 

@@ -117,15 +117,16 @@ def test_no_image_in_common_is_told(two_classes, tmp_path):
 
 def made_up(medians: dict[str, dict[str, float]]) -> dict:
     """A pair's result whose images have medians by attack and model."""
+    models = medians[pairs.STUDY]
     return {
         "class_names": ["cat", "dog"],
         "indices": [0, 4, 5],
-        "accuracy": dict.fromkeys(MODELS, 0.75),
+        "accuracy": dict.fromkeys(models, 0.75),
         "pieces": {
             model: {
                 way: {"distance": [0.01, medians[way][model], None]} for way in medians
             }
-            for model in MODELS
+            for model in models
         },
     }
 
@@ -154,9 +155,9 @@ def test_tables_count_on_how_many_pairs_a_model_is_the_largest(tmp_path):
         "0.7500",
         "3.000 ± 0.577",
         "2 of 3",
-        "1.055, largest on 23 of 45",
         "0.500 ± 0.144",
         "0 of 3",
+        "1.055, largest on 23 of 45",
         "3.000",
         "1.159",
         "0.500",
@@ -183,14 +184,38 @@ def test_without_the_first_pair_its_columns_are_missing(tmp_path):
     assert "1.000 |" in text
 
 
+def test_searches_have_a_table_of_their_own(tmp_path):
+    ways = {way: dict.fromkeys(MODELS, 1.0) for way in (pairs.STUDY, pairs.ADAPTIVE)}
+    searches = {
+        pairs.STUDY: {"mlp01": 1.5, "mlp01-blind": 1.25},
+        pairs.ADAPTIVE: {"mlp01": 0.5, "mlp01-blind": 0.75},
+    }
+    results = {"3v5": [made_up(ways)], "3v5-searches": [made_up(searches)]}
+    text = pairs_report.report(results, tmp_path, tmp_path)
+    studied, searched = text.split("\n\n**")
+    assert "mlp01-blind" not in studied
+    assert "Both searches on 1 pairs (3v5)" in searched
+    rows = [line.strip("| ").split("|") for line in searched.splitlines()[-2:]]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["mlp01", "0.7500", "1.500", "1 of 1", "0.500", "0 of 1"],
+        ["mlp01-blind", "0.7500", "1.250", "0 of 1", "0.750", "1 of 1"],
+    ]
+    assert pairs_report.report(
+        {"3v5-searches": results["3v5-searches"]}, tmp_path, tmp_path
+    ).startswith("**Both searches")
+
+
 def test_all_pairs_are_trained_each_on_its_own_classes():
     runs = pairs.pair_runs("laptop")
-    assert len(runs) == 45
-    assert len({run.directory for run in runs}) == 45
+    assert len({run.directory for run in runs}) == len(runs) == 45 + 5
     for run in runs:
-        assert tuple(target.label for target in run.targets) == MODELS
+        pair, _, searches = run.method.partition("-")
+        models = ("mlp01", "mlp01-blind") if searches else MODELS
+        assert tuple(target.label for target in run.targets) == models
         classes = {target.trained.data.classes for target in run.targets}
-        assert classes == {tuple(map(int, run.method.split("v")))}
+        assert classes == {tuple(map(int, pair.split("v")))}
+    searched = [run.method[:3] for run in runs[45:]]
+    assert sorted("".join(searched).replace("v", "")) == list("0123456789")
     first, second = (run.targets[0].directory for run in runs[:2])
     assert first == targets.described("mlp01", 0.0, "laptop").directory
     assert first != second

@@ -24,7 +24,7 @@ from zeroone_jax.attacks import directions
 
 STUDY, ADAPTIVE = "study", "radius adaptive"
 
-_NAMES = ("mlp01", "sigmoid", "lenet", "simple_net")
+_NAMES = ("mlp01", "mlp01-blind", "sigmoid", "lenet", "simple_net")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,12 +14,6 @@ from zeroone_jax.evaluation import attack_figures, figures, published, tables
 
 Kept = Mapping[str, Any]
 
-# The authors' 01 networks are those of the blind search.
-_AUTHORS = {
-    **published.SUBSTITUTE_0V1,
-    "mlp01": published.SUBSTITUTE_0V1["mlp01-blind"],
-}
-
 
 def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
     """Draws the table and the figure.
@@ -67,7 +61,7 @@ def _row(found: Kept, label: str) -> list[Any]:
         [record["adversarial_accuracy"][-1] for record in found["records"][label]]
     )
     errors = np.std(shares, axis=0, ddof=1) / np.sqrt(len(shares))
-    known = _AUTHORS.get(label)
+    known = published.SUBSTITUTE_0V1.get(label)
     inside = [piece for piece in kept if piece not in (STUDY, ADAPTIVE)]
     return [
         label,

@@ -10,14 +10,16 @@ from experiments.reproductions.paper_a import groups
 from experiments.reproductions.paper_a.pairs import (
     ADAPTIVE,
     FIRST_PAIR,
+    SEARCHES,
     STUDY,
     pair_runs,
 )
-from experiments.reproductions.plan import Reproduction, Results, write_table
+from experiments.reproductions.plan import Reproduction, Results
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import attack_figures, figures, published, tables
 
 Pairs = Mapping[str, Mapping[str, Any]]
+Medians = Mapping[str, Mapping[str, np.ndarray]]
 
 _WAYS = {
     STUDY: "HopSkipJump, radius .01 as in the study",
@@ -26,7 +28,7 @@ _WAYS = {
 
 
 def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the table of all pairs together, that of each, and the figure.
+    """Draws the tables of all pairs together, of each, and of searches, and the figure.
 
     Args:
         results: of each pair.
@@ -34,17 +36,31 @@ def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> st
         runs_dir: not looked at.
 
     Returns:
-        The first table in markdown.
+        The tables of all pairs and of searches in markdown.
     """
     del runs_dir
-    pairs = {name: found for name, (found,) in results.items()}
+    found = {name: kept for name, (kept,) in results.items()}
+    searched = {name: found.pop(name) for name in results if name.endswith(SEARCHES)}
+    parts = []
+    if found:
+        parts.append(_studied(found, folder))
+    if searched:
+        parts.append(_searches(searched))
+    text = "\n\n".join(map(tables.markdown, parts))
+    with run_files.replacing(folder / "table.md") as path:
+        path.write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def _studied(pairs: Pairs, folder: pathlib.Path) -> tables.Table:
+    """Writes what is drawn of each pair, and gives the table of all."""
     medians = {way: _medians(pairs, way) for way in _WAYS}
     with run_files.replacing(folder / "pairs.md") as path:
         text = tables.markdown(_every_pair(pairs, medians))
         path.write_text(text + "\n", encoding="utf-8")
     with run_files.replacing(folder / "pairs.png") as path:
         figures.write(_figure(list(pairs), medians), path)
-    return write_table(_together(pairs, medians), folder)
+    return _together(pairs, medians)
 
 
 def largest(medians: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -70,48 +86,50 @@ def _medians(pairs: Pairs, way: str) -> dict[str, np.ndarray]:
     }
 
 
-def _together(
-    pairs: Pairs, medians: Mapping[str, Mapping[str, np.ndarray]]
-) -> tables.Table:
-    first = next(iter(pairs.values()))
-    rows = []
-    for place, model in enumerate(first["pieces"]):
-        row: list[Any] = [
-            model,
-            float(np.mean([found["accuracy"][model] for found in pairs.values()])),
-        ]
-        for way, known in (
-            (STUDY, published.HOP_SKIP_JUMP_PAIRS),
-            (ADAPTIVE, None),
-        ):
-            wins = int(np.sum(largest(medians[way]) == place))
-            row += [_mean(medians[way][model]), f"{wins} of {len(pairs)}"]
-            if known is not None:
-                row.append(known[model].text)
-        if FIRST_PAIR in pairs:
-            where = list(pairs).index(FIRST_PAIR)
-            row += [
-                f"{medians[STUDY][model][where]:.3f}",
-                published.HOP_SKIP_JUMP_0V1[model].text,
-                f"{medians[ADAPTIVE][model][where]:.3f}",
-            ]
-        rows.append(row)
-    header = [
-        "model",
-        "test",
-        "study: mean",
-        "study: largest on",
-        "authors",
-        "adaptive: mean",
-        "adaptive: largest on",
-    ]
+def _together(pairs: Pairs, medians: Medians) -> tables.Table:
+    header, rows = _summary(pairs, medians)
+    header.append("study: authors")
+    for row in rows:
+        row.append(published.HOP_SKIP_JUMP_PAIRS[row[0]].text)
     if FIRST_PAIR in pairs:
         header += [f"{FIRST_PAIR}: {way}" for way in ("study", "authors", "adaptive")]
-    title = (
-        f"HopSkipJump on {len(pairs)} pairs of classes: mean over pairs, ± standard "
-        f"error, of the median L2 of {len(first['indices'])} images"
-    )
+        where = list(pairs).index(FIRST_PAIR)
+        for row in rows:
+            row += [
+                f"{medians[STUDY][row[0]][where]:.3f}",
+                published.HOP_SKIP_JUMP_0V1[row[0]].text,
+                f"{medians[ADAPTIVE][row[0]][where]:.3f}",
+            ]
+    title = f"HopSkipJump on {len(pairs)} pairs of classes: {_measured(pairs)}"
     return tables.Table(title, header, rows)
+
+
+def _searches(pairs: Pairs) -> tables.Table:
+    header, rows = _summary(pairs, {way: _medians(pairs, way) for way in _WAYS})
+    names = ", ".join(name.removesuffix(f"-{SEARCHES}") for name in pairs)
+    title = f"Both searches on {len(pairs)} pairs ({names}): {_measured(pairs)}"
+    return tables.Table(title, header, rows)
+
+
+def _measured(pairs: Pairs) -> str:
+    images = len(next(iter(pairs.values()))["indices"])
+    return f"mean over pairs, ± standard error, of the median L2 of {images} images"
+
+
+def _summary(pairs: Pairs, medians: Medians) -> tuple[list[str], list[list[Any]]]:
+    """A header, and a row for each model of the pairs."""
+    header = ["model", "test"]
+    rows: list[list[Any]] = [
+        [model, float(np.mean([found["accuracy"][model] for found in pairs.values()]))]
+        for model in medians[STUDY]
+    ]
+    for way, column in ((STUDY, "study"), (ADAPTIVE, "adaptive")):
+        header += [f"{column}: mean", f"{column}: largest on"]
+        winners = largest(medians[way])
+        for place, row in enumerate(rows):
+            wins = int(np.sum(winners == place))
+            row += [_mean(medians[way][row[0]]), f"{wins} of {len(pairs)}"]
+    return header, rows
 
 
 def _mean(medians: np.ndarray) -> str:
@@ -121,9 +139,7 @@ def _mean(medians: np.ndarray) -> str:
     return f"{np.mean(medians):.3f} ± {error:.3f}"
 
 
-def _every_pair(
-    pairs: Pairs, medians: Mapping[str, Mapping[str, np.ndarray]]
-) -> tables.Table:
+def _every_pair(pairs: Pairs, medians: Medians) -> tables.Table:
     models = list(medians[STUDY])
     rows = []
     for place, (name, found) in enumerate(pairs.items()):
@@ -139,7 +155,7 @@ def _every_pair(
     return tables.Table("Median L2 of HopSkipJump, pair by pair", header, rows)
 
 
-def _figure(names: list[str], medians: Mapping[str, Mapping[str, np.ndarray]]) -> Any:
+def _figure(names: list[str], medians: Medians) -> Any:
     """Pairs in the order of the first model's median in the study."""
     order = np.argsort(next(iter(medians[STUDY].values())), kind="stable")
     panels = {
