@@ -170,15 +170,18 @@ def train_together(
     results = coordinate_descent.fit_grid(
         keys, x, y, solvers, states=states, on_segment=on_segment
     )
+    for run, result in zip(opened, results, strict=True):
+        path = run.path / "params"
+        # A run killed after this point comes here again, with the same networks.
+        if not hosts.from_first(path.exists, command_line.UserError):
+            zero_one.save(path, result.params)
+    # The rest is done by the first process alone.
     if not hosts.is_first():
         return
     x_test, y_test = map(jnp.asarray, data.as_features(test))
     splits = {"train": (x, y), "test": (x_test, y_test)}
+    seconds = (time.monotonic() - began) / len(opened)
     for experiment, run, result in zip(experiments, opened, results, strict=True):
-        # A run killed after this point comes here again, with the same networks.
-        if not (run.path / "params").exists():
-            zero_one.save(run.path / "params", result.params)
-        seconds = (time.monotonic() - began) / len(opened)
         zero_one_report.write(experiment, run, result.params, splits, training, seconds)
 
 

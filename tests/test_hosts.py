@@ -1,4 +1,4 @@
-"""Two processes with four devices each, against this process alone."""
+"""Two processes with four devices each, against this process alone with its eight."""
 
 import importlib.util
 import json
@@ -78,7 +78,7 @@ def test_coordinate_descent_is_the_same_to_the_bit(folder, alone):
     assert_equal(arrays(folder / "descent.npz"), alone)
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 2, 8])
 def test_training_is_the_same_to_rounding(folder, count):
     here = jax.tree.leaves(host_worker.train(jax.devices()[:count]))
     for ours, theirs in zip(arrays(folder / "trained.npz"), here, strict=True):
@@ -132,7 +132,7 @@ def test_processes_that_do_not_come_are_named():
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Not all 2 processes of the run met at localhost:" in told
-    assert "within 1 s (--coordinator_seconds)" in told
+    assert "within the time-out of 1 s" in told
 
 
 @pytest.mark.parametrize(
@@ -155,5 +155,5 @@ def test_arguments_that_do_not_go_together(arguments, message, monkeypatch):
 def test_more_processes_than_devices(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: None)
     monkeypatch.setattr(jax, "process_count", lambda: 9)
-    with pytest.raises(hosts.HostsError, match="9 processes share 4 devices"):
+    with pytest.raises(hosts.HostsError, match="9 processes share 8 devices"):
         hosts.connect("node1:1", 9, 0)

@@ -82,9 +82,9 @@ def _give_up(coordinator: str | None, processes: int | None, seconds: int) -> No
     """Ends the process, which JAX holds."""
     whom = coordinator or "the coordinator that the environment names"
     sys.stderr.write(
-        f"Not all {processes or ''} processes of the run met at {whom} within "
-        f"{seconds} s (--coordinator_seconds). Is the first process running, and does "
-        "its port answer?\n".replace("  ", " ")
+        f"Not all {processes or ''} processes of the run met at {whom} within the "
+        f"time-out of {seconds} s. Is the first process running, and does its port "
+        "answer?\n".replace("  ", " ")
     )
     sys.stderr.flush()
     os._exit(1)

@@ -69,7 +69,7 @@ class FitTest(parameterized.TestCase):
         config = small(search=search, votes=5)
         alone, several, all_of_them = (
             coordinate_descent.fit(KEY, x, y, config, devices=jax.devices()[:count])
-            for count in (1, 2, 4)
+            for count in (1, 2, 8)
         )
         for other in (several, all_of_them):
             chex.assert_trees_all_equal(alone.params, other.params)
@@ -114,7 +114,7 @@ class FitTest(parameterized.TestCase):
         x = np.clip(x + noise, 0, 1).astype(np.float32)
         alone, several = (
             coordinate_descent.fit(KEY, x, y, small(), devices=jax.devices()[:count])
-            for count in (1, 4)
+            for count in (1, 8)
         )
         chex.assert_trees_all_close(alone.params, several.params, atol=1e-5)
 
@@ -180,7 +180,7 @@ class GridTest(parameterized.TestCase):
         ("linear", {"hidden": 0, "adversarial_step": 0.05, "tries": 3}, 2),
     )
     def test_each_run_is_that_of_fit(self, changes, classes):
-        """Three runs of three networks on four devices."""
+        """Three runs of three networks on eight devices."""
         x, y = blobs(classes=classes)
         keys, configs = grid(votes=3, iterations=210)
         configs = [dataclasses.replace(each, **changes) for each in configs]

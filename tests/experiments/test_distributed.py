@@ -12,6 +12,7 @@ import pytest
 
 from experiments import distributed
 from experiments.command_line import UserError
+from tests.experiments.test_train_zero_one import assert_same_run
 from tests.test_hosts import free_port
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -101,6 +102,23 @@ def test_hosts_share_the_images_to_attack(trained):
             for who in ("one", "two")
         )
         assert one == two, name
+
+
+def test_networks_of_coordinate_descent_are_those_of_one_process(
+    two_classes, tmp_path
+):
+    settings = [
+        f"--config.data.name={two_classes}",
+        "--config.solver.votes=3",
+        "--config.solver.hidden=2",
+        "--config.solver.features=10",
+        "--config.solver.iterations=220",
+    ]
+    for name, processes in (("one", 1), ("two", 2)):
+        run = f"--run_dir={tmp_path / name}"
+        printed = launched("train_zero_one", [*settings, run], processes)
+    assert f"Run directory: {tmp_path / 'two'}" in printed[0]
+    assert_same_run(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ _NAMES = ("w1", "b1", "w2", "b2")
 def save(path: str | os.PathLike[str], params: Params) -> None:
     """Saves networks as an orbax checkpoint.
 
-    The checkpoint appears under its name only once it is whole.
+    The checkpoint appears under its name only once it is whole. Every process of a run
+    of many hosts must call it.
 
     Args:
         path: the folder to make.
@@ -33,7 +34,8 @@ def save(path: str | os.PathLike[str], params: Params) -> None:
     _check_values(params, "params")
     if os.path.exists(path):
         raise FileExistsError(f"{path} exists already")
-    arrays = {name: getattr(params, name) for name in _NAMES}
+    # Orbax would not write what lies on one process's devices only.
+    arrays = jax.device_get({name: getattr(params, name) for name in _NAMES})
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(
             path, arrays, custom_metadata={"hidden_values": params.hidden_values}
