@@ -65,8 +65,8 @@ def test_distances_of_models_stand_in_groups():
     """A line over the middle half, a point at the median, of each way and model."""
     generator = np.random.default_rng(0)
     found = {
-        "one way": {"a": generator.random(9) + 1, "b": generator.random(9) + 2},
-        "another": {"b": np.array([0.5, 0.7, 0.9])},
+        "one way": {"a": generator.random(9) + 1, "b": generator.random(8) + 2},
+        "another": {"b": np.array([0.5, 0.7, 0.9, np.inf])},
     }
     figure = attack_figures.distortions(found, "L2")
     (axes,) = figure.axes
@@ -74,7 +74,7 @@ def test_distances_of_models_stand_in_groups():
     first, second = axes.lines
     medians = [np.median(distances) for distances in found["one way"].values()]
     np.testing.assert_allclose(first.get_xdata(), medians)
-    assert second.get_xdata().tolist() == [0.7]
+    assert second.get_xdata().tolist() == [0.8]
     assert second.get_ydata()[0] > first.get_ydata()[1]
     assert "L2" in axes.get_xlabel()
 

@@ -294,8 +294,12 @@ def _fraction(number: float) -> str:
 
 
 def _percentile(distances: np.ndarray, share: int) -> np.ndarray:
-    # No interpolation, for it would subtract infinities.
-    return np.percentile(distances, share, axis=0, method="lower")
+    # The middle of both neighbours, as a median is; NumPy would subtract infinities.
+    lower, higher = (
+        np.percentile(distances, share, axis=0, method=method)
+        for method in ("lower", "higher")
+    )
+    return (lower + higher) / 2
 
 
 def _draw(axes: Axes, picture: np.ndarray, title: str) -> None:
