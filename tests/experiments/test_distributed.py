@@ -104,9 +104,7 @@ def test_hosts_share_the_images_to_attack(trained):
         assert one == two, name
 
 
-def test_networks_of_coordinate_descent_are_those_of_one_process(
-    two_classes, tmp_path
-):
+def test_networks_of_coordinate_descent_are_those_of_one_process(two_classes, tmp_path):
     settings = [
         f"--config.data.name={two_classes}",
         "--config.solver.votes=3",
