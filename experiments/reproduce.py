@@ -51,6 +51,7 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "paper_a.peer_study": peer_study.PEER_STUDY,
     "paper_a.rounding": rounding.ROUNDING,
     "paper_a.pairs": pairs_report.PAIRS,
+    "paper_a.searches": pairs_report.SEARCHES_ON_PAIRS,
     "paper_a.cnn": cnn_report.CNN,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,

@@ -59,6 +59,7 @@ DRAWN = {
     "paper_a.substitute": "RESULTS.md",
     "paper_a.white_box": "RESULTS.md",
     "paper_a.pairs": "RESULTS.md",
+    "paper_a.searches": "RESULTS.md",
     "paper_a.cnn": "RESULTS.md",
     "paper_a.sensitivity": "RESULTS.md",
     "paper_a.peer_study": "RESULTS.md",

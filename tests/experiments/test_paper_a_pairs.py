@@ -26,13 +26,13 @@ MODELS = ("mlp01", "sigmoid", "binarized")
 pytestmark = pytest.mark.usefixtures("defined_flags")
 
 
-def launched(folder: pathlib.Path) -> dict:
+def launched(folder: pathlib.Path, what: str = "pairs") -> dict:
     """Launches at the smallest scale; gives the result."""
     flags.FLAGS(["reproduce"])
-    with flagsaver.flagsaver(what="paper_a.pairs", runs_dir=str(folder)):
+    with flagsaver.flagsaver(what=f"paper_a.{what}", runs_dir=str(folder)):
         reproduce.main(None)
-    results = folder / "paper_a" / "pairs" / "smoke"
-    return json.loads((results / "0v1-seed0.json").read_text())
+    (result,) = (folder / "paper_a" / what / "smoke").glob("0v1-*.json")
+    return json.loads(result.read_text())
 
 
 def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch):
@@ -72,6 +72,15 @@ def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch)
         del kept["pieces"]["sigmoid"]["study"]["seconds"]
     assert again["pieces"] == found["pieces"]
     assert again["indices"] == found["indices"]
+
+
+def test_searches_are_compared_on_the_same_images(tmp_path):
+    found = launched(tmp_path, "searches")
+    assert set(found["pieces"]) == {"mlp01", "mlp01-blind"}
+    assert len(found["indices"]) == pairs.PROTOCOLS["smoke"].images
+    for kept in found["pieces"].values():
+        assert (groups.distances(kept, pairs.STUDY) > 0).all()
+    assert min(found["accuracy"].values()) > 0.55
 
 
 class Bright:
@@ -185,40 +194,50 @@ def test_without_the_first_pair_its_columns_are_missing(tmp_path):
 
 
 def test_searches_have_a_table_of_their_own(tmp_path):
-    ways = {way: dict.fromkeys(MODELS, 1.0) for way in (pairs.STUDY, pairs.ADAPTIVE)}
     searches = {
         pairs.STUDY: {"mlp01": 1.5, "mlp01-blind": 1.25},
         pairs.ADAPTIVE: {"mlp01": 0.5, "mlp01-blind": 0.75},
     }
-    results = {"3v5": [made_up(ways)], "3v5-searches": [made_up(searches)]}
-    text = pairs_report.report(results, tmp_path, tmp_path)
-    studied, searched = text.split("\n\n**")
-    assert "mlp01-blind" not in studied
-    assert "Both searches on 1 pairs (3v5)" in searched
-    rows = [line.strip("| ").split("|") for line in searched.splitlines()[-2:]]
+    results = {"3v5-searches": [made_up(searches)]}
+    text = pairs_report.report_searches(results, tmp_path, tmp_path)
+    assert "Both searches on 1 pairs (3v5)" in text
+    rows = [line.strip("| ").split("|") for line in text.splitlines()[-2:]]
     assert [[cell.strip() for cell in row] for row in rows] == [
         ["mlp01", "0.7500", "1.500", "1 of 1", "0.500", "0 of 1"],
         ["mlp01-blind", "0.7500", "1.250", "0 of 1", "0.750", "1 of 1"],
     ]
-    assert pairs_report.report(
-        {"3v5-searches": results["3v5-searches"]}, tmp_path, tmp_path
-    ).startswith("**Both searches")
+    assert (tmp_path / "table.md").read_text().strip() == text
 
 
-def test_all_pairs_are_trained_each_on_its_own_classes():
-    runs = pairs.pair_runs("laptop")
-    assert len({run.directory for run in runs}) == len(runs) == 45 + 5
+@pytest.mark.parametrize(
+    ("listed", "count", "models"),
+    [
+        (pairs.pair_runs, 45, MODELS),
+        (pairs.search_runs, 5, ("mlp01", "mlp01-blind")),
+    ],
+)
+def test_all_pairs_are_trained_each_on_its_own_classes(listed, count, models):
+    runs = listed("laptop")
+    assert len({run.directory for run in runs}) == len(runs) == count
     for run in runs:
-        pair, _, searches = run.method.partition("-")
-        models = ("mlp01", "mlp01-blind") if searches else MODELS
         assert tuple(target.label for target in run.targets) == models
         classes = {target.trained.data.classes for target in run.targets}
-        assert classes == {tuple(map(int, pair.split("v")))}
-    searched = [run.method[:3] for run in runs[45:]]
-    assert sorted("".join(searched).replace("v", "")) == list("0123456789")
+        assert classes == {tuple(map(int, run.method.partition("-")[0].split("v")))}
     first, second = (run.targets[0].directory for run in runs[:2])
     assert first == targets.described("mlp01", 0.0, "laptop").directory
     assert first != second
+
+
+def test_searches_are_compared_on_every_class_once_and_at_each_scale():
+    pairs_of = {
+        scale: [run.method[:3] for run in pairs.search_runs(scale)]
+        for scale in ("smoke", "laptop", "paper")
+    }
+    assert sorted("".join(pairs_of["laptop"]).replace("v", "")) == list("0123456789")
+    assert pairs_of["smoke"] == ["0v1"]
+    assert len(pairs_of["paper"]) == 45
+    (run,) = pairs.search_runs("smoke")
+    assert {target.trained.solver.iterations for target in run.targets} == {4}
 
 
 def test_networks_of_the_authors_have_no_other_classes():

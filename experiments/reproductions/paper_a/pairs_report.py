@@ -13,8 +13,9 @@ from experiments.reproductions.paper_a.pairs import (
     SEARCHES,
     STUDY,
     pair_runs,
+    search_runs,
 )
-from experiments.reproductions.plan import Reproduction, Results
+from experiments.reproductions.plan import Reproduction, Results, write_table
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import attack_figures, figures, published, tables
 
@@ -28,7 +29,7 @@ _WAYS = {
 
 
 def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the tables of all pairs together, of each, and of searches, and the figure.
+    """Draws the table of all pairs together, that of each, and the figure.
 
     Args:
         results: of each pair.
@@ -36,31 +37,38 @@ def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> st
         runs_dir: not looked at.
 
     Returns:
-        The tables of all pairs and of searches in markdown.
+        The first table in markdown.
     """
     del runs_dir
-    found = {name: kept for name, (kept,) in results.items()}
-    searched = {name: found.pop(name) for name in results if name.endswith(SEARCHES)}
-    parts = []
-    if found:
-        parts.append(_studied(found, folder))
-    if searched:
-        parts.append(_searches(searched))
-    text = "\n\n".join(map(tables.markdown, parts))
-    with run_files.replacing(folder / "table.md") as path:
-        path.write_text(text + "\n", encoding="utf-8")
-    return text
-
-
-def _studied(pairs: Pairs, folder: pathlib.Path) -> tables.Table:
-    """Writes what is drawn of each pair, and gives the table of all."""
+    pairs = {name: found for name, (found,) in results.items()}
     medians = {way: _medians(pairs, way) for way in _WAYS}
     with run_files.replacing(folder / "pairs.md") as path:
         text = tables.markdown(_every_pair(pairs, medians))
         path.write_text(text + "\n", encoding="utf-8")
     with run_files.replacing(folder / "pairs.png") as path:
         figures.write(_figure(list(pairs), medians), path)
-    return _together(pairs, medians)
+    return write_table(_together(pairs, medians), folder)
+
+
+def report_searches(
+    results: Results, folder: pathlib.Path, runs_dir: pathlib.Path
+) -> str:
+    """Draws the table of both searches on some pairs.
+
+    Args:
+        results: of each pair.
+        folder: where to write table.md.
+        runs_dir: not looked at.
+
+    Returns:
+        The table in markdown.
+    """
+    del runs_dir
+    pairs = {name: found for name, (found,) in results.items()}
+    header, rows = _summary(pairs, {way: _medians(pairs, way) for way in _WAYS})
+    names = ", ".join(name.removesuffix(f"-{SEARCHES}") for name in pairs)
+    title = f"Both searches on {len(pairs)} pairs ({names}): {_measured(pairs)}"
+    return write_table(tables.Table(title, header, rows), folder)
 
 
 def largest(medians: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -101,13 +109,6 @@ def _together(pairs: Pairs, medians: Medians) -> tables.Table:
                 f"{medians[ADAPTIVE][row[0]][where]:.3f}",
             ]
     title = f"HopSkipJump on {len(pairs)} pairs of classes: {_measured(pairs)}"
-    return tables.Table(title, header, rows)
-
-
-def _searches(pairs: Pairs) -> tables.Table:
-    header, rows = _summary(pairs, {way: _medians(pairs, way) for way in _WAYS})
-    names = ", ".join(name.removesuffix(f"-{SEARCHES}") for name in pairs)
-    title = f"Both searches on {len(pairs)} pairs ({names}): {_measured(pairs)}"
     return tables.Table(title, header, rows)
 
 
@@ -167,3 +168,4 @@ def _figure(names: list[str], medians: Medians) -> Any:
 
 
 PAIRS = Reproduction(pair_runs, report)
+SEARCHES_ON_PAIRS = Reproduction(search_runs, report_searches)
