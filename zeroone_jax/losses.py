@@ -44,8 +44,14 @@ def as_logits(outputs: Array) -> Array:
 
 
 def labels(outputs: Array) -> Array:
-    """Labels i32 [n]: the class of the largest logit, the lowest one on ties."""
-    return jnp.argmax(as_logits(outputs), axis=1).astype(jnp.int32)
+    """Labels i32 [n]: the class of the largest logit, the lowest one on ties.
+
+    -1, which is no class, where a logit is NaN or +inf, or all are -inf: nothing can be
+    said of such an image. Some logits of -inf are legal, as of classes left out.
+    """
+    z = as_logits(outputs)
+    known = jnp.isfinite(jnp.max(z, axis=1))
+    return jnp.where(known, jnp.argmax(z, axis=1), -1).astype(jnp.int32)
 
 
 def zero_one(outputs: Array, y: Array) -> Array:

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from zeroone_jax import attacks, losses
-from zeroone_jax.attacks import suite_run
+from zeroone_jax.attacks import tally
 from zeroone_jax.attacks.suite_run import Stage, Suite
 
 KEY = jax.random.key(0)
@@ -159,11 +159,11 @@ def test_nobody_is_left():
 
 
 def test_sizes_are_few_and_near():
-    sizes = [suite_run.padded(count) for count in range(1, 3000)]
+    sizes = [tally.padded(count) for count in range(1, 3000)]
     assert len(set(sizes)) <= 18
     for count, size in enumerate(sizes, start=1):
         assert count <= size <= max(8, 1.5 * count)
-    assert suite_run.padded(10, 5) == 15
+    assert tally.padded(10, 5) == 15
 
 
 def test_real_attacks_in_any_order_and_on_any_devices():
@@ -289,10 +289,12 @@ def test_an_attack_that_has_not_converged_is_told(iterations, warned):
         ({"norm": "l0"}, "norm is 'l0'"),
         ({"epsilon": 0.0}, r"epsilon is 0\.0"),
         (
-            {"stages": (Stage(name="t", attack=Shift(targeted=True)),)},
-            "t is targeted, but suites are not",
+            {"stages": (ONE, Stage(name="t", attack=Shift(targeted=True)))},
+            r"some of \['one', 't'\] are targeted and some are not",
         ),
         ({"stages": (dataclasses.replace(ONE, first=0),)}, "first is 0"),
+        ({"every_class": True}, "every_class is True, but the attacks are not"),
+        ({"levels": 0}, "levels is 0"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):

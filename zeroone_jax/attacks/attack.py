@@ -11,6 +11,8 @@ in any batch, at any place in it, with any chunk and on any number of devices.
 
 import abc
 import dataclasses
+import functools
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -18,8 +20,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks, run
+from zeroone_jax import losses, tracing
+from zeroone_jax.attacks import checks, grid, run
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -34,7 +36,9 @@ class AttackResult(NamedTuple):
         success: bool [n], whether the adversary's label, by the caller's function, is
             wrong (of a targeted attack: is the target).
         distance: float [n], the size of `adversary - x` in the attack's norm; 0 where
-            the image itself was an adversary, infinite where there is no success.
+            the image itself was an adversary, infinite where there is no success. NaN
+            where the model has no label for the image itself (`losses.labels`): such
+            an image is not attacked.
         queries: i32 [n], how often the model was asked about the image; a forward pass
             counts one, together with its gradient if that was taken.
     """
@@ -104,11 +108,15 @@ class Attack(abc.ABC):
         targeted: whether y names the classes to reach rather than those to leave.
         chunk: how many images are in hand at a time; memory grows with it. Results do
             not depend on it.
+        levels: the largest whole number of the grid that adversaries must lie on, 255
+            for images that are saved with eight bits; None for any numbers. They are
+            rounded to it, inside the ball, and asked about again there (`grid`).
     """
 
     norm: Norm = "linf"
     targeted: bool = False
     chunk: int = 256
+    levels: int | None = None
 
     needs: ClassVar[Literal["logits", "labels"]]
     """What the function given must return."""
@@ -127,6 +135,8 @@ class Attack(abc.ABC):
         """
         checks.norm(self.norm, self.norms)
         checks.counts(chunk=self.chunk)
+        if self.levels is not None:
+            checks.counts(levels=self.levels)
 
     @abc.abstractmethod
     def init(
@@ -159,27 +169,43 @@ class Attack(abc.ABC):
         return state
 
     def conclude(
-        self, fn: LogitsFn | LabelFn, state: State, to_do: Array
-    ) -> AttackResult:
+        self, fn: LogitsFn | LabelFn, state: State, labels: Array, to_do: Array
+    ) -> tuple[AttackResult, Array]:
         """Asks the model whether what came out is true.
 
         Args:
             fn: the model.
             state: as `finish` left it.
-            to_do: bool [n], the images that were not broken to begin with.
+            labels: i32 [n], of the images themselves.
+            to_do: bool [n], the images that were attacked.
 
         Returns:
-            The `AttackResult`.
+            The `AttackResult`, and whether the model had no label for the image or for
+            the point that came out, bool [n].
         """
+        if self.levels is not None:
+            state = grid.settle(self, fn, state, self.levels)
         adversary = where(to_do, state.adversary, state.x)
-        broken = self.broken(self.labels(fn, adversary), state.y)
-        success = (broken & state.found) | ~to_do
+        outcome = self.labels(fn, adversary)
+        at_once = self.broken(labels, state.y)
+        success = at_once | (to_do & state.found & self.broken(outcome, state.y))
+        moved = size(adversary - state.x, self.norm)
+        if self.limit is not None:
+            limit = jnp.asarray(self.limit, moved.dtype)
+            if self.levels is not None:
+                near = grid.inside_ball(adversary - state.x, self.limit, self.norm)
+                moved = jnp.where(near, jnp.minimum(moved, limit), moved)
+            success &= moved <= limit
         if not self.in_ball:
             adversary = where(success, adversary, state.x)
-        distance = jnp.where(success, size(adversary - state.x, self.norm), jnp.inf)
+        distance = jnp.where(success, moved, jnp.inf)
+        distance = jnp.where(labels < 0, jnp.nan, distance)
         # One query found out whether there was anything to do, one checked the outcome.
         queries = jnp.where(to_do, state.queries + 2, 1)
-        return AttackResult(adversary, success, distance.astype(state.x.dtype), queries)
+        result = AttackResult(
+            adversary, success, distance.astype(state.x.dtype), queries
+        )
+        return result, (labels < 0) | (outcome < 0)
 
     def __call__(
         self,
@@ -194,13 +220,12 @@ class Attack(abc.ABC):
 
         Args:
             key: a random key.
-            fn: the model: a `LogitsFn` or a `LabelFn`, whichever `needs` says. The
-                attack is compiled once for each function; arrays that the function
-                closes over become constants. A `jax.tree_util.Partial` with the
-                parameters as arguments is compiled once for all their values.
-            x: float [n, ...] in [0,1], n at least 1, of JAX or NumPy. Laid over several
-                devices by a `NamedSharding` of the first axis, each device attacks
-                its own images.
+            fn: the model as it is now: a `LogitsFn` or a `LabelFn`, whichever `needs`
+                says. Any callable will do. It is traced at each call; another with the
+                same operations and other arrays compiles nothing (`tracing.capture`).
+            x: float32 or float64 [n, ...] in [0,1], n at least 1, of JAX or NumPy. Laid
+                over several devices by a `NamedSharding` of the first axis, each device
+                attacks its own images.
             y: int [n], the labels, or the targets of a targeted attack.
             start: float [n, ...] in [0,1], where to start from; what that means is the
                 attack's own.
@@ -213,24 +238,47 @@ class Attack(abc.ABC):
         Raises:
             TypeError: the function does not return what the attack needs, or an
                 argument has a wrong type.
-            ValueError: an argument has a wrong shape or value.
+            ValueError: an argument has a wrong shape or value, or the model has a label
+                for none of the images.
+
+        Warns:
+            RuntimeWarning: the model has no label for some images.
+        """
+        result, unlabelled = self.attempt(key, fn, x, y, start, devices)
+        if not isinstance(unlabelled, jax.core.Tracer):
+            message = checks.unlabelled(unlabelled)
+            if message:
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return result
+
+    def attempt(
+        self,
+        key: Key,
+        fn: LogitsFn | LabelFn,
+        x: ArrayLike,
+        y: ArrayLike,
+        start: ArrayLike | None = None,
+        devices: Sequence[jax.Device] | None = None,
+    ) -> tuple[AttackResult, Array]:
+        """Attacks images as a call does; hands on what that would warn of.
+
+        Returns:
+            The `AttackResult`, and where the model had no label, bool [n].
         """
         checks.key(key)
         x = checks.images("x", x)
+        y = checks.labels(y, len(x), None)
+        model = self.model(fn, x)
         name = type(self).__name__
         if self.needs == "logits":
-            y = checks.labels(y, len(x), checks.logits_function(fn, x, name))
+            checks.labels(y, len(x), checks.logits_function(model, x, name))
         else:
-            checks.label_function(fn, x, name)
-            y = checks.labels(y, len(x), None)
+            checks.label_function(model, x, name)
         if start is not None:
             start = checks.images("start", start, x.shape).astype(x.dtype)
             if self.starts_from_adversary and not isinstance(start, jax.core.Tracer):
                 wrong = ~self.broken(self.labels(fn, start), y)
                 checks.adversarial_start(wrong)
-        model = (
-            fn if isinstance(fn, jax.tree_util.Partial) else jax.tree_util.Partial(fn)
-        )
         if devices is not None:
             return run.spread(self, devices, key, model, x, y, start)
         axis = run.device_axis(x)
@@ -238,16 +286,30 @@ class Attack(abc.ABC):
             return run.in_chunks(self, key, model, x, y, start)
         return run.on_devices(self, axis, key, model, x, y, start)
 
+    @property
+    def limit(self) -> float | None:
+        """How far adversaries may lie, in the attack's norm; None for however far."""
+        return getattr(self, "epsilon", None)
+
+    def model(self, fn: LogitsFn | LabelFn, x: Array) -> Any:
+        """Makes of a function what compiled code takes: a pytree that can be called.
+
+        Args:
+            fn: the function.
+            x: float [n, ...], images.
+        """
+        return tracing.capture(fn, x, sloped=self.needs == "logits")
+
     def labels(self, fn: LogitsFn | LabelFn, x: Array) -> Array:
-        """Labels i32 [n] of images [n, ...]."""
+        """Labels i32 [n] of images [n, ...]; below 0 where the model has none."""
         outputs = fn(x)
         if self.needs == "logits":
             return losses.labels(outputs)
         return outputs.astype(jnp.int32)
 
     def broken(self, labels: Array, y: Array) -> Array:
-        """Whether labels are what the attack wants, bool [n]."""
-        return labels == y if self.targeted else labels != y
+        """Whether labels are what the attack wants, bool [n]; no label never is."""
+        return labels == y if self.targeted else (labels != y) & (labels >= 0)
 
 
 def as_label_fn(logits_fn: LogitsFn) -> LabelFn:
@@ -257,9 +319,9 @@ def as_label_fn(logits_fn: LogitsFn) -> LabelFn:
         logits_fn: images to float [n, k], or [n] or [n, 1] for two classes.
 
     Returns:
-        Images to labels i32 [n].
+        Images to labels i32 [n]; -1 where the logits are not finite (`losses.labels`).
     """
-    return jax.tree_util.Partial(_labels, jax.tree_util.Partial(logits_fn))
+    return functools.partial(_labels, logits_fn)
 
 
 def image_keys(key: Key, x: Array, y: Array) -> Array:

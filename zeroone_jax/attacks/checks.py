@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tracing
 from zeroone_jax.attacks import perturbation
 from zeroone_jax.types import Array, Key
 
@@ -35,6 +35,12 @@ def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Arr
     if not _is_array(x, jnp.floating):
         kind = getattr(x, "dtype", type(x).__name__)
         raise TypeError(f"{name} is {kind}, but must be a float array in [0,1]")
+    if x.dtype.itemsize < 4:
+        # Neither the ball nor a step can be written in so few digits.
+        raise TypeError(
+            f"{name} is {x.dtype}, but must be float32 or float64: give "
+            f"{name}.astype(jnp.float32); the model may compute in {x.dtype}"
+        )
     x = jnp.asarray(x)
     if shape is not None and x.shape != shape:
         raise ValueError(f"{name} has shape {x.shape}, but x has {shape}")
@@ -73,7 +79,11 @@ def labels(y: ArrayLike, count: int, classes: int | None, name: str = "y") -> Ar
         raise TypeError(f"{name} is {kind}, but must be an integer array of labels")
     y = jnp.asarray(y)
     if y.shape != (count,):
-        raise ValueError(f"{name} has shape {y.shape}, but there are {count} images")
+        one = "; give a single image as x[None], its label as y[None]"
+        raise ValueError(
+            f"{name} has shape {y.shape}, but there are {count} images"
+            + ("" if y.ndim == 1 and len(y) > 1 else one)
+        )
     if isinstance(y, jax.core.Tracer):
         return y
     low, high = int(y.min()), int(y.max())
@@ -146,6 +156,27 @@ def label_function(function: Callable[[Array], Any], x: Array, attack: str) -> N
         )
 
 
+def unlabelled(missing: Array) -> str:
+    """Tells of images for which a model has no label.
+
+    Args:
+        missing: bool [n], which ones.
+
+    Returns:
+        A sentence; empty if there are none.
+
+    Raises:
+        ValueError: all are.
+    """
+    count, total = int(jnp.sum(missing)), len(missing)
+    if count == 0:
+        return ""
+    found = f"the model's logits are NaN or infinite at {count} of {total} images"
+    if count == total:
+        raise ValueError(f"{found}: look at its weights and at how images are scaled")
+    return f"{found}, which count neither as right nor as broken"
+
+
 def adversarial_start(wrong: Array) -> None:
     """Checks that starting points are adversaries already.
 
@@ -215,9 +246,12 @@ def _is_array(value: Any, kind: Any) -> TypeGuard[Array]:
 
 
 def _output(function: Callable[[Array], Any], x: Array) -> jax.ShapeDtypeStruct:
-    if not callable(function):
+    if isinstance(function, tracing.Captured):
+        out = function.output
+    elif callable(function):
+        out = jax.eval_shape(function, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    else:
         raise TypeError(f"the model is {function!r}, but must be a function of images")
-    out = jax.eval_shape(function, jax.ShapeDtypeStruct(x.shape, x.dtype))
     if not isinstance(out, jax.ShapeDtypeStruct):
         raise TypeError(
             f"the function returns {jax.tree.structure(out)}, but must return one array"

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from zeroone_jax.types import Array, Key
 
@@ -88,18 +89,19 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         norm: "linf", "l2" or "l1".
 
     Returns:
-        float [n, ...]. Its distance from x, measured by `size` in the same float
-        type, is not above epsilon: a coordinate that rounding would put outside is
-        moved in by one unit in the last place, and points outside an L2 or L1 ball
-        of d coordinates are brought to a radius smaller by `4 + sqrt(d)` units of
-        rounding (7e-6 of it for 3,072 in float32), as no order of summation errs by
-        more.
+        float [n, ...]. Its distance from x is not above epsilon, be it measured by
+        `size` in the same float type or exactly: a coordinate that rounding would put
+        outside is moved in by one unit in the last place, and points outside an L2 or
+        L1 ball of d coordinates are brought to a radius smaller by `4 + sqrt(d)` units
+        of rounding (7e-6 of it for 3,072 in float32), as no order of summation errs
+        by more.
     """
-    epsilon = each(jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:1]), x)
+    radius = _not_above(epsilon, x.dtype)
+    epsilon = each(jnp.broadcast_to(radius, x.shape[:1]), x)
     if norm == "linf":
         low, high = x - epsilon, x + epsilon
-        low = jnp.where(x - low > epsilon, jnp.nextafter(low, x), low)
-        high = jnp.where(high - x > epsilon, jnp.nextafter(high, x), high)
+        low = jnp.where(_exceeds(x, low, epsilon), jnp.nextafter(low, x), low)
+        high = jnp.where(_exceeds(high, x, epsilon), jnp.nextafter(high, x), high)
         return jnp.clip(point, jnp.maximum(low, 0), jnp.minimum(high, 1))
     unit = float(jnp.finfo(x.dtype).eps)
     rounding = (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
@@ -119,6 +121,25 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
     # Inside already: left as it is, so that projecting twice changes nothing.
     inside = each(size(perturbation, norm), x) <= epsilon * (1 - rounding / 2)
     return jnp.clip(jnp.where(inside, point, projected), 0, 1)
+
+
+def _not_above(number: float | Array, dtype: jnp.dtype) -> Array:
+    """The largest float of a type that is not above a number of Python's."""
+    nearest = jnp.asarray(number, dtype)
+    if isinstance(number, jax.Array):
+        return nearest
+    rounded = np.asarray(number, dtype)
+    below = np.nextafter(rounded, dtype.type(-np.inf))
+    return jnp.asarray(np.where(np.float64(rounded) > number, below, rounded))
+
+
+def _exceeds(above: Array, below: Array, limit: Array) -> Array:
+    """Whether `above - below`, which floats may not hold, is more than a limit."""
+    difference = above - below
+    # What the subtraction rounded away (Knuth's two-sum).
+    back = above - difference
+    rest = (above - (difference + back)) + (back - below)
+    return (difference > limit) | ((difference == limit) & (rest > 0))
 
 
 def random_in_ball(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Array:

@@ -30,11 +30,11 @@ def spread(
     attack: "Attack",
     devices: Sequence[jax.Device],
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: Any,
     x: Array,
     y: Array,
     start: Array | None,
-) -> "AttackResult":
+) -> "tuple[AttackResult, Array]":
     """Attacks images on several devices, filled up so that each has as many."""
     mesh = device_mesh.mesh("images", devices)
     key, fn = device_mesh.everywhere((key, fn), mesh)
@@ -49,11 +49,11 @@ def on_devices(
     attack: "Attack",
     axis: tuple[jax.sharding.Mesh, Any],
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: Any,
     x: Array,
     y: Array,
     start: Array | None,
-) -> "AttackResult":
+) -> "tuple[AttackResult, Array]":
     """Attacks images that are spread over devices, on each its own."""
     mesh, name = axis
     images = PartitionSpec(name)
@@ -70,11 +70,11 @@ def on_devices(
 def in_chunks(
     attack: "Attack",
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: Any,
     x: Array,
     y: Array,
     start: Array | None,
-) -> "AttackResult":
+) -> "tuple[AttackResult, Array]":
     """Attacks all images, a chunk at a time, those that need it first."""
     count = len(x)
     y = y.astype(jnp.int32)
@@ -90,34 +90,36 @@ def in_chunks(
         return array.reshape(-1, *array.shape[2:])[:count]
 
     labels = together(jax.lax.map(functools.partial(attack.labels, fn), divide(x)))
-    to_do = ~attack.broken(labels, y)
+    to_do = ~attack.broken(labels, y) & (labels >= 0)
     # Images that are broken already stand together at the end, where whole chunks of
     # them finish at once.
     order = jnp.argsort(~to_do, stable=True)
     back = jnp.argsort(order)
 
     def one_chunk(
-        images: tuple[Array, Array, Array, Array | None],
-    ) -> "AttackResult":
+        images: tuple[Array, Array, Array, Array, Array | None],
+    ) -> "tuple[AttackResult, Array]":
         return _attack_chunk(attack, key, fn, *images)
 
     real = jnp.arange(chunk * chunks) < count
-    arguments = jax.tree.map(lambda a: divide(a[order]), (x, y, to_do, start))
+    arguments = jax.tree.map(lambda a: divide(a[order]), (x, y, labels, to_do, start))
     padding = real.reshape(chunks, chunk)
-    x_in, y_in, to_do_in, start_in = arguments
-    results = jax.lax.map(one_chunk, (x_in, y_in, to_do_in & padding, start_in))
+    x_in, y_in, labels_in, to_do_in, start_in = arguments
+    chunked = (x_in, y_in, labels_in, to_do_in & padding, start_in)
+    results = jax.lax.map(one_chunk, chunked)
     return jax.tree.map(lambda a: together(a)[back], results)
 
 
 def _attack_chunk(
     attack: "Attack",
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: Any,
     x: Array,
     y: Array,
+    labels: Array,
     to_do: Array,
     start: Array | None,
-) -> "AttackResult":
+) -> "tuple[AttackResult, Array]":
     """Runs the attack's steps."""
     state = jax.lax.cond(
         jnp.any(to_do),
@@ -134,4 +136,4 @@ def _attack_chunk(
         state,
     )
     state = attack.finish(key, fn, state)
-    return attack.conclude(fn, state, to_do)
+    return attack.conclude(fn, state, labels, to_do)

@@ -8,16 +8,14 @@ always `vote_scores`, a `LogitsFn` like any other. Images are flat, [n, d].
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import Attack, AttackResult, State, image_keys, where
+from zeroone_jax.attacks.attack import Attack, State, image_keys, where
 from zeroone_jax.attacks.perturbation import project
 from zeroone_jax.attacks.pgd import Info as GradientInfo
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent
@@ -56,18 +54,9 @@ def networks(fn: Any) -> zero_one.Params:
 class _SignNetworkAttack(Attack):
     """Takes networks where other attacks take functions."""
 
-    def __call__(
-        self,
-        key: Key,
-        fn: Any,
-        x: ArrayLike,
-        y: ArrayLike,
-        start: ArrayLike | None = None,
-        devices: Sequence[jax.Device] | None = None,
-    ) -> AttackResult:
-        """Attacks images, as `Attack.__call__` says; fn is what `networks` takes."""
-        scores = jax.tree_util.Partial(zero_one.vote_scores, networks(fn))
-        return super().__call__(key, scores, x, y, start, devices)
+    def model(self, fn: Any, x: Array) -> Any:
+        """The networks' scores, from which `networks` finds the weights again."""
+        return jax.tree_util.Partial(zero_one.vote_scores, networks(fn))
 
     def labels(self, fn: Any, x: Array) -> Array:
         """Labels i32 [n] of images [n, d]."""

@@ -11,13 +11,13 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
 
-from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import checks, suite_warnings
-from zeroone_jax.attacks.attack import Attack, AttackResult, as_label_fn
-from zeroone_jax.attacks.perturbation import Norm, size
+from zeroone_jax.attacks.attack import Attack, as_label_fn
+from zeroone_jax.attacks.perturbation import Norm
+from zeroone_jax.attacks.tally import Tally, carried, layout
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 
@@ -27,7 +27,7 @@ class Stage:
 
     Attributes:
         name: what the report calls it.
-        attack: the attack, untargeted.
+        attack: the attack; all of a suite are targeted, or none.
         black_box: whether it follows no gradients. Where it succeeds after others that
             do, their gradients are suspect, and the report says so.
         first: how many images it is run on, counted from the first of all; None for
@@ -47,7 +47,8 @@ class StageReport(NamedTuple):
         name: the stage's.
         attacked: images it was run on.
         broken: images of those that it broke (in a suite of a ball, inside it).
-        robust_accuracy: share of all images that were right and unbroken after it.
+        robust_accuracy: share of all images that were right and unbroken after it
+            (of a targeted suite: that had not reached the target).
         distance: the median over the images it broke of their distances in the
             suite's norm; NaN where it broke none.
         queries: the mean number of queries for each image it was run on; NaN where it
@@ -70,12 +71,13 @@ class SuiteReport(NamedTuple):
             where there is none or it was wrong already.
         success: bool [n].
         distance: float [n], in the suite's norm; 0 where the image was wrong already,
-            infinite where there is no success.
+            infinite where there is no success, NaN where the model has no label.
         queries: i32 [n], of all attacks together.
         strongest: i32 [n], the place in `stages` of the attack that found `adversary`;
             -1 where none was needed or none succeeded.
-        clean_accuracy: share of images that were right before any attack.
-        robust_accuracy: share of images without success.
+        clean_accuracy: share of images that were right before any attack (of a targeted
+            suite: that the model did not label as the target).
+        robust_accuracy: share of images that were so, and without success.
         stages: a `StageReport` for each attack.
         warnings: why the figures may be too good to be true, in words.
     """
@@ -106,29 +108,42 @@ class Suite:
         every: whether every attack meets every image. Otherwise, in a ball, an image
             leaves once it is broken. Suites of least distances run every attack
             anyhow, and keep the nearest adversary.
+        every_class: of targeted attacks, whether each goes after every class but y,
+            which then names the labels; otherwise y names the targets.
+        levels: of what grid adversaries must be, as for `Attack.levels`; None leaves it
+            to the attacks.
     """
 
     stages: tuple[Stage, ...]
     norm: Norm
     epsilon: float | None = None
     every: bool = False
+    every_class: bool = False
+    levels: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the settings.
 
         Raises:
-            ValueError: there are no stages, two have one name, one is targeted, or the
-                radius is not positive.
+            ValueError: there are no stages, two have one name, some are targeted and
+                some not, or a number is out of its range.
         """
         checks.norm(self.norm)
         if self.epsilon is not None:
             checks.positive(epsilon=self.epsilon)
+        if self.levels is not None:
+            checks.counts(levels=self.levels)
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"stages are {names}, but must be some, of unlike names")
+        targeted = {stage.attack.targeted for stage in self.stages}
+        if len(targeted) > 1:
+            raise ValueError(
+                f"some of {names} are targeted and some are not, but all must be alike"
+            )
+        if self.every_class and not self.targeted:
+            raise ValueError("every_class is True, but the attacks are not targeted")
         for stage in self.stages:
-            if stage.attack.targeted:
-                raise ValueError(f"{stage.name} is targeted, but suites are not")
             if stage.first is not None:
                 checks.counts(first=stage.first)
 
@@ -137,6 +152,11 @@ class Suite:
         """What the function given must return."""
         labels = all(stage.attack.needs == "labels" for stage in self.stages)
         return "labels" if labels else "logits"
+
+    @property
+    def targeted(self) -> bool:
+        """Whether the attacks reach for a class."""
+        return self.stages[0].attack.targeted
 
     def __call__(
         self,
@@ -154,7 +174,8 @@ class Suite:
             fn: the model: a `LogitsFn`, or a `LabelFn` if `needs` says so.
             x: float [n, ...] in [0,1]. Laid over several devices by a `NamedSharding`
                 of the first axis, what is left of it is laid over them again.
-            y: int [n], the labels.
+            y: int [n], the labels; of a targeted suite the targets, unless it goes
+                after `every_class`.
             start: float [n, ...] in [0,1], given to every attack.
             devices: to spread the images over, however many there are; None leaves
                 them where they lie.
@@ -168,33 +189,34 @@ class Suite:
         """
         checks.key(key)
         x = checks.images("x", x)
+        y = checks.labels(y, len(x), None)
         label_fn: LabelFn = fn
+        classes = None
         if self.needs == "logits":
             classes = checks.logits_function(fn, x, "this suite")
-            y = checks.labels(y, len(x), classes)
+            checks.labels(y, len(x), classes)
             label_fn = as_label_fn(fn)
         else:
             checks.label_function(fn, x, "this suite")
-            y = checks.labels(y, len(x), None)
         if start is not None:
             start = checks.images("start", start, x.shape)
-        tally = _Tally(
-            x, suite_warnings.labels(label_fn, x) != np.asarray(y), len(self.stages)
-        )
-        clean_accuracy = float(np.mean(~tally.success))
-        layout = _layout(x, devices)
-        stages = []
-        for place, stage in enumerate(self.stages):
-            stage_fn = fn if stage.attack.needs == self.needs else label_fn
-            stage_key = jax.random.fold_in(key, place)
-            stages.append(
-                self._meet(place, stage_key, stage_fn, (x, y, start), layout, tally)
-            )
+        labels = suite_warnings.labels(label_fn, x)
+        checks.unlabelled(jnp.asarray(labels < 0))
+        begun = self._begun(labels, np.asarray(y))
+        tally = Tally(x, begun, labels < 0, len(self.stages))
+        clean_accuracy = float(np.mean(tally.at_stake))
+        goals = self._goals(np.asarray(y), classes)
+        asked = _Asked(fn, label_fn, labels, x, goals, start, layout(x, devices))
+        stages = [
+            self._meet(place, jax.random.fold_in(key, place), asked, tally)
+            for place in range(len(self.stages))
+        ]
+        missing = checks.unlabelled(jnp.asarray(tally.unlabelled))
         warnings = suite_warnings.find(
             key,
             fn,
             x,
-            y,
+            jnp.asarray(goals[0]),
             [stage.attack for stage in self.stages],
             np.array([stage.black_box for stage in self.stages]),
             np.array(tally.attacked),
@@ -207,142 +229,84 @@ class Suite:
             jnp.asarray(tally.queries),
             jnp.asarray(tally.strongest),
             clean_accuracy,
-            float(np.mean(~tally.success)),
+            float(np.mean(tally.unbroken)),
             tuple(stages),
-            warnings,
+            ((f"{missing[0].upper()}{missing[1:]}.",) if missing else ()) + warnings,
         )
 
-    def _meet(
-        self,
-        place: int,
-        key: Key,
-        fn: LogitsFn | LabelFn,
-        images: tuple[Array, Array, Array | None],
-        layout: NamedSharding | None,
-        tally: "_Tally",
-    ) -> StageReport:
+    def _begun(self, labels: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Which images are broken before any attack, bool [n]."""
+        if self.targeted and not self.every_class:
+            return labels == y
+        return (labels != y) & (labels >= 0)
+
+    def _goals(self, y: np.ndarray, classes: int | None) -> list[np.ndarray]:
+        """What each attack is given for y, one after another: i32 [n] each."""
+        if not self.every_class:
+            return [y]
+        if classes is None:
+            raise ValueError(
+                "every_class is True, but a function of labels does not tell how many "
+                "classes there are: give the suite targets"
+            )
+        return [(y + ahead) % classes for ahead in range(1, classes)]
+
+    def _meet(self, place: int, key: Key, asked: "_Asked", tally: Tally) -> StageReport:
         """Runs the stage at a place on what is left for it, and enters it."""
         stage = self.stages[place]
+        first = np.arange(len(asked.labels)) < (stage.first or len(asked.labels))
         meets_all = self.every or self.epsilon is None
-        left = ~tally.wrong if meets_all else ~tally.success
-        if stage.first is not None:
-            left = left & (np.arange(len(left)) < stage.first)
-        chosen = np.flatnonzero(left)
-        queries = np.zeros(0)
-        if len(chosen):
-            out = stage.attack(key, fn, *_carried(chosen, *images, layout))
-            tally.enter(place, chosen, out, self.norm, self.epsilon)
-            queries = np.asarray(out.queries)[: len(chosen)]
-        tally.attacked.append(left)
-        broken = tally.distances[place][chosen]
-        broken = broken[np.isfinite(broken)]
+        met = first & (tally.at_stake if meets_all else tally.unbroken)
+        attack = stage.attack
+        if self.levels is not None:
+            attack = dataclasses.replace(attack, levels=self.levels)
+        fn = asked.fn if attack.needs == self.needs else asked.label_fn
+        for number, goal in enumerate(asked.goals):
+            left = np.flatnonzero(met if meets_all else met & tally.unbroken)
+            if not len(left):
+                break
+            goal_key = key if number == 0 else jax.random.fold_in(key, number)
+            out = attack.attempt(goal_key, fn, *asked.carried(left, goal, attack))
+            tally.enter(place, left, *out, attack, self.norm, self.epsilon)
+        tally.attacked.append(met)
+        broken = tally.distances[place][np.isfinite(tally.distances[place])]
+        queries = tally.stage_queries[place][met]
         return StageReport(
             name=stage.name,
-            attacked=len(chosen),
+            attacked=int(met.sum()),
             broken=len(broken),
-            robust_accuracy=float(np.mean(~tally.success)),
+            robust_accuracy=float(np.mean(tally.unbroken)),
             distance=float(np.median(broken)) if len(broken) else np.nan,
             queries=float(np.mean(queries)) if len(queries) else np.nan,
         )
 
 
-class _Tally:
-    """The best so far of every image, on the host, and which attack met what.
+class _Asked(NamedTuple):
+    """What a suite was given.
 
     Attributes:
-        wrong: bool [n], labelled wrongly before any attack.
-        attacked: bool [n] for each stage that is over.
-        distances: float [n] for each stage, infinite where it broke nothing.
+        fn: the model.
+        label_fn: the model, of labels.
+        labels: i32 [n], what it says of the images.
+        x: float [n, ...].
+        goals: labels or targets that attacks are given, one after another.
+        start: float [n, ...] or None.
+        layout: how images are laid over devices.
     """
 
-    def __init__(self, x: Array, wrong: np.ndarray, stages: int) -> None:
-        count = len(wrong)
-        self.wrong = wrong
-        self.adversary = np.array(x)
-        self.success = wrong.copy()
-        self.distance = np.where(wrong, 0, np.inf).astype(x.dtype)
-        self.queries = np.ones(count, np.int32)
-        self.strongest = np.full(count, -1, np.int32)
-        self.attacked: list[np.ndarray] = []
-        self.distances = np.full((stages, count), np.inf, x.dtype)
-        self._x = np.asarray(x)
+    fn: LogitsFn | LabelFn
+    label_fn: LabelFn
+    labels: np.ndarray
+    x: Array
+    goals: list[np.ndarray]
+    start: Array | None
+    layout: NamedSharding | None
 
-    def enter(
-        self,
-        place: int,
-        chosen: np.ndarray,
-        out: AttackResult,
-        norm: Norm,
-        epsilon: float | None,
-    ) -> None:
-        """Takes in what the attack at a place found for the images chosen.
-
-        They come first in `out`; what follows was filled up.
-        """
-        adversary, broken, _, queries = (
-            np.asarray(array)[: len(chosen)] for array in out
-        )
-        move = adversary - self._x[chosen]
-        distance = np.asarray(size(jnp.asarray(move), norm))
-        if epsilon is not None:
-            broken = broken & (distance <= distance.dtype.type(epsilon))
-        distance = np.where(broken, distance, np.inf)
-        self.distances[place, chosen] = distance
-        self.queries[chosen] += queries
-        nearer = distance < self.distance[chosen]
-        images = chosen[nearer]
-        self.adversary[images] = adversary[nearer]
-        self.distance[images] = distance[nearer]
-        self.success[images] = True
-        self.strongest[images] = place
-
-
-def padded(count: int, multiple: int = 1) -> int:
-    """The size to which a set of images is filled up: one of few, at most 3/2 of it.
-
-    Every size is compiled for. Of 2^k and 3 2^k, 8 or more, it is the next, or the
-    next multiple of the number of devices after that.
-
-    Example:
-        >>> [padded(count) for count in (1, 9, 13, 200, 900)]
-        [8, 12, 16, 256, 1024]
-    """
-    power = max(8, 1 << (count - 1).bit_length())
-    filled = 3 * power // 4 if power > 8 and count <= 3 * power // 4 else power
-    return -(-filled // multiple) * multiple
-
-
-def _layout(x: Array, devices: Sequence[jax.Device] | None) -> NamedSharding | None:
-    """How images are laid over devices; None for a single one."""
-    if devices is not None:
-        mesh = device_mesh.mesh("images", devices)
-        return NamedSharding(mesh, PartitionSpec("images"))
-    if len(x.sharding.device_set) == 1 or not isinstance(x.sharding, NamedSharding):
-        return None
-    return NamedSharding(x.sharding.mesh, PartitionSpec(*x.sharding.spec[:1]))
-
-
-def _carried(
-    chosen: np.ndarray,
-    x: Array,
-    y: Array,
-    start: Array | None,
-    layout: NamedSharding | None,
-) -> tuple[Array, Array, Array | None]:
-    """The images chosen, filled up with one that is "wrong already", which is free."""
-    devices = 1 if layout is None else len(layout.device_set)
-    fill = padded(len(chosen), devices) - len(chosen)
-    rows = np.concatenate([chosen, np.repeat(chosen[:1], fill)])
-    filling = np.arange(len(rows)) >= len(chosen)
-    y_left = np.asarray(y)[rows]
-    # The first image is labelled rightly, so any other label is wrong.
-    y_left[filling] = 1 if y_left[0] == 0 else 0
-    x_left = np.asarray(x)[rows]
-    start_left = None
-    if start is not None:
-        start_left = np.asarray(start)[rows]
-        start_left[filling] = x_left[filling]
-    left = (x_left, y_left, start_left)
-    if layout is None:
-        return jax.tree.map(jnp.asarray, left)
-    return jax.device_put(left, layout)
+    def carried(
+        self, chosen: np.ndarray, goal: np.ndarray, attack: Attack
+    ) -> tuple[Array, Array, Array | None]:
+        """What an attack is given: the images chosen, and more that are free."""
+        label = int(self.labels[chosen[0]])
+        # Another label, or as target its own, is broken at once.
+        free = label if attack.targeted else int(label == 0)
+        return carried(chosen, self.x, goal, self.start, free, self.layout)

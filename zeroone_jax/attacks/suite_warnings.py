@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tracing
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.attack import Attack, State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
@@ -30,7 +30,7 @@ _BLACK_BOX_SHARE = 0.002
 
 def labels(label_fn: LabelFn, x: Array) -> np.ndarray:
     """Labels i32 [n] of images [n, ...], a chunk at a time."""
-    model = _partial(label_fn)
+    model = tracing.capture(label_fn, x, sloped=False)
     parts = [_outputs(model, part)[:size] for part, size in _chunks(x)]
     return np.concatenate([np.asarray(part) for part in parts])
 
@@ -60,11 +60,13 @@ def find(
     Returns:
         Sentences; none if nothing was found.
     """
-    model = _partial(fn)
+    model = tracing.capture(fn, x)
     some, size = next(_chunks(x))
     outputs = np.asarray(_outputs(model, some)[:size])
     again = np.asarray(_outputs(model, some)[:size])
     warnings = [_randomised(outputs, again)]
+    if not warnings[0]:
+        warnings.append(_dependent(*_companions(model, some[:size])))
     gradients = any(
         attack.needs == "logits" and not blind
         for attack, blind in zip(attacks, black_box, strict=True)
@@ -84,15 +86,40 @@ def find(
     return tuple(warning for warning in warnings if warning)
 
 
-def _randomised(outputs: np.ndarray, again: np.ndarray) -> str:
+def _differ(outputs: np.ndarray, again: np.ndarray) -> np.ndarray:
+    """Whether two answers to the same images differ, bool [n]."""
     if outputs.dtype.kind == "i":
-        differ = outputs != again
-    else:
-        flat = outputs.reshape(len(outputs), -1).astype(np.float64)
-        other = again.reshape(len(again), -1).astype(np.float64)
-        scale = np.linalg.norm(flat, axis=1) + 1e-10
-        # AutoAttack's 1e-4; sums in another order differ by less.
-        differ = np.linalg.norm(flat - other, axis=1) > 1e-4 * scale
+        return outputs != again
+    flat = outputs.reshape(len(outputs), -1).astype(np.float64)
+    other = again.reshape(len(again), -1).astype(np.float64)
+    # Infinite logits differ from nothing by nothing that can be measured.
+    flat, other = (np.where(np.isfinite(array), array, 0) for array in (flat, other))
+    scale = np.linalg.norm(flat, axis=1) + 1e-10
+    # AutoAttack's 1e-4; sums in another order differ by less.
+    return np.linalg.norm(flat - other, axis=1) > 1e-4 * scale
+
+
+def _companions(model: tracing.Captured, x: Array) -> tuple[np.ndarray, np.ndarray]:
+    """What the model says of half the images, twice in other company and order."""
+    half = x[: -(-len(x) // 2)]
+    beside = _outputs(model, jnp.concatenate([half, half]))
+    among = _outputs(model, jnp.concatenate([1 - half, half[::-1]]))
+    return np.asarray(beside)[: len(half)], np.asarray(among)[: len(half) - 1 : -1]
+
+
+def _dependent(outputs: np.ndarray, again: np.ndarray) -> str:
+    differ = _differ(outputs, again)
+    if not differ.any():
+        return ""
+    return (
+        f"The model depends on its batch: beside other images it gave {differ.sum()} "
+        f"of {len(differ)} images other outputs ({differ.mean():.0%}). Give it in "
+        "evaluation mode, as with batch normalisation by running statistics."
+    )
+
+
+def _randomised(outputs: np.ndarray, again: np.ndarray) -> str:
+    differ = _differ(outputs, again)
     if not differ.any():
         return ""
     return (
@@ -105,6 +132,8 @@ def _probabilities(outputs: np.ndarray) -> str:
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         return ""
     total = outputs.sum(axis=1)
+    if not np.isfinite(outputs).all():
+        return ""
     if outputs.min() < 0 or np.abs(total - 1).max() > 1e-5:
         return ""
     return (
@@ -140,7 +169,7 @@ def _black_box_only(
 def _not_converged(
     attack: AutoPGD,
     key: Key,
-    model: jax.tree_util.Partial,
+    model: tracing.Captured,
     x: Array,
     y: Array,
     left: np.ndarray,
@@ -163,10 +192,6 @@ def _not_converged(
     )
 
 
-def _partial(fn: LogitsFn | LabelFn) -> jax.tree_util.Partial:
-    return fn if isinstance(fn, jax.tree_util.Partial) else jax.tree_util.Partial(fn)
-
-
 def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
     """Parts of images [n, ...] of one size, and how many of each are real."""
     host = np.asarray(x)
@@ -178,19 +203,19 @@ def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
 
 
 @jax.jit
-def _outputs(model: jax.tree_util.Partial, x: Array) -> Array:
+def _outputs(model: tracing.Captured, x: Array) -> Array:
     return model(x)
 
 
 @jax.jit
-def _no_gradient(model: jax.tree_util.Partial, x: Array, y: Array) -> Array:
+def _no_gradient(model: tracing.Captured, x: Array, y: Array) -> Array:
     gradient = jax.grad(lambda x: jnp.sum(losses.cross_entropy(model(x), y)))(x)
     return jnp.all(gradient.reshape(len(x), -1) == 0, axis=1)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _climb(
-    attack: AutoPGD, key: Key, model: jax.tree_util.Partial, x: Array, y: Array
+    attack: AutoPGD, key: Key, model: tracing.Captured, x: Array, y: Array
 ) -> Array:
     """The highest loss after every look of one restart, float [looks, n]."""
 

@@ -99,8 +99,7 @@ def record(
             f"0..{attack.iterations}"
         )
     patient = dataclasses.replace(attack, early_stop=False)
-    is_partial = isinstance(logits_fn, jax.tree_util.Partial)
-    model = logits_fn if is_partial else jax.tree_util.Partial(logits_fn)
+    model = patient.model(logits_fn, x)
     loss, broken_by = _record(patient, key, model, x, y.astype(jnp.int32))
     robust = np.asarray(broken_by)[:, None] > steps
     return Masking(steps, np.asarray(loss)[:, steps], robust.mean(axis=0))
@@ -110,7 +109,7 @@ def record(
 def _record(
     attack: ProjectedGradientDescent,
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: LogitsFn,
     x: Array,
     y: Array,
 ) -> tuple[Array, Array]:

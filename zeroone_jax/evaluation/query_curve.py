@@ -68,7 +68,7 @@ def record(
     Returns:
         What `attack(key, fn, x, y, start)` gives, and the curve.
     """
-    model = fn if isinstance(fn, jax.tree_util.Partial) else jax.tree_util.Partial(fn)
+    model = attack.model(fn, x)
     return _record(attack, key, model, x, y, start, jnp.asarray(budgets))
 
 
@@ -76,13 +76,14 @@ def record(
 def _record(
     attack: Attack,
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: LogitsFn | LabelFn,
     x: Array,
     y: Array,
     start: Array | None,
     budgets: Array,
 ) -> Recorded:
-    to_do = ~attack.broken(attack.labels(fn, x), y)
+    labels = attack.labels(fn, x)
+    to_do = ~attack.broken(labels, y) & (labels >= 0)
 
     def looked(state: State, curve: Array) -> Array:
         distance = size(state.adversary - x, attack.norm)
@@ -104,4 +105,4 @@ def _record(
     state, curve = jax.lax.while_loop(active, step, (state, looked(state, nothing)))
     state = attack.finish(key, fn, state)
     curve = jnp.where(to_do[:, None], looked(state, curve), 0)
-    return Recorded(attack.conclude(fn, state, to_do), curve)
+    return Recorded(attack.conclude(fn, state, labels, to_do)[0], curve)

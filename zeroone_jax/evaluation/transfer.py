@@ -74,14 +74,14 @@ def transfer(
     attack = ProjectedGradientDescent(
         epsilon=epsilon, step_size=step_size, iterations=iterations, early_stop=False
     )
-    partials = [_partial(model) for model in models]
-    natural = np.stack([_correct(attack.chunk, model, x, y) for model in partials])
+    captured = [attack.model(model, x) for model in models]
+    natural = np.stack([_correct(attack.chunk, model, x, y) for model in captured])
     robust = np.empty((len(models), len(models), seeds, len(x)), bool)
-    for row, source in zip(robust, partials, strict=True):
+    for row, source in zip(robust, captured, strict=True):
         for seed in range(seeds):
             seed_key = jax.random.fold_in(key, seed)
             adversary = _adversaries(attack, seed_key, source, x, y)
-            for column, target in enumerate(partials):
+            for column, target in enumerate(captured):
                 row[column, seed] = _correct(attack.chunk, target, adversary, y)
     robust &= natural[None, :, None]
     return Transfer(
@@ -95,7 +95,7 @@ def transfer(
 def _adversaries(
     attack: ProjectedGradientDescent,
     key: Key,
-    fn: jax.tree_util.Partial,
+    fn: LogitsFn,
     x: Array,
     y: Array,
 ) -> Array:
@@ -117,7 +117,7 @@ def _adversaries(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _correct(chunk: int, fn: jax.tree_util.Partial, x: Array, y: Array) -> Array:
+def _correct(chunk: int, fn: LogitsFn, x: Array, y: Array) -> Array:
     return _in_chunks(lambda x, y: losses.labels(fn(x)) == y, chunk, x, y)
 
 
@@ -137,9 +137,3 @@ def _in_chunks(
 
     out = jax.lax.map(lambda part: function(*part), (divide(x), divide(y)))
     return out.reshape(-1, *out.shape[2:])[:count]
-
-
-def _partial(model: LogitsFn) -> jax.tree_util.Partial:
-    if isinstance(model, jax.tree_util.Partial):
-        return model
-    return jax.tree_util.Partial(model)
