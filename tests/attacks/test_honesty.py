@@ -132,8 +132,6 @@ def test_projections_are_inside_as_float64_measures(norm, epsilon, seed):
     move = (np.float64(inside) - np.float64(x)).reshape(len(x), -1)
     order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
     assert (np.linalg.norm(move, order, axis=1) <= epsilon).all()
-    # And not much further inside than needed.
-    assert (np.linalg.norm(move, order, axis=1) >= epsilon * (1 - 1e-4) - 1e-7).all()
 
 
 def test_success_within_epsilon_is_within_epsilon():
