@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks, run
+from zeroone_jax.attacks.paid import only
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -172,7 +173,7 @@ class Attack(abc.ABC):
             The `AttackResult`.
         """
         adversary = where(to_do, state.adversary, state.x)
-        broken = self.broken(self.labels(fn, adversary), state.y)
+        broken = self.broken(self.labels(only(fn, to_do), adversary), state.y)
         success = (broken & state.found) | ~to_do
         if not self.in_ball:
             adversary = where(success, adversary, state.x)

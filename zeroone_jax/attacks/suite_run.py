@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import checks, suite_warnings
 from zeroone_jax.attacks.attack import Attack, AttackResult, as_label_fn
+from zeroone_jax.attacks.paid import paid
 from zeroone_jax.attacks.perturbation import Norm, size
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -71,7 +72,7 @@ class SuiteReport(NamedTuple):
         success: bool [n].
         distance: float [n], in the suite's norm; 0 where the image was wrong already,
             infinite where there is no success.
-        queries: i32 [n], of all attacks together.
+        queries: i32 [n], of all attacks together, and the suite's own first look.
         strongest: i32 [n], the place in `stages` of the attack that found `adversary`;
             -1 where none was needed or none succeeded.
         clean_accuracy: share of images that were right before any attack.
@@ -182,24 +183,32 @@ class Suite:
             x, suite_warnings.labels(label_fn, x) != np.asarray(y), len(self.stages)
         )
         clean_accuracy = float(np.mean(~tally.success))
-        layout = _layout(x, devices)
+        # Labels that are paid for come from one thread, and no image may be asked about
+        # in vain: nothing is spread, and nothing filled up.
+        paid_for = paid(fn) is not None
+        layout = None if paid_for else _layout(x, devices)
         stages = []
         for place, stage in enumerate(self.stages):
             stage_fn = fn if stage.attack.needs == self.needs else label_fn
             stage_key = jax.random.fold_in(key, place)
             stages.append(
-                self._meet(place, stage_key, stage_fn, (x, y, start), layout, tally)
+                self._meet(
+                    place, stage_key, stage_fn, (x, y, start), layout, tally, paid_for
+                )
             )
-        warnings = suite_warnings.find(
-            key,
-            fn,
-            x,
-            y,
-            [stage.attack for stage in self.stages],
-            np.array([stage.black_box for stage in self.stages]),
-            np.array(tally.attacked),
-            np.isfinite(tally.distances),
-        )
+        if paid_for:
+            warnings = suite_warnings.contradictions(tally.distances == 0)
+        else:
+            warnings = suite_warnings.find(
+                key,
+                fn,
+                x,
+                y,
+                [stage.attack for stage in self.stages],
+                np.array([stage.black_box for stage in self.stages]),
+                np.array(tally.attacked),
+                np.isfinite(tally.distances),
+            )
         return SuiteReport(
             jnp.asarray(tally.adversary),
             jnp.asarray(tally.success),
@@ -220,6 +229,7 @@ class Suite:
         images: tuple[Array, Array, Array | None],
         layout: NamedSharding | None,
         tally: "_Tally",
+        exact: bool,
     ) -> StageReport:
         """Runs the stage at a place on what is left for it, and enters it."""
         stage = self.stages[place]
@@ -230,7 +240,7 @@ class Suite:
         chosen = np.flatnonzero(left)
         queries = np.zeros(0)
         if len(chosen):
-            out = stage.attack(key, fn, *_carried(chosen, *images, layout))
+            out = stage.attack(key, fn, *_carried(chosen, *images, layout, exact))
             tally.enter(place, chosen, out, self.norm, self.epsilon)
             queries = np.asarray(out.queries)[: len(chosen)]
         tally.attacked.append(left)
@@ -328,10 +338,14 @@ def _carried(
     y: Array,
     start: Array | None,
     layout: NamedSharding | None,
+    exact: bool,
 ) -> tuple[Array, Array, Array | None]:
-    """The images chosen, filled up with one that is "wrong already", which is free."""
+    """The images chosen, filled up with one that is "wrong already", which is free.
+
+    `exact` fills nothing up.
+    """
     devices = 1 if layout is None else len(layout.device_set)
-    fill = padded(len(chosen), devices) - len(chosen)
+    fill = 0 if exact else padded(len(chosen), devices) - len(chosen)
     rows = np.concatenate([chosen, np.repeat(chosen[:1], fill)])
     filling = np.arange(len(rows)) >= len(chosen)
     y_left = np.asarray(y)[rows]

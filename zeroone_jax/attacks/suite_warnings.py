@@ -16,6 +16,7 @@ import numpy as np
 from zeroone_jax import losses
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.attack import Attack, State
+from zeroone_jax.attacks.paid import only
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 _CHUNK = 256
@@ -31,7 +32,10 @@ _BLACK_BOX_SHARE = 0.002
 def labels(label_fn: LabelFn, x: Array) -> np.ndarray:
     """Labels i32 [n] of images [n, ...], a chunk at a time."""
     model = _partial(label_fn)
-    parts = [_outputs(model, part)[:size] for part, size in _chunks(x)]
+    parts = [
+        _labels(model, part, np.arange(len(part)) < size)[:size]
+        for part, size in _chunks(x)
+    ]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
@@ -82,6 +86,25 @@ def find(
             warnings.append(_not_converged(attack, key, model, x, y, left))
             break
     return tuple(warning for warning in warnings if warning)
+
+
+def contradictions(changed: np.ndarray) -> tuple[str, ...]:
+    """Looks for other answers to the same question among those that were paid for.
+
+    Args:
+        changed: bool [attacks, n], whether an attack found an image wrong at its first
+            look that was right before.
+
+    Returns:
+        Sentences; none if nothing was found.
+    """
+    count = int(changed.any(axis=0).sum())
+    if not count:
+        return ()
+    return (
+        f"The model is random: asked again, it gave {count} of {changed.shape[1]} "
+        "images other labels. Attacks that expect one answer overrate it.",
+    )
 
 
 def _randomised(outputs: np.ndarray, again: np.ndarray) -> str:
@@ -175,6 +198,11 @@ def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
         part = host[first : first + chunk]
         fill = np.repeat(part[:1], chunk - len(part), axis=0)
         yield jnp.asarray(np.concatenate([part, fill])), len(part)
+
+
+@jax.jit
+def _labels(model: jax.tree_util.Partial, x: Array, asked: Array) -> Array:
+    return only(model, asked)(x)
 
 
 @jax.jit
