@@ -111,12 +111,12 @@ def _width(x: Array, width: float | Array | Literal["measured"]) -> Array:
 
 
 def _signs(x: Array) -> Array:
-    return jnp.where(x >= 0, 1, jnp.where(x < 0, -1, x)).astype(x.dtype)
+    return jnp.where(x >= 0, 1, -1).astype(x.dtype)
 
 
 @jax.custom_jvp
 def _smooth(x: Array, width: Array) -> Array:
-    return _signs(x)
+    return jnp.where(jnp.isnan(x), x, _signs(x))
 
 
 @_smooth.defjvp
@@ -126,4 +126,4 @@ def _slope(
     """The slope of z / (1 + |z|), in a form that loses no digits far away."""
     x, width = primals
     near = 1 / (1 + jnp.abs(x) / width)
-    return _signs(x), near * near / width * tangents[0]
+    return _smooth(x, width), near * near / width * tangents[0]
