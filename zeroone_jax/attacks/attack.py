@@ -6,7 +6,8 @@ whoever wants to record, draw or stop: a call is nothing but a loop over them.
 
 Images are independent of one another. An image's random numbers come from the key and
 from the image and label themselves (`image_keys`), so that it meets the same adversary
-in any batch, at any place in it, with any chunk and on any number of devices.
+in any batch, at any place in it, with any chunk and on any number of devices, as long
+as the model rounds alike there; see `decision.DecisionAttack` for what else happens.
 """
 
 import abc
