@@ -11,9 +11,15 @@ from zeroone_jax.attacks.perturbation import size
 LIMITS = jnp.array([0.3, 0.5, 0.8])
 
 
-def hits(points: jax.Array) -> jax.Array:
-    """A hit where the first coordinate is above the image's limit."""
-    return points[:, 0] > LIMITS
+EVERYWHERE = jnp.ones(3, bool)
+
+
+def hits(points: jax.Array, asked: jax.Array = EVERYWHERE) -> jax.Array:
+    """A hit where the first coordinate is above the image's limit.
+
+    Where it is not to ask it says the opposite, which nobody may heed.
+    """
+    return (points[:, 0] > LIMITS) == asked
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
@@ -57,7 +63,10 @@ def test_noise_is_drawn_until_it_hits(kind: oracle.StartKind) -> None:
 def test_draws_are_bounded_and_a_failure_is_the_image() -> None:
     keys = jax.random.split(jax.random.key(0), 3)
     x = jnp.full((3, 4), 0.25)
-    never = jax.vmap(lambda _: jnp.asarray(False))
+
+    def never(points: jax.Array, asked: jax.Array) -> jax.Array:
+        return ~asked
+
     many = jnp.full(3, 1000, jnp.int32)
     found = oracle.find_start(never, keys, x, "uniform", 7, many)
     assert not found.hit.any()
@@ -72,7 +81,7 @@ def test_blended_noise_reaches_what_even_noise_does_not() -> None:
     keys = jax.random.split(jax.random.key(0), 3)
     x, many = jnp.ones((3, 1000)), jnp.full(3, 1000, jnp.int32)
 
-    def dark(points: jax.Array) -> jax.Array:
+    def dark(points: jax.Array, asked: jax.Array) -> jax.Array:
         return jnp.mean(points, axis=1) < 0.3
 
     assert not oracle.find_start(dark, keys, x, "uniform", 100, many).hit.any()
@@ -83,7 +92,7 @@ def test_blended_noise_starts_nearer() -> None:
     keys = jax.random.split(jax.random.key(0), 3)
     x, many = jnp.full((3, 4), 0.29), jnp.full(3, 1000, jnp.int32)
 
-    def near(points: jax.Array) -> jax.Array:
+    def near(points: jax.Array, asked: jax.Array) -> jax.Array:
         return points[:, 0] > 0.3
 
     sizes = [

@@ -222,14 +222,22 @@ def test_settings_are_checked(settings, message):
         ((2, 84), (-7, -6, 2), "image_shape is"),
         ((2, 7, 6, 2), (6, 7, 2), "image_shape is"),
         ((2, 1, 7, 6, 2), None, r"x has shape \(2, 1, 7, 6, 2\)"),
+        ((2, 3, 32, 32), None, r"channels first.*moveaxis.*\(3, 32, 32\) if these"),
+        ((2, 1, 28, 28), None, r"channels first.*moveaxis"),
     ],
 )
 def test_shapes_are_checked(shape, image_shape, message):
     attack = attacks.square(epsilon=0.1, image_shape=image_shape)
-    x = jnp.full(shape, 0.5)
-    y = attack.labels(one_logit, x)
+    x, y = jnp.full(shape, 0.5), jnp.ones(2, jnp.int32)
     with pytest.raises(ValueError, match=message):
-        attack(KEY, one_logit, x, y)
+        attack(KEY, lambda x: jnp.sum(x.reshape(2, -1), axis=1), x, y)
+
+
+def test_only_what_looks_like_channels_first_is_refused():
+    for shape in ((32, 32, 3), (28, 28, 1), (3, 3, 3), (1, 10, 3), (16, 16, 64)):
+        assert attacks.square(epsilon=0.1)._shape(jnp.zeros((2, *shape))) == shape
+    told = attacks.square(epsilon=0.1, image_shape=(3, 32, 32))
+    assert told._shape(jnp.zeros((2, 3, 32, 32))) == (3, 32, 32)
 
 
 def test_layouts_agree():

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from zeroone_jax import models
 from zeroone_jax.models import convolution
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -138,3 +139,19 @@ def test_every_convolution_goes_the_fastest_way(
     )(x, kernel)
     chex.assert_trees_all_close(got, expected, atol=1e-4)
     assert used == ([way] if way else [])
+
+
+def test_channels_come_last_unless_said():
+    """On processors and, as dilation shows, where XLA does it."""
+    x, kernel = drawn((2, 6, 7, 3), (3, 3, 3, 4))
+    expected = by_xla(x, kernel, ((1, 1), (1, 1)))
+    np.testing.assert_allclose(models.convolve(x, kernel), expected, atol=1e-5)
+    wide = models.convolve(x, kernel, (1, 1), "VALID", rhs_dilation=(2, 2))
+    assert wide.shape == (2, 2, 3, 4)
+
+
+def test_channels_first_are_refused():
+    x, kernel = jnp.ones((2, 3, 6, 6)), jnp.ones((4, 3, 3, 3))
+    for numbers in (None, ("NCHW", "OIHW", "NCHW")):
+        with pytest.raises(ValueError, match=r"transpose images to \[n, height"):
+            models.convolve(x, kernel, dimension_numbers=numbers)

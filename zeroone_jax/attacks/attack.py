@@ -6,7 +6,8 @@ whoever wants to record, draw or stop: a call is nothing but a loop over them.
 
 Images are independent of one another. An image's random numbers come from the key and
 from the image and label themselves (`image_keys`), so that it meets the same adversary
-in any batch, at any place in it, with any chunk and on any number of devices.
+in any batch, at any place in it, with any chunk and on any number of devices, as long
+as the model rounds alike there; see `decision.DecisionAttack` for what else happens.
 """
 
 import abc
@@ -20,8 +21,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from zeroone_jax import losses, tracing
+from zeroone_jax import losses
 from zeroone_jax.attacks import checks, grid, run
+from zeroone_jax.attacks.paid import model_of, only
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -186,7 +188,7 @@ class Attack(abc.ABC):
         if self.levels is not None:
             state = grid.settle(self, fn, state, self.levels)
         adversary = where(to_do, state.adversary, state.x)
-        outcome = self.labels(fn, adversary)
+        outcome = self.labels(only(fn, to_do), adversary)
         at_once = self.broken(labels, state.y)
         success = at_once | (to_do & state.found & self.broken(outcome, state.y))
         moved = size(adversary - state.x, self.norm)
@@ -287,6 +289,13 @@ class Attack(abc.ABC):
         return run.on_devices(self, axis, key, model, x, y, start)
 
     @property
+    def frame_queries(self) -> int:
+        """Queries that a call adds to those of the steps, at most: looks at the image,
+        at the outcome, and at points of the grid.
+        """
+        return 2 + (0 if self.levels is None else len(grid.LENGTHS))
+
+    @property
     def limit(self) -> float | None:
         """How far adversaries may lie, in the attack's norm; None for however far."""
         return getattr(self, "epsilon", None)
@@ -298,7 +307,7 @@ class Attack(abc.ABC):
             fn: the function.
             x: float [n, ...], images.
         """
-        return tracing.capture(fn, x, sloped=self.needs == "logits")
+        return model_of(fn, x, sloped=self.needs == "logits")
 
     def labels(self, fn: LogitsFn | LabelFn, x: Array) -> Array:
         """Labels i32 [n] of images [n, ...]; below 0 where the model has none."""

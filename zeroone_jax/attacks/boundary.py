@@ -227,7 +227,7 @@ class Boundary(WalkFromAdversary):
             points = propose(walk.trial, walk.step)
             left = (budget - walk.queries)[:, None]
             asked = candidates & asking[:, None] & (index <= left)
-            hit = asked & self.hits_of_many(fn, points, state.y)
+            hit = asked & self.hits_of_many(fn, points, state.y, asked)
             number = jnp.sum(asked, axis=1, dtype=jnp.int32)
             hits = jnp.sum(hit, axis=1, dtype=jnp.int32)
             share = (hits / jnp.maximum(number, 1)).astype(walk.step.dtype)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax.attacks.paid import only
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array
 
@@ -56,7 +57,7 @@ def settle(attack: "Attack", fn: Any, state: "State", levels: int) -> "State":
         point = rounded(point, state.x, levels, attack.limit, attack.norm)
         inside = inside_ball(point - state.x, attack.limit, attack.norm)
         asking = searching(carry) & inside
-        found = asking & attack.broken(attack.labels(fn, point), state.y)
+        found = asking & attack.broken(attack.labels(only(fn, asking), point), state.y)
         return (
             turn + 1,
             jnp.where(each(found, point), point, adversary),

@@ -251,11 +251,11 @@ class HopSkipJump(WalkFromAdversary):
                 )
             )(block_keys)
             points = jnp.clip(point[:, None] + scale * drawn, 0, 1)
-            hit = self.hits_of_many(fn, points, state.y)
             index = block * _BLOCK + jnp.arange(_BLOCK, dtype=jnp.int32)
+            real = index[None, :] < asked[:, None]
+            hit = self.hits_of_many(fn, points, state.y, real)
             if self.law != "signs":
                 drawn = (points - point[:, None]) / scale
-            real = index[None, :] < asked[:, None]
             return block + 1, jax.vmap(directions.count)(tally, drawn, hit, real)
 
         nothing = jax.vmap(lambda _: directions.nothing(shape, dtype))(asked)
@@ -287,7 +287,7 @@ class HopSkipJump(WalkFromAdversary):
         ) -> tuple[Array, Array, Array, Array]:
             turn, length, done, queries = carry
             asking = searching(carry)
-            hit = asking & hits(self._along(start, normal, length))
+            hit = asking & hits(self._along(start, normal, length), asking)
             shorter = jnp.where(asking & ~hit, length / 2, length)
             return turn + 1, shorter, done | hit, queries + asking.astype(jnp.int32)
 

@@ -14,8 +14,9 @@ from zeroone_jax.attacks.attack import where
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array
 
-Hits: TypeAlias = Callable[[Array], Array]
-"""Points [n, ...], one for each image, to whether they are hits, bool [n]."""
+Hits: TypeAlias = Callable[[Array, Array], Array]
+"""Points [n, ...], one for each image, and for which images to ask, bool [n], to
+whether the points are hits, bool [n]; of any value where it was not to ask."""
 
 StartKind: TypeAlias = Literal["blended", "uniform"]
 """Noise to start from; see `find_start`."""
@@ -94,7 +95,7 @@ def bisect(
         low, high, queries = carry
         asking = unfinished(carry)
         middle = (low + high) / 2
-        hit = hits(toward(x, point, middle, norm))
+        hit = hits(toward(x, point, middle, norm), asking)
         return (
             jnp.where(asking & ~hit, middle, low),
             jnp.where(asking & hit, middle, high),
@@ -150,7 +151,7 @@ def find_start(
         drawn = jax.vmap(noise, (0, None, 0))(keys, turn // len(shares), x)
         share = shares[turn % len(shares)]
         point = x + share * (drawn - x)
-        hit = hits(point) & asking
+        hit = hits(point, asking) & asking
         return turn + 1, Found(
             where(hit, point, found.point),
             found.hit | hit,

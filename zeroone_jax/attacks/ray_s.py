@@ -123,7 +123,7 @@ class RayS(DecisionAttack):
         def at(radius: Array) -> Array:
             return jnp.clip(x + each(radius, x) * signs, 0, 1)
 
-        kept = state.active & hits(at(memory.radius))
+        kept = state.active & hits(at(memory.radius), state.active)
         queries = state.queries + state.active.astype(jnp.int32)
 
         def searching(carry: tuple[Array, Array, Array]) -> Array:
@@ -134,7 +134,7 @@ class RayS(DecisionAttack):
             low, high, queries = carry
             asking = searching(carry)
             middle = (low + high) / 2
-            hit = hits(at(middle))
+            hit = hits(at(middle), asking)
             return (
                 jnp.where(asking & ~hit, middle, low),
                 jnp.where(asking & hit, middle, high),

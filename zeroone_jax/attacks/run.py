@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 from zeroone_jax import devices as device_mesh
+from zeroone_jax.attacks.paid import only
 from zeroone_jax.types import Array, Key
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def spread(
     mesh = device_mesh.mesh("images", devices)
     key, fn = device_mesh.everywhere((key, fn), mesh)
     images = device_mesh.spread((x, y, start), mesh)
-    found = on_devices(attack, (mesh, "images"), key, fn, *images)
+    real = device_mesh.spread(jnp.arange(len(images[0])) < len(x), mesh)
+    found = on_devices(attack, (mesh, "images"), key, fn, *images, real)
     whole = device_mesh.everywhere(found, mesh)
     return jax.tree.map(operator.itemgetter(slice(len(x))), whole)
 
@@ -53,6 +55,7 @@ def on_devices(
     x: Array,
     y: Array,
     start: Array | None,
+    real: Array | None = None,
 ) -> "tuple[AttackResult, Array]":
     """Attacks images that are spread over devices, on each its own."""
     mesh, name = axis
@@ -60,10 +63,10 @@ def on_devices(
     return jax.shard_map(
         functools.partial(in_chunks, attack),
         mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(), images, images, images),
+        in_specs=(PartitionSpec(), PartitionSpec(), images, images, images, images),
         out_specs=images,
         check_vma=False,
-    )(key, fn, x, y, start)
+    )(key, fn, x, y, start, real)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -74,9 +77,14 @@ def in_chunks(
     x: Array,
     y: Array,
     start: Array | None,
+    real: Array | None = None,
 ) -> "tuple[AttackResult, Array]":
-    """Attacks all images, a chunk at a time, those that need it first."""
+    """Attacks all images, a chunk at a time, those that need it first.
+
+    Images that are not `real`, bool [n], only fill up; what comes of them is no result.
+    """
     count = len(x)
+    real = jnp.ones(count, bool) if real is None else real
     y = y.astype(jnp.int32)
     chunks = -(-count // attack.chunk)
     # As even as can be, so that few places in the last one stay empty.
@@ -89,8 +97,12 @@ def in_chunks(
     def together(array: Array) -> Array:
         return array.reshape(-1, *array.shape[2:])[:count]
 
-    labels = together(jax.lax.map(functools.partial(attack.labels, fn), divide(x)))
-    to_do = ~attack.broken(labels, y) & (labels >= 0)
+    def label(images: tuple[Array, Array]) -> Array:
+        return attack.labels(only(fn, images[1]), images[0])
+
+    within = (jnp.arange(chunk * chunks) < count).reshape(chunks, chunk)
+    labels = together(jax.lax.map(label, (divide(x), divide(real) & within)))
+    to_do = ~attack.broken(labels, y) & (labels >= 0) & real
     # Images that are broken already stand together at the end, where whole chunks of
     # them finish at once.
     order = jnp.argsort(~to_do, stable=True)
@@ -101,11 +113,9 @@ def in_chunks(
     ) -> "tuple[AttackResult, Array]":
         return _attack_chunk(attack, key, fn, *images)
 
-    real = jnp.arange(chunk * chunks) < count
     arguments = jax.tree.map(lambda a: divide(a[order]), (x, y, labels, to_do, start))
-    padding = real.reshape(chunks, chunk)
     x_in, y_in, labels_in, to_do_in, start_in = arguments
-    chunked = (x_in, y_in, labels_in, to_do_in & padding, start_in)
+    chunked = (x_in, y_in, labels_in, to_do_in & within, start_in)
     results = jax.lax.map(one_chunk, chunked)
     return jax.tree.map(lambda a: together(a)[back], results)
 
@@ -123,13 +133,15 @@ def _attack_chunk(
     """Runs the attack's steps."""
     state = jax.lax.cond(
         jnp.any(to_do),
-        lambda: attack.init(key, fn, x, y, start),
+        lambda: attack.init(key, only(fn, to_do), x, y, start),
         lambda: jax.tree.map(
             lambda a: jnp.zeros(a.shape, a.dtype),
             jax.eval_shape(lambda: attack.init(key, fn, x, y, start)),
         ),
     )
-    state = state._replace(x=x, y=y, active=state.active & to_do)
+    state = state._replace(
+        x=x, y=y, active=state.active & to_do, found=state.found & to_do
+    )
     state = jax.lax.while_loop(
         lambda state: jnp.any(state.active),
         lambda state: attack.step(key, fn, state)[0],

@@ -47,7 +47,9 @@ def networks(fn: Any) -> zero_one.Params:
         return fn.args[0]
     raise TypeError(
         f"the model is {fn!r}, but this attack needs a 01 network's weights: give it "
-        "zero_one.Params, or jax.tree_util.Partial(zero_one.predict, params)"
+        "zero_one.Params, or jax.tree_util.Partial(zero_one.predict, params). Another "
+        "network of signs needs no attack of its own: write its signs as models.sign, "
+        "and take pgd or any attack that needs logits"
     )
 
 

@@ -71,7 +71,8 @@ class Square(Attack):
             .05, .1, .2, .4, .6 and .8 of them. AutoAttack's plan takes 10,000, though
             it stops at 5,000.
         image_shape: (height, width, channels) of flat images [n, d], whose numbers are
-            in that order. Of others, [n, height, width(, channels)], it is known.
+            in that order. Of others, [n, height, width(, channels)], it is known;
+            images that look like [n, channels, height, width] are refused without it.
     """
 
     epsilon: float
@@ -89,9 +90,10 @@ class Square(Attack):
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(max_queries=self.max_queries)
-        if self.max_queries < 3:
+        if self.max_queries <= self.frame_queries:
             raise ValueError(
-                f"max_queries is {self.max_queries}, but must be at least 3"
+                f"max_queries is {self.max_queries}, but must be at least "
+                f"{self.frame_queries + 1}"
             )
         if not 0 < self.initial_share <= 1:
             raise ValueError(
@@ -140,7 +142,7 @@ class Square(Attack):
             y,
             where(accepted, point, state.adversary),
             found,
-            state.active & ~found & (iteration < self.max_queries - 2),
+            state.active & ~found & (iteration < self.max_queries - self.frame_queries),
             state.queries + state.active.astype(jnp.int32),
             iteration,
             Memory(jnp.where(accepted, loss, state.memory.loss)),
@@ -201,5 +203,13 @@ class Square(Attack):
             raise ValueError(
                 f"x has shape {x.shape}, but must be [n, height, width] or [n, height, "
                 f"width, channels], or flat; image_shape is {given}"
+            )
+        # Pictures have one or three channels, seldom more than they have rows.
+        if given is None and shape[0] in (1, 3) and shape[2] > max(shape[0], 4):
+            raise ValueError(
+                f"x has shape {x.shape}, which looks like channels first, but squares "
+                "need [n, height, width, channels]: give jnp.moveaxis(x, 1, -1), and "
+                "lambda x: model(jnp.moveaxis(x, -1, 1)); or image_shape="
+                f"{shape} if these are height, width and channels"
             )
         return shape

@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 
 from zeroone_jax.attacks import checks, suite_warnings
 from zeroone_jax.attacks.attack import Attack, as_label_fn
+from zeroone_jax.attacks.paid import paid
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.tally import Tally, carried, layout
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
@@ -72,7 +73,7 @@ class SuiteReport(NamedTuple):
         success: bool [n].
         distance: float [n], in the suite's norm; 0 where the image was wrong already,
             infinite where there is no success, NaN where the model has no label.
-        queries: i32 [n], of all attacks together.
+        queries: i32 [n], of all attacks together, and the suite's own first look.
         strongest: i32 [n], the place in `stages` of the attack that found `adversary`;
             -1 where none was needed or none succeeded.
         clean_accuracy: share of images that were right before any attack (of a targeted
@@ -206,22 +207,29 @@ class Suite:
         tally = Tally(x, begun, labels < 0, len(self.stages))
         clean_accuracy = float(np.mean(tally.at_stake))
         goals = self._goals(np.asarray(y), classes)
-        asked = _Asked(fn, label_fn, labels, x, goals, start, layout(x, devices))
+        # Labels that are paid for come from one thread, and no image may be asked about
+        # in vain: nothing is spread, and nothing filled up.
+        is_paid = paid(fn) is not None
+        laid = None if is_paid else layout(x, devices)
+        asked = _Asked(fn, label_fn, labels, x, goals, start, laid, not is_paid)
         stages = [
             self._meet(place, jax.random.fold_in(key, place), asked, tally)
             for place in range(len(self.stages))
         ]
         missing = checks.unlabelled(jnp.asarray(tally.unlabelled))
-        warnings = suite_warnings.find(
-            key,
-            fn,
-            x,
-            jnp.asarray(goals[0]),
-            [stage.attack for stage in self.stages],
-            np.array([stage.black_box for stage in self.stages]),
-            np.array(tally.attacked),
-            np.isfinite(tally.distances),
-        )
+        if is_paid:
+            warnings = suite_warnings.contradictions(tally.distances == 0)
+        else:
+            warnings = suite_warnings.find(
+                key,
+                fn,
+                x,
+                jnp.asarray(goals[0]),
+                [stage.attack for stage in self.stages],
+                np.array([stage.black_box for stage in self.stages]),
+                np.array(tally.attacked),
+                np.isfinite(tally.distances),
+            )
         return SuiteReport(
             jnp.asarray(tally.adversary),
             jnp.asarray(tally.success),
@@ -292,6 +300,7 @@ class _Asked(NamedTuple):
         goals: labels or targets that attacks are given, one after another.
         start: float [n, ...] or None.
         layout: how images are laid over devices.
+        fill: whether images may be added to come to few sizes.
     """
 
     fn: LogitsFn | LabelFn
@@ -301,6 +310,7 @@ class _Asked(NamedTuple):
     goals: list[np.ndarray]
     start: Array | None
     layout: NamedSharding | None
+    fill: bool
 
     def carried(
         self, chosen: np.ndarray, goal: np.ndarray, attack: Attack
@@ -309,4 +319,4 @@ class _Asked(NamedTuple):
         label = int(self.labels[chosen[0]])
         # Another label, or as target its own, is broken at once.
         free = label if attack.targeted else int(label == 0)
-        return carried(chosen, self.x, goal, self.start, free, self.layout)
+        return carried(chosen, self.x, goal, self.start, free, self.layout, self.fill)

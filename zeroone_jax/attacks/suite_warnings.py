@@ -16,6 +16,7 @@ import numpy as np
 from zeroone_jax import losses, tracing
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.attack import Attack, State
+from zeroone_jax.attacks.paid import model_of, only
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 _CHUNK = 256
@@ -30,8 +31,11 @@ _BLACK_BOX_SHARE = 0.002
 
 def labels(label_fn: LabelFn, x: Array) -> np.ndarray:
     """Labels i32 [n] of images [n, ...], a chunk at a time."""
-    model = tracing.capture(label_fn, x, sloped=False)
-    parts = [_outputs(model, part)[:size] for part, size in _chunks(x)]
+    model = model_of(label_fn, x, sloped=False)
+    parts = [
+        _labels(model, part, np.arange(len(part)) < size)[:size]
+        for part, size in _chunks(x)
+    ]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
@@ -60,7 +64,7 @@ def find(
     Returns:
         Sentences; none if nothing was found.
     """
-    model = tracing.capture(fn, x)
+    model = model_of(fn, x)
     some, size = next(_chunks(x))
     outputs = np.asarray(_outputs(model, some)[:size])
     again = np.asarray(_outputs(model, some)[:size])
@@ -84,6 +88,25 @@ def find(
             warnings.append(_not_converged(attack, key, model, x, y, left))
             break
     return tuple(warning for warning in warnings if warning)
+
+
+def contradictions(changed: np.ndarray) -> tuple[str, ...]:
+    """Looks for other answers to the same question among those that were paid for.
+
+    Args:
+        changed: bool [attacks, n], whether an attack found an image wrong at its first
+            look that was right before.
+
+    Returns:
+        Sentences; none if nothing was found.
+    """
+    count = int(changed.any(axis=0).sum())
+    if not count:
+        return ()
+    return (
+        f"The model is random: asked again, it gave {count} of {changed.shape[1]} "
+        "images other labels. Attacks that expect one answer overrate it.",
+    )
 
 
 def _differ(outputs: np.ndarray, again: np.ndarray) -> np.ndarray:
@@ -203,7 +226,12 @@ def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
 
 
 @jax.jit
-def _outputs(model: tracing.Captured, x: Array) -> Array:
+def _labels(model: Any, x: Array, asked: Array) -> Array:
+    return only(model, asked)(x)
+
+
+@jax.jit
+def _outputs(model: Any, x: Array) -> Array:
     return model(x)
 
 

@@ -118,6 +118,7 @@ def carried(
     start: Array | None,
     broken_for: int,
     layout: NamedSharding | None,
+    fill: bool,
 ) -> tuple[Array, Array, Array | None]:
     """The images chosen, filled up with one that is broken already, which is free.
 
@@ -128,10 +129,11 @@ def carried(
         start: float [n, ...] or None.
         broken_for: a label or target for which the first of them is broken.
         layout: how they are laid over devices.
+        fill: whether to fill up at all.
     """
     devices = 1 if layout is None else len(layout.device_set)
-    fill = padded(len(chosen), devices) - len(chosen)
-    rows = np.concatenate([chosen, np.repeat(chosen[:1], fill)])
+    more = padded(len(chosen), devices) - len(chosen) if fill else 0
+    rows = np.concatenate([chosen, np.repeat(chosen[:1], more)])
     filling = np.arange(len(rows)) >= len(chosen)
     y_left = y[rows]
     x_left = np.asarray(x)[rows]

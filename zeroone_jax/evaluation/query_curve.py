@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax.attacks.attack import Attack, AttackResult, State
+from zeroone_jax.attacks.paid import only
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -99,8 +100,8 @@ def _record(
     def active(carry: tuple[State, Any]) -> Array:
         return jnp.any(carry[0].active)
 
-    state = attack.init(key, fn, x, y, start)
-    state = state._replace(active=state.active & to_do)
+    state = attack.init(key, only(fn, to_do), x, y, start)
+    state = state._replace(active=state.active & to_do, found=state.found & to_do)
     nothing = jnp.full((len(x), len(budgets)), jnp.inf, x.dtype)
     state, curve = jax.lax.while_loop(active, step, (state, looked(state, nothing)))
     state = attack.finish(key, fn, state)

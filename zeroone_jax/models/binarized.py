@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from zeroone_jax.models import product, zero_one
 from zeroone_jax.models.network import Variables
+from zeroone_jax.models.sign import sign as sign_of_width
 from zeroone_jax.types import Array
 
 # What batch normalisation adds to a variance, as Keras does, in which the paper's
@@ -32,10 +33,7 @@ def sign(x: Array) -> Array:
         >>> sign(jnp.array([-3.0, 0.0])), jax.grad(sign)(0.5), jax.grad(sign)(-3.0)
         (Array([-1.,  1.], dtype=float32), Array(1., dtype=float32, ...), Array(0., ...)
     """
-    through = jnp.clip(x, -1, 1)
-    signs = jnp.where(x >= 0, 1, -1).astype(x.dtype)
-    # Subtracted from itself, what is let through counts for its gradient alone.
-    return signs + (through - jax.lax.stop_gradient(through))
+    return sign_of_width(x, 1.0, "clipped")
 
 
 class _Dense(nn.Module):

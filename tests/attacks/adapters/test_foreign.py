@@ -10,6 +10,7 @@ import pytest
 
 from zeroone_jax import attacks
 from zeroone_jax.attacks.adapters import foreign
+from zeroone_jax.evaluation import query_curve
 
 SHAPE = (4, 4, 2)
 
@@ -32,16 +33,6 @@ def images(count, seed=0):
     return x, own(x)
 
 
-def test_an_attack_finds_the_same():
-    x, y = images(6)
-    attack = attacks.hop_skip_jump(norm="l2", iterations=4, chunk=4)
-    expected = attack(jax.random.key(1), own, x, y)
-    assert bool(expected.success.all())
-    for batch_size in (1000, 7):
-        fn = foreign(host, batch_size=batch_size)
-        chex.assert_trees_all_equal(attack(jax.random.key(1), fn, x, y), expected)
-
-
 def test_vmapped_and_in_batches():
     asked = []
 
@@ -56,6 +47,127 @@ def test_vmapped_and_in_batches():
     chex.assert_trees_all_equal(labels.reshape(-1), own(x))
     chex.assert_trees_all_equal(fn(x), own(x))
     assert labels.dtype == jnp.int32
+
+
+class Meter:
+    """A function that counts the images it is asked about."""
+
+    def __init__(self):
+        self.asked = 0
+        self.grey = 0
+
+    def __call__(self, images):
+        self.asked += len(images)
+        self.grey += int((images == 0.5).all(axis=(1, 2, 3)).sum())
+        return bright(images).astype(np.int64)
+
+
+def check_bill(meter, queries):
+    """What is counted is what was asked, the one grey image of the probe apart."""
+    assert meter.grey == 1
+    assert meter.asked - 1 == int(jnp.sum(queries))
+
+
+# Seven of eleven images are wrong already, and three chunks of four are filled up.
+X, LABELS = images(11, seed=3)
+Y = LABELS.at[jnp.array([0, 1, 2, 5, 7, 9, 10])].add(1) % 2
+START = jnp.broadcast_to(1 - Y[:, None, None, None].astype(X.dtype), X.shape)
+LABEL_ATTACKS = {
+    "hop_skip_jump": attacks.hop_skip_jump(iterations=3, chunk=4),
+    "hop_skip_jump linf": attacks.hop_skip_jump(
+        norm="linf", iterations=99, chunk=4, max_queries=150
+    ),
+    "boundary": attacks.boundary(iterations=4, samples=7, chunk=4),
+    "ray_s": attacks.ray_s(max_queries=60, chunk=4),
+}
+
+
+@pytest.mark.parametrize("name", LABEL_ATTACKS)
+def test_an_attack_finds_the_same_and_asks_nothing_in_vain(name):
+    attack, meter = LABEL_ATTACKS[name], Meter()
+    out = attack(jax.random.key(1), foreign(meter, batch_size=5), X, Y)
+    assert out.success.all()
+    chex.assert_trees_all_equal(out, attack(jax.random.key(1), own, X, Y))
+    check_bill(meter, out.queries)
+    np.testing.assert_array_equal(out.queries[LABELS != Y], 1)
+
+
+@pytest.mark.parametrize("name", ["hop_skip_jump linf", "ray_s"])
+def test_starts_are_counted_and_the_budget_is_kept(name):
+    attack, meter = LABEL_ATTACKS[name], Meter()
+    out = attack(jax.random.key(1), foreign(meter), X, Y, START)
+    check_bill(meter, out.queries)
+    # One look at the image, and one at the start before the attack.
+    np.testing.assert_array_equal(out.queries[LABELS != Y], 2)
+    assert attack.max_queries - 10 < out.queries.max() <= attack.max_queries
+
+
+def test_images_that_fill_up_devices_are_not_asked_about():
+    meter = Meter()
+    attack = LABEL_ATTACKS["ray_s"]
+    out = attack(jax.random.key(1), foreign(meter), X, Y, devices=jax.devices()[:4])
+    check_bill(meter, out.queries)
+
+
+def test_a_failed_search_for_a_start_is_counted():
+    meter = Meter()
+
+    def constant(images):
+        return meter(images) * 0
+
+    attack = attacks.hop_skip_jump(iterations=2, start_draws=3, chunk=4)
+    out = attack(jax.random.key(1), foreign(constant), X, jnp.zeros_like(Y))
+    assert not out.success.any()
+    check_bill(meter, out.queries)
+
+
+SUITE = attacks.suite.Suite(
+    stages=(
+        attacks.suite.Stage(name="short", attack=attacks.ray_s(max_queries=30)),
+        attacks.suite.Stage(name="long", attack=attacks.ray_s(max_queries=60)),
+    ),
+    norm="linf",
+    epsilon=0.05,
+)
+
+
+def test_a_suite_counts_all_it_asks():
+    meter = Meter()
+    report = SUITE(jax.random.key(1), foreign(meter), X, Y)
+    assert 0 < report.robust_accuracy < report.clean_accuracy
+    assert report.warnings == ()
+    check_bill(meter, report.queries)
+    # The same as of a function that nobody pays for.
+    free = SUITE(jax.random.key(1), own, X, Y)
+    np.testing.assert_array_equal(report.queries, free.queries)
+    np.testing.assert_array_equal(report.distance, free.distance)
+
+
+def test_a_suite_says_where_answers_changed():
+    meter = Meter()
+
+    def moody(images):
+        # After the suite's own look and the probe, all other labels.
+        return meter(images) if meter.asked < 12 else 1 - meter(images)
+
+    report = SUITE(jax.random.key(1), foreign(moody), X, Y)
+    check_bill(meter, report.queries)
+    (warning,) = report.warnings
+    assert "asked again, it gave 4 of 11 images other labels" in warning
+
+
+def test_a_recorded_course_counts_the_same():
+    meter = Meter()
+    out = query_curve.record(
+        LABEL_ATTACKS["ray_s"],
+        jax.random.key(1),
+        foreign(meter),
+        X,
+        Y,
+        None,
+        query_curve.budgets(60, 5),
+    )
+    check_bill(meter, out.result.queries)
 
 
 def test_over_devices():

@@ -1,6 +1,7 @@
 """A classifier that is not JAX's, attacked as if it were.
 
-The attack stays one jitted function; at each query it calls back into Python.
+The attack stays one jitted function; at each query it calls back into Python. It asks
+about those images only whose labels it needs, and counts each of them.
 """
 
 import threading
@@ -14,7 +15,8 @@ from jax.experimental.buffer_callback import buffer_callback
 from jax.typing import DTypeLike
 
 from zeroone_jax.attacks import checks
-from zeroone_jax.types import Array, LabelFn
+from zeroone_jax.attacks.paid import PaidLabelFn
+from zeroone_jax.types import Array
 
 _LAYOUTS = ("images", "flat", "channels_first")
 
@@ -25,7 +27,7 @@ def foreign(
     batch_size: int = 1024,
     layout: Literal["images", "flat", "channels_first"] = "images",
     dtype: DTypeLike | None = None,
-) -> LabelFn:
+) -> PaidLabelFn:
     """Makes a `LabelFn` of a function of NumPy arrays, such as sklearn's `predict`.
 
     What comes back can be jitted, vmapped and sharded; a vmapped batch of batches is
@@ -33,7 +35,12 @@ def foreign(
     JAX, whose CPU threads may all be waiting for its answer.
 
     The first call (for each shape of images) asks about one grey image, so that a
-    function that does not fit is refused before an attack begins.
+    function that does not fit is refused before an attack begins. That one is in no
+    attack's `queries`. All others are: an attack by labels, or a suite of such, asks
+    `label_fn` about exactly as many images as its result's `queries` add up to. For
+    that, give it what comes back here, not a function that calls it: such a function is
+    asked about every image of a chunk at every query. What is to be done to images
+    first belongs into `label_fn`.
 
     Args:
         label_fn: images [n, ...], a NumPy array of its own that it may keep and change,
@@ -45,7 +52,7 @@ def foreign(
         dtype: the type it wants; None for the attack's.
 
     Returns:
-        Images float [n, ...] to labels i32 [n].
+        A `LabelFn`: images float [n, ...] to labels i32 [n].
 
     Raises:
         TypeError: `label_fn` is not callable. From the function returned: it gave
@@ -57,8 +64,7 @@ def foreign(
     """
     if not callable(label_fn):
         raise TypeError(f"label_fn is {label_fn!r}, but must be a function of images")
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}, but must be at least 1")
+    checks.counts(batch_size=batch_size)
     checks.one_of("layout", layout, _LAYOUTS)
     lock = threading.Lock()
     probed = set()
@@ -78,32 +84,35 @@ def foreign(
             labels[rows] = _checked(answer, len(batch))
         return labels
 
-    def labels(x: Array) -> Array:
+    def labels(x: Array, asked: Array) -> Array:
         shape = x.shape[1:]
         if (shape, x.dtype) not in probed:
             ask(np.full((1, *shape), 0.5, x.dtype))
             probed.add((shape, x.dtype))
 
-        def host(images: Any) -> np.ndarray:
-            images = np.asarray(images)
-            leading = images.shape[: images.ndim - len(shape)]
-            return ask(images.reshape(-1, *shape)).reshape(leading)
+        def host(images: Any, asked: Any) -> np.ndarray:
+            asked = np.asarray(asked)
+            labels = np.zeros(asked.shape, np.int32)
+            if asked.any():
+                labels[asked] = ask(np.asarray(images)[asked])
+            return labels
 
-        def into_buffer(_: Any, out: Any, images: Any) -> None:
-            np.asarray(out)[...] = host(images)
+        def into_buffer(_: Any, out: Any, images: Any, asked: Any) -> None:
+            np.asarray(out)[...] = host(images, asked)
 
         answer = jax.ShapeDtypeStruct(x.shape[:1], jnp.int32)
         # On the processor `pure_callback` copies images on the very threads that wait
         # for it: with one core, 3 MB of them are enough for a deadlock (jax 0.10.2).
         return jax.lax.platform_dependent(
             x,
+            asked,
             cpu=buffer_callback(into_buffer, answer, vmap_method="broadcast_all"),
-            default=lambda x: jax.pure_callback(
-                host, answer, x, vmap_method="broadcast_all"
+            default=lambda x, asked: jax.pure_callback(
+                host, answer, x, asked, vmap_method="broadcast_all"
             ),
         )
 
-    return labels
+    return PaidLabelFn(labels)
 
 
 def _checked(labels: np.ndarray, count: int) -> np.ndarray:
