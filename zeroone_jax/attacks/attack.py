@@ -290,9 +290,7 @@ class Attack(abc.ABC):
 
     @property
     def frame_queries(self) -> int:
-        """Queries that a call adds to those of the steps, at most: looks at the image,
-        at the outcome, and at points of the grid.
-        """
+        """Queries that a call adds to the steps': of the image, outcome and grid."""
         return 2 + (0 if self.levels is None else len(grid.LENGTHS))
 
     @property

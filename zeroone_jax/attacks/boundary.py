@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks import checks, directions
 from zeroone_jax.attacks.attack import State, where
 from zeroone_jax.attacks.decision import WalkFromAdversary
@@ -246,7 +247,7 @@ class Boundary(WalkFromAdversary):
         points = jnp.broadcast_to(
             state.x[:, None], (*candidates.shape, *state.x.shape[1:])
         )
-        return jax.lax.while_loop(
+        return loops.while_loop(
             lambda walk: jnp.any(searching(walk)),
             ask,
             _Walk(jnp.asarray(0, jnp.int32), step, points, nothing, queries),

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from zeroone_jax import loops
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import Attack, AttackResult, State, image_keys, where
 from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
@@ -165,7 +166,7 @@ class DecisionAttack(Attack):
             )
 
         none = jnp.zeros_like(state.found)
-        settled = jax.lax.while_loop(
+        settled = loops.while_loop(
             lambda carry: jnp.any(searching(carry)),
             back_off,
             (jnp.asarray(0, jnp.int32), Found(state.adversary, none, near.queries)),

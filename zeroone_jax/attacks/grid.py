@@ -8,9 +8,9 @@ shorter, rounds, and takes the first point that is inside the ball and an advers
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks.paid import only
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array
@@ -65,7 +65,7 @@ def settle(attack: "Attack", fn: Any, state: "State", levels: int) -> "State":
             queries + asking.astype(jnp.int32),
         )
 
-    _, adversary, hit, queries = jax.lax.while_loop(
+    _, adversary, hit, queries = loops.while_loop(
         lambda carry: jnp.any(searching(carry)),
         look,
         (jnp.asarray(0, jnp.int32), state.x, none, state.queries),

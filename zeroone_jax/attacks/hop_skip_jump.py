@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks import checks, directions
 from zeroone_jax.attacks.attack import State, where
 from zeroone_jax.attacks.decision import WalkFromAdversary
@@ -260,7 +261,7 @@ class HopSkipJump(WalkFromAdversary):
 
         nothing = jax.vmap(lambda _: directions.nothing(shape, dtype))(asked)
         most = jnp.max(asked)
-        return jax.lax.while_loop(
+        return loops.while_loop(
             lambda carry: carry[0] * _BLOCK < most,
             ask,
             (jnp.asarray(0, jnp.int32), nothing),
@@ -292,7 +293,7 @@ class HopSkipJump(WalkFromAdversary):
             return turn + 1, shorter, done | hit, queries + asking.astype(jnp.int32)
 
         none = jnp.zeros_like(state.active)
-        _, length, done, queries = jax.lax.while_loop(
+        _, length, done, queries = loops.while_loop(
             lambda carry: jnp.any(searching(carry)),
             halve,
             (jnp.asarray(0, jnp.int32), length, none, queries),

@@ -8,9 +8,9 @@ a step, and ends with the exact solution, on images after some five steps. In L1
 coordinates of the steepest slopes move to their limits, and bisection finds which.
 """
 
-import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.types import Array
 
@@ -70,7 +70,7 @@ def _together(
         return duals[1], newton(duals[1])
 
     zero = jnp.zeros_like(rise)
-    dual, _ = jax.lax.while_loop(
+    dual, _ = loops.while_loop(
         lambda duals: jnp.any(duals[1] > duals[0]), onward, (zero, newton(zero))
     )
     return length(dual)
@@ -90,7 +90,7 @@ def _steepest_first(steep: Array, room: Array, rise: Array) -> Array:
         return jnp.where(too_few, low, middle), jnp.where(too_few, middle, high)
 
     zero = jnp.zeros_like(rise)
-    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (zero, zero + 1))
+    low, high = loops.fori_loop(0, _BISECTIONS, halve, (zero, zero + 1))
     at_threshold = (steep > low[:, None]) & (steep <= high[:, None])
     available = jnp.sum(jnp.where(at_threshold, whole, 0), axis=1)
     missing = rise - gain(high)

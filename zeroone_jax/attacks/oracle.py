@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks.attack import where
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array
@@ -102,7 +103,7 @@ def bisect(
             queries + asking.astype(jnp.int32),
         )
 
-    _, high, queries = jax.lax.while_loop(
+    _, high, queries = loops.while_loop(
         lambda carry: jnp.any(unfinished(carry)),
         halve,
         (jnp.zeros(count, x.dtype), jnp.ones(count, x.dtype), queries),
@@ -160,7 +161,7 @@ def find_start(
 
     none = jnp.zeros(len(x), bool)
     first = Found(x, none, jnp.zeros(len(x), jnp.int32))
-    return jax.lax.while_loop(
+    return loops.while_loop(
         lambda carry: jnp.any(searching(carry)),
         draw_one,
         (jnp.asarray(0, jnp.int32), first),

@@ -10,9 +10,9 @@ import dataclasses
 import math
 from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import State, where
 from zeroone_jax.attacks.decision import DecisionAttack
@@ -141,7 +141,7 @@ class RayS(DecisionAttack):
                 queries + asking.astype(jnp.int32),
             )
 
-        _, radius, queries = jax.lax.while_loop(
+        _, radius, queries = loops.while_loop(
             lambda carry: jnp.any(searching(carry)),
             halve,
             (jnp.zeros_like(memory.radius), memory.radius, queries),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 from zeroone_jax import devices as device_mesh
+from zeroone_jax import loops
 from zeroone_jax.attacks.paid import only
 from zeroone_jax.types import Array, Key
 
@@ -131,7 +132,7 @@ def _attack_chunk(
     start: Array | None,
 ) -> "tuple[AttackResult, Array]":
     """Runs the attack's steps."""
-    state = jax.lax.cond(
+    state = loops.cond(
         jnp.any(to_do),
         lambda: attack.init(key, only(fn, to_do), x, y, start),
         lambda: jax.tree.map(
@@ -142,7 +143,7 @@ def _attack_chunk(
     state = state._replace(
         x=x, y=y, active=state.active & to_do, found=state.found & to_do
     )
-    state = jax.lax.while_loop(
+    state = loops.while_loop(
         lambda state: jnp.any(state.active),
         lambda state: attack.step(key, fn, state)[0],
         state,
