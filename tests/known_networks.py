@@ -4,7 +4,6 @@ Weights are arguments of the functions, so that other types and scales of one ne
 share its compiled attacks.
 """
 
-import functools
 import pathlib
 from typing import Any, NamedTuple
 

@@ -249,6 +249,10 @@ class Attack(abc.ABC):
         """Whether labels are what the attack wants, bool [n]."""
         return labels == y if self.targeted else labels != y
 
+    def done(self, fn: LogitsFn | LabelFn, x: Array, y: Array) -> Array:
+        """Whether images need no attack, bool [n]: those that are adversaries."""
+        return self.broken(self.labels(fn, x), y)
+
 
 def as_label_fn(logits_fn: LogitsFn) -> LabelFn:
     """Makes a function of labels from one of logits.

@@ -256,6 +256,12 @@ class CarliniWagner(Attack):
             ),
         ), info
 
+    def done(self, fn: Any, x: Array, y: Array) -> Array:
+        """Whether images are adversaries of the confidence asked, bool [n]."""
+        margin, z = self._margin(fn, y, x)
+        wanted = self.broken(losses.labels(z), y)
+        return wanted & ((margin >= 0) | (self.confidence == 0))
+
     def _margin(self, fn: LogitsFn, y: Array, points: Array) -> tuple[Array, Array]:
         """By how much the adversary's side is ahead, less the confidence; logits."""
         margin, z = shorten.margins(fn, points, y)

@@ -16,7 +16,7 @@ from zeroone_jax import losses
 from zeroone_jax.attacks import checks, linearize, shorten
 from zeroone_jax.attacks.attack import Attack, State, image_keys, where
 from zeroone_jax.attacks.hyperplane import onto_hyperplane
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import Norm, each, fitted, size
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -239,4 +239,4 @@ class FastAdaptiveBoundary(Attack):
         radius = jnp.minimum(nearest, largest) / 2
         noise = noise * each(radius / size(noise, self.norm), x)
         first = run % self.restarts == 0
-        return jnp.where(first, x, jnp.clip(x + noise, 0, 1))
+        return jnp.where(first, x, fitted(noise, x, radius, self.norm))

@@ -132,7 +132,7 @@ def _logits(fn: LogitsFn, points: Array) -> tuple[Array, Callable[[Array], Any]]
         z = losses.as_logits(fn(points))
         return z.astype(jnp.promote_types(z.dtype, points.dtype))
 
-    return jax.vjp(logits, points)  # type: ignore[no-any-return]
+    return jax.vjp(logits, points)
 
 
 def _distance(plane: Hyperplane) -> Array:

@@ -89,8 +89,8 @@ def in_chunks(
     def together(array: Array) -> Array:
         return array.reshape(-1, *array.shape[2:])[:count]
 
-    labels = together(jax.lax.map(functools.partial(attack.labels, fn), divide(x)))
-    to_do = ~attack.broken(labels, y)
+    done = jax.lax.map(lambda images: attack.done(fn, *images), (divide(x), divide(y)))
+    to_do = ~together(done)
     # Images that are broken already stand together at the end, where whole chunks of
     # them finish at once.
     order = jnp.argsort(~to_do, stable=True)

@@ -115,7 +115,7 @@ class SimultaneousPerturbation(Attack):
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, and moves it uphill."""
         x, y, memory = state.x, state.y, state.memory
-        outputs = fn(memory.point)
+        outputs = fn(memory.point).astype(x.dtype)
         loss = self._gain(outputs, y).astype(x.dtype)
         broken = self.broken(losses.labels(outputs), y) & state.active
         accepted = state.active & (broken | (loss > memory.loss))
@@ -174,6 +174,7 @@ class SimultaneousPerturbation(Attack):
             offset = self.delta * directions
             pairs = jnp.stack([point[:, None] + offset, point[:, None] - offset])
             outputs = fn(jnp.clip(pairs, 0, 1).reshape(-1, *x.shape[1:]))
+            outputs = outputs.astype(x.dtype)
             gain = self._gain(outputs, jnp.tile(jnp.repeat(y, self.block), 2))
             up, down = gain.astype(x.dtype).reshape(2, len(x), self.block)
             slope = (up - down) / (2 * self.delta)
