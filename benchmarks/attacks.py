@@ -147,7 +147,13 @@ def pgd(count: int = 512) -> Figures:
     network = peers.sigmoid_mlp()
     x, y = network.x[:count], network.y[:count]
     attack = attacks.pgd(
-        epsilon=8 / 255, step_size=2 / 255, iterations=40, early_stop=False, chunk=count
+        epsilon=8 / 255,
+        step_size=2 / 255,
+        iterations=40,
+        fit_box=False,
+        loss="cross_entropy",
+        early_stop=False,
+        chunk=count,
     )
     runs_of_ours = [
         timed(lambda: attack(KEY, network.logits_fn, x, y), compiled=first)

@@ -106,6 +106,8 @@ def watched(
         epsilon=settings.epsilon,
         step_size=settings.epsilon / 4,
         iterations=_WATCHING_STEPS,
+        fit_box=False,
+        loss="cross_entropy",
     )
     found = attack(jax.random.key(0), climbed, x[:_WATCHED], y[:_WATCHED])
     return {

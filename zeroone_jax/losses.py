@@ -71,6 +71,37 @@ def cross_entropy(outputs: Array, y: Array) -> Array:
     return jax.nn.softplus(jax.nn.logsumexp(behind, axis=1))
 
 
+def soft_margin(outputs: Array, y: Array) -> Array:
+    """The logarithm of the mean over the other classes of `exp(z_j - z_y)`.
+
+    For k classes the cross-entropy is `log(1 + (k - 1) exp(soft_margin))`: the two rise
+    and fall together and their gradients have one direction, but this one neither
+    vanishes where the model is sure (the cross-entropy's is exactly 0 in float32 from a
+    margin of 88 on) nor drowns in rounding where all logits are nearly equal.
+
+    Args:
+        outputs: float [n, k], [n] or [n, 1].
+        y: i32 [n].
+
+    Returns:
+        float [n], at most the `margin`, and at least that less log(k - 1).
+    """
+    z = as_logits(outputs)
+    behind = _others(z, y) - of_class(z, y)[:, None]
+    largest = jax.lax.stop_gradient(jnp.max(behind, axis=1))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0)
+    behind = behind - largest[:, None]
+    count = z.shape[1] - 1
+    # y itself counts 0 in both. In differences from 1 nothing of tiny logits is lost;
+    # where the mean is far from 1, nothing of it.
+    is_y = jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
+    less = jnp.sum(jnp.where(is_y, 0, jnp.expm1(behind)), axis=1) / count
+    mean = jnp.sum(jnp.exp(behind), axis=1) / count
+    near = less > -0.5
+    logarithm = jnp.where(near, jnp.log1p(jnp.where(near, less, 0)), jnp.log(mean))
+    return largest + logarithm
+
+
 def margin(outputs: Array, y: Array) -> Array:
     """How far the best other class is ahead of y, `max_{j != y} z_j - z_y`.
 
@@ -103,13 +134,14 @@ def difference_of_logits_ratio(outputs: Array, y: Array) -> Array:
 
     Returns:
         float [n]. With two classes there is no third logit, and the ratio of what is
-        left is -1 or 1 with no gradient: the plain margin is returned instead.
+        left is -1 or 1 with no gradient: the plain margin is returned instead. Classes
+        masked by -inf do not count.
     """
     z = as_logits(outputs)
     if z.shape[1] < 3:
         return margin(z, y)
     top = jax.lax.top_k(z, 3)[0]
-    return margin(z, y) / _spread(top[:, 0] - top[:, 2])
+    return margin(z, y) / _spread(top, top[:, 2])
 
 
 def targeted_difference_of_logits_ratio(
@@ -125,14 +157,18 @@ def targeted_difference_of_logits_ratio(
     Returns:
         float [n]: `(z_target - z_y) / (z_1 - (z_3 + z_4) / 2)`, with z_1, z_3, z_4 the
         largest, third and fourth largest logits; of three classes, the third counts
-        as the fourth, and of two the numerator alone is returned.
+        as the fourth, and of two the numerator alone is returned. Classes masked by
+        -inf do not count.
     """
     z = as_logits(outputs)
     ahead = margin_to(z, y, target)
     if z.shape[1] < 3:
         return ahead
     top = jax.lax.top_k(z, min(4, z.shape[1]))[0]
-    return ahead / _spread(top[:, 0] - (top[:, 2] + top[:, -1]) / 2)
+    fourth = jnp.where(jnp.isfinite(top[:, -1]), top[:, -1], top[:, 2])
+    spread = _spread(top, (top[:, 2] + fourth) / 2)
+    # Of a masked target the numerator, -inf, has a slope yet; the ratio has none.
+    return ahead / jnp.where(jnp.isfinite(ahead), spread, 1)
 
 
 def kl_divergence(outputs: Array, reference: Array) -> Array:
@@ -160,6 +196,11 @@ def _others(z: Array, y: Array) -> Array:
     return jnp.where(is_y, -jnp.inf, z)
 
 
-def _spread(difference: Array) -> Array:
-    """Keeps a denominator from 0, as the authors' 1e-12 does."""
-    return difference + jnp.asarray(1e-12, difference.dtype)
+def _spread(top: Array, below: Array) -> Array:
+    """A ratio's denominator, from the largest logits [n, 3 or more] to `below` [n].
+
+    1 where it would be 0, or where fewer than three logits are finite.
+    """
+    finite = jnp.isfinite(top[:, 2])
+    difference = top[:, 0] - jnp.where(finite, below, top[:, 0])
+    return jnp.where(difference > 0, difference, 1)

@@ -134,7 +134,13 @@ def _masking_attack(settings: Mapping[str, Any]) -> attacks.pgd:
     evaluation = settings["evaluation"]
     epsilon = evaluation["epsilon"]
     if evaluation["plan"] == "quick":
-        return attacks.pgd(epsilon=epsilon, iterations=20, restarts=2)
+        return attacks.pgd(
+            epsilon=epsilon,
+            iterations=20,
+            restarts=2,
+            fit_box=False,
+            loss="cross_entropy",
+        )
     if settings["data"]["name"] == "mnist":
         return gradient_masking.mnist(epsilon)
     return gradient_masking.cifar10(epsilon)

@@ -19,7 +19,7 @@ CURVES = {
 
 
 def begin(low_margin, high_margin, rounding=0.0):
-    state, _ = shorten.begin(
+    state, _, _ = shorten.begin(
         lambda x: (low_margin + 0 * x[:, 0], jnp.zeros((1, 2))), jnp.zeros((1, 2))
     )
     return state._replace(
@@ -82,7 +82,7 @@ def test_rounding_is_that_of_pixels_and_logits():
         return (x @ weights)[:, 0] - 100, x @ weights * jnp.array([[0.0, 1.0]])
 
     x = jnp.array([[0.5, 0.25], [1.0, 1.0]])
-    state, z = shorten.begin(margin, x)
+    state, z, _slope = shorten.begin(margin, x)
     chex.assert_trees_all_close(z, margin(x)[1])
     chex.assert_trees_all_close(state.low_margin, jnp.array([-99.0, -99.0]))
     eps = 2.0**-23

@@ -7,23 +7,29 @@ AutoAttack.
 
 import dataclasses
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import Attack, State, image_keys, where
-from zeroone_jax.attacks.perturbation import (
-    direction,
-    each,
-    project,
-    random_in_ball,
-    size,
-)
+from zeroone_jax import loops, losses
+from zeroone_jax.attacks import checks, climb, linearize
+from zeroone_jax.attacks.attack import Attack, State, where
+from zeroone_jax.attacks.perturbation import direction, each, project, size
 from zeroone_jax.types import Array, Key, LogitsFn
+
+Targeted: TypeAlias = Literal[
+    "targeted_dlr", "targeted_margin", "targeted_cross_entropy"
+]
+"""Losses that go after one likely class after another."""
+
+_TARGETED: dict[Any, Callable[[Array, Array, Array], Array]] = {
+    "targeted_dlr": losses.targeted_difference_of_logits_ratio,
+    "targeted_margin": losses.margin_to,
+    "targeted_cross_entropy": lambda z, y, target: -losses.soft_margin(z, target),
+}
 
 _MOMENTUM = 0.75
 """Algorithm 1's alpha: the share of the gradient step in a move."""
@@ -46,6 +52,8 @@ class Memory(NamedTuple):
         checked_highest: float [n], `highest` at the last checkpoint.
         halved: bool [n], whether the step size was halved there.
         step_size: float [n].
+        stretch: float [n], of the logits (`climb.stretch`), by the restart's first
+            point.
         targets: i32 [n, t], the classes to reach, one a restart; t is 0 where the loss
             names none.
         loss: float [n], the highest of all restarts, of `State.adversary`.
@@ -61,6 +69,7 @@ class Memory(NamedTuple):
     checked_highest: Array
     halved: Array
     step_size: Array
+    stretch: Array
     targets: Array
     loss: Array
 
@@ -69,7 +78,8 @@ class Info(NamedTuple):
     """What a step saw.
 
     Attributes:
-        loss: float [n], at the point the step came to.
+        loss: float [n], what is climbed, at the point the step came to; of
+            "cross_entropy" it is `losses.soft_margin`.
         highest: float [n], the restart's highest loss so far.
         labels: i32 [n], at the point.
         gradient_size: float [n], the largest absolute slope there.
@@ -100,18 +110,28 @@ class AutoPGD(Attack):
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         iterations: moves in each restart.
         restarts: random starting points tried (for each target).
-        loss: what is climbed: "cross_entropy"; "dlr"; or "targeted_dlr", which reaches
-            for one likely class after another. Of a targeted attack, the loss of y
-            is descended, and "targeted_dlr" does not apply.
-        target_classes: how many classes "targeted_dlr" reaches for, the most likely
-            ones at the image first; the model's other classes, if they are fewer.
+        loss: what is climbed: "margin", which found most on a network whose adversaries
+            are known (13.6 of 16 with one restart, "dlr" 13.0, "cross_entropy" 12.4,
+            without fit_box); "cross_entropy" or "dlr", the paper's; or a function of
+            the outputs, float [n, k], and y, i32 [n], to float [n]. Of a targeted
+            attack it is descended. "targeted_margin", "targeted_cross_entropy" and
+            "targeted_dlr", AutoAttack's, reach for one likely class after another; they
+            do not apply to targeted attacks. With three classes each these found 13.6,
+            13.2 and 12.8 of the 16.
+        target_classes: how many classes a loss "targeted_..." reaches for, the most
+            likely ones at the image first; the model's other classes, if they are
+            fewer.
+        fit_box: whether random starts are even in ball and box together, and each
+            pixel's steps of Linf are as much shorter as the box leaves it less room.
+            False, as in AutoAttack: starts are even in the ball, then clipped.
     """
 
     epsilon: float
     iterations: int = 100
     restarts: int = 1
-    loss: Literal["cross_entropy", "dlr", "targeted_dlr"] = "cross_entropy"
+    loss: climb.Loss | Targeted = "margin"
     target_classes: int = 9
+    fit_box: bool = True
 
     needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2")
@@ -126,11 +146,11 @@ class AutoPGD(Attack):
             restarts=self.restarts,
             target_classes=self.target_classes,
         )
-        checks.one_of("loss", self.loss, ("cross_entropy", "dlr", "targeted_dlr"))
-        if self.targeted and self.loss == "targeted_dlr":
+        climb.check(self.loss, (*climb.LOSSES, *_TARGETED))
+        if self.targeted and self.loss in _TARGETED:
             raise ValueError(
-                'loss is "targeted_dlr", which chooses targets by itself, but the '
-                'attack is targeted: take "dlr" or "cross_entropy"'
+                f"loss is {self.loss!r}, which chooses targets by itself, but the "
+                "attack is targeted: take a loss that does not"
             )
 
     @property
@@ -161,11 +181,9 @@ class AutoPGD(Attack):
             point = project(start, x, self.epsilon, self.norm)
         queries = 0
         targets = jnp.zeros((len(x), 0), jnp.int32)
-        if self.loss == "targeted_dlr":
-            z = losses.as_logits(fn(x))
-            is_y = jnp.arange(z.shape[1], dtype=jnp.int32)[None, :] == y[:, None]
-            count = min(self.target_classes, z.shape[1] - 1)
-            targets = jax.lax.top_k(jnp.where(is_y, -jnp.inf, z), count)[1]
+        if self.loss in _TARGETED:
+            ranked = linearize.ranking(losses.as_logits(fn(x)), y)
+            targets = ranked[:, : self.target_classes]
             queries = 1
         memory = self._fresh(point, targets)
         return State.beginning(x, y, memory, point, queries)
@@ -175,27 +193,30 @@ class AutoPGD(Attack):
         x, y, memory = state.x, state.y, state.memory
         restart, turn = jnp.divmod(state.iteration, self.iterations + 1)
 
-        def total_loss(point: Array) -> tuple[Array, tuple[Array, Array]]:
+        def total_loss(point: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             outputs = fn(point).astype(x.dtype)
-            loss = self._loss(outputs, y, memory.targets, restart)
-            return jnp.sum(loss), (loss, losses.labels(outputs))
+            stretch = jnp.where(turn == 0, climb.stretch(outputs), memory.stretch)
+            at = memory._replace(stretch=stretch)
+            loss = self._loss(outputs, y, at, restart)
+            return jnp.sum(loss), (loss, losses.labels(outputs), stretch)
 
         def with_gradient() -> tuple[Any, Array]:
             return jax.grad(total_loss, has_aux=True)(memory.point)[::-1]
 
         # The last point of a restart is looked at only.
-        (loss, labels), gradient = jax.lax.cond(
+        (loss, labels, stretch), gradient = loops.cond(
             turn < self.iterations,
             with_gradient,
             lambda: (total_loss(memory.point)[1], jnp.zeros_like(x)),
         )
         broken = self.broken(labels, y)
         nearest = state.active & (broken | (loss > memory.loss))
+        memory = memory._replace(stretch=stretch)
         climbed = self._climbed(memory, loss, gradient, turn)
         iteration = state.iteration + 1
         runs = self.restarts * max(1, memory.targets.shape[1])
         active = state.active & ~broken & (iteration < (self.iterations + 1) * runs)
-        following = jax.lax.cond(
+        following = loops.cond(
             turn < self.iterations,
             lambda: self._moved(climbed, memory.point, gradient, x, turn),
             lambda: self._fresh(
@@ -218,14 +239,12 @@ class AutoPGD(Attack):
             where(state.active, following, memory),
         ), info
 
-    def _loss(self, outputs: Array, y: Array, targets: Array, restart: Array) -> Array:
-        if self.loss == "targeted_dlr":
-            target = jnp.take(targets, restart // self.restarts, axis=1, mode="clip")
-            return losses.targeted_difference_of_logits_ratio(outputs, y, target)
-        if self.loss == "dlr":
-            loss = losses.difference_of_logits_ratio(outputs, y)
-        else:
-            loss = losses.cross_entropy(outputs, y)
+    def _loss(self, outputs: Array, y: Array, memory: Memory, restart: Array) -> Array:
+        if self.loss in _TARGETED:
+            place = restart // self.restarts
+            target = jnp.take(memory.targets, place, axis=1, mode="clip")
+            return _TARGETED[self.loss](outputs, y, target)
+        loss = climb.value(cast(climb.Loss, self.loss), outputs, y, memory.stretch)
         return -loss if self.targeted else loss
 
     def _climbed(
@@ -266,6 +285,7 @@ class AutoPGD(Attack):
         point = where(back, memory.highest_point, looked_at)
         gradient = where(back, memory.highest_gradient, gradient)
         move = each(memory.step_size, x) * direction(gradient, self.norm)
+        move = climb.fitted(move, x, self.epsilon, self.norm, self.fit_box)
         ahead = project(point + move, x, self.epsilon, self.norm)
         # The first move has no momentum.
         share = jnp.where(turn == 0, 1.0, _MOMENTUM).astype(x.dtype)
@@ -284,10 +304,7 @@ class AutoPGD(Attack):
         return windows
 
     def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
-        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), restart)
-        return jax.vmap(
-            lambda key, image: random_in_ball(key, image, self.epsilon, self.norm)
-        )(keys, x)
+        return climb.starts(key, x, y, restart, self.epsilon, self.norm, self.fit_box)
 
     def _fresh(self, point: Array, targets: Array) -> Memory:
         """A restart's memory, before its first point is looked at."""
@@ -303,6 +320,7 @@ class AutoPGD(Attack):
             checked_highest=lowest,
             halved=jnp.zeros(point.shape[:1], bool),
             step_size=jnp.full(point.shape[:1], 2 * self.epsilon, point.dtype),
+            stretch=jnp.ones_like(lowest),
             targets=targets,
             loss=lowest,
         )

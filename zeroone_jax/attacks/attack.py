@@ -189,8 +189,8 @@ class Attack(abc.ABC):
             state = grid.settle(self, fn, state, self.levels)
         adversary = where(to_do, state.adversary, state.x)
         outcome = self.labels(only(fn, to_do), adversary)
-        at_once = self.broken(labels, state.y)
-        success = at_once | (to_do & state.found & self.broken(outcome, state.y))
+        found = state.found & self.broken(outcome, state.y)
+        success = jnp.where(to_do, found, self.broken(labels, state.y))
         moved = size(adversary - state.x, self.norm)
         if self.limit is not None:
             limit = jnp.asarray(self.limit, moved.dtype)
@@ -317,6 +317,16 @@ class Attack(abc.ABC):
     def broken(self, labels: Array, y: Array) -> Array:
         """Whether labels are what the attack wants, bool [n]; no label never is."""
         return labels == y if self.targeted else (labels != y) & (labels >= 0)
+
+    def look(self, fn: LogitsFn | LabelFn, x: Array, y: Array) -> tuple[Array, Array]:
+        """Looks at images before the attack.
+
+        Returns:
+            Their labels i32 [n], and whether they need no attack, bool [n]: those that
+            are adversaries already.
+        """
+        labels = self.labels(fn, x)
+        return labels, self.broken(labels, y)
 
 
 def as_label_fn(logits_fn: LogitsFn) -> LabelFn:

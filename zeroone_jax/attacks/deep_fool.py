@@ -6,13 +6,12 @@ Moosavi-Dezfooli et al. 2016, Algorithm 2, and for Linf their section 3.4.
 import dataclasses
 from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, linearize, shorten
 from zeroone_jax.attacks.attack import Attack, State, where
-from zeroone_jax.attacks.perturbation import Norm, direction, each
+from zeroone_jax.attacks.perturbation import Norm, direction, each, size
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -88,7 +87,7 @@ class DeepFool(Attack):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        checks.positive(iterations=self.iterations)
+        checks.counts(iterations=self.iterations, candidates=self.candidates)
         if self.targeted:
             raise ValueError(
                 "targeted is True, but DeepFool is defined untargeted only: take "
@@ -111,12 +110,9 @@ class DeepFool(Attack):
         start: Array | None = None,
     ) -> State:
         """Starts at the image, or at `start`, and chooses the classes to look at."""
-
-        def margin(points: Array) -> tuple[Array, Array]:
-            z = losses.as_logits(fn(points))
-            return losses.margin(z, y), z
-
-        shortening, z = shorten.begin(margin, x)
+        shortening, z, _ = shorten.begin(
+            lambda points: shorten.margins(fn, points, y), x
+        )
         point = x if start is None else start
         memory = Memory(
             point=point,
@@ -136,38 +132,32 @@ class DeepFool(Attack):
         searching = state.active & memory.searching
         back = shorten.look_at(memory.shortening, x, state.adversary)
         look = where(searching, memory.point, back)
-        linear = self._linear(fn, look, y, memory.others, jnp.any(searching))
-        margin = losses.margin(linear.logits, y).astype(x.dtype)
-        labels = losses.labels(linear.logits)
+        plane = self._plane(fn, look, y, memory.others, jnp.any(searching))
+        margin = losses.margin(plane.logits, y).astype(x.dtype)
+        labels = losses.labels(plane.logits)
         broken = self.broken(labels, y)
         clear = shorten.clear(memory.shortening, margin, broken)
 
-        ahead, slope, steepness = linearize.nearest(linear, self.norm)
-        onward = searching & ~clear & (steepness > 0)
+        onward = searching & ~clear & (plane.steepness > 0)
         onward &= state.iteration < self.iterations
-        rise = jnp.maximum(jnp.abs(ahead), memory.least_rise)
-        length = jnp.where(onward, rise / steepness, 0)
-        total = memory.total + each(length, x) * direction(slope, self.norm)
-        crossed = searching & clear
-        shortened, shortest = shorten.update(memory.shortening, margin, broken)
-        shortening = where(
-            state.active & ~searching,
-            shortened,
-            memory.shortening._replace(
-                high_margin=jnp.where(crossed, margin, memory.shortening.high_margin)
-            ),
+        rise = jnp.maximum(jnp.abs(plane.ahead), memory.least_rise)
+        length = jnp.where(onward, rise / plane.steepness, 0)
+        total = memory.total + each(length, x) * direction(plane.slope, self.norm)
+        met, better = shorten.meet(
+            memory.shortening, margin, searching & broken, size(look - x, self.norm)
         )
+        found = state.found | better
+        shortened, shortest = shorten.update(memory.shortening, margin, broken)
+        shortening = where(state.active & ~searching, shortened, met)
         confirmed = state.active & ~searching & shortest
         cost = jnp.where(searching, memory.others.shape[1], 1).astype(jnp.int32)
         info = Info(margin, labels, length)
         return State(
             x,
             y,
-            where(crossed | confirmed, look, state.adversary),
-            state.found | crossed,
-            jnp.where(
-                searching, onward | crossed, state.active & (shortening.left > 0)
-            ),
+            where(better | confirmed, look, state.adversary),
+            found,
+            jnp.where(searching, onward | found, state.active & (shortening.left > 0)),
             state.queries + jnp.where(state.active, cost, 0),
             state.iteration + 1,
             Memory(
@@ -183,16 +173,19 @@ class DeepFool(Attack):
     def _point(self, x: Array, total: Array) -> Array:
         return jnp.clip(x + (1 + self.overshoot) * total, 0, 1)
 
-    def _linear(
+    def _plane(
         self, fn: LogitsFn, points: Array, y: Array, others: Array, sloped: Array
-    ) -> linearize.Linear:
-        """The model around the points; without slopes where nobody needs them."""
+    ) -> linearize.Hyperplane:
+        """The nearest boundary of the linearized model; no slopes if none is needed."""
 
-        def level() -> linearize.Linear:
-            ahead = jnp.zeros(others.shape, points.dtype)
-            slopes = jnp.zeros((*others.shape, *points.shape[1:]), points.dtype)
-            return linearize.Linear(losses.as_logits(fn(points)), ahead, slopes)
+        def level() -> linearize.Hyperplane:
+            z = losses.as_logits(fn(points))
+            wide = z.astype(jnp.promote_types(z.dtype, points.dtype))
+            flat = jnp.zeros(points.shape[:1], points.dtype)
+            return linearize.Hyperplane(wide, flat, jnp.zeros_like(points), flat)
 
-        return jax.lax.cond(
-            sloped, lambda: linearize.differences(fn, points, y, others), level
+        return loops.cond(
+            sloped,
+            lambda: linearize.nearest(fn, points, y, others, self.norm),
+            level,
         )

@@ -12,11 +12,11 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, linearize, shorten
 from zeroone_jax.attacks.attack import Attack, State, image_keys, where
 from zeroone_jax.attacks.hyperplane import onto_hyperplane
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import Norm, each, fitted, size
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -30,14 +30,12 @@ class Memory(NamedTuple):
     Attributes:
         point: float [n, ...], the iterate.
         others: i32 [n, k - 1], the classes other than y, the likeliest first.
-        length: float [n], the size of `State.adversary - x`, infinite before it.
         searching: bool [n], whether runs go on.
-        shortening: how far back the boundary lies, afterwards.
+        shortening: what was found, and how far back the boundary lies, afterwards.
     """
 
     point: Array
     others: Array
-    length: Array
     searching: Array
     shortening: Shortening
 
@@ -103,11 +101,11 @@ class FastAdaptiveBoundary(Attack):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        checks.positive(iterations=self.iterations, restarts=self.restarts)
+        checks.counts(iterations=self.iterations, restarts=self.restarts)
         if self.epsilon is not None:
             checks.positive(epsilon=self.epsilon)
         if self.targeted_classes is not None:
-            checks.positive(targeted_classes=self.targeted_classes)
+            checks.counts(targeted_classes=self.targeted_classes)
             if self.targeted:
                 raise ValueError(
                     f"targeted_classes is {self.targeted_classes} and targeted is "
@@ -129,11 +127,10 @@ class FastAdaptiveBoundary(Attack):
         start: Array | None = None,
     ) -> State:
         """Starts the first run at the image, or at `start`, and ranks the classes."""
-        shortening, z = shorten.begin(functools.partial(self._margin, fn, y), x)
+        shortening, z, _ = shorten.begin(functools.partial(self._margin, fn, y), x)
         memory = Memory(
             point=x if start is None else start,
             others=linearize.ranking(z, y),
-            length=jnp.full(x.shape[:1], jnp.inf, x.dtype),
             searching=jnp.ones(x.shape[:1], bool),
             shortening=shortening,
         )
@@ -144,7 +141,7 @@ class FastAdaptiveBoundary(Attack):
         x, y, memory = state.x, state.y, state.memory
         searching = state.active & memory.searching
         run = state.iteration // self.iterations
-        moved = jax.lax.cond(
+        moved = loops.cond(
             jnp.any(searching),
             lambda: self._move(fn, x, y, memory, run),
             lambda: memory.point,
@@ -152,24 +149,25 @@ class FastAdaptiveBoundary(Attack):
         back = shorten.look_at(memory.shortening, x, state.adversary)
         look = where(searching, moved, back)
         margin, z = self._margin(fn, y, look)
-        margin = margin.astype(x.dtype)
         labels = losses.labels(z)
         broken = self.broken(labels, y)
-        clear = shorten.clear(memory.shortening, margin, broken)
         length = size(look - x, self.norm)
-        better = searching & clear & (length < memory.length)
-        nearest = jnp.where(better, length, memory.length)
+        met, better = shorten.meet(
+            memory.shortening, margin, searching & broken, length
+        )
+        nearest = met.length
         found = state.found | better
 
         shortened, shortest = shorten.update(memory.shortening, margin, broken)
-        shortening = where(state.active & ~searching, shortened, memory.shortening)
+        shortening = where(state.active & ~searching, shortened, met)
         last = state.active & ~searching & shortest
         if self.epsilon is not None:
             # Backing off from the boundary must not lead out of epsilon's reach.
-            last &= (length <= self.epsilon) | (memory.length > self.epsilon)
+            reached = shorten.kept_length(memory.shortening)
+            last &= (length <= self.epsilon) | (reached > self.epsilon)
         kept = where(broken, x + self.beta * (look - x), look)
         run_over = (state.iteration + 1) % self.iterations == 0
-        point = jax.lax.cond(
+        point = loops.cond(
             run_over, lambda: self._start(key, x, y, nearest, run + 1), lambda: kept
         )
         classes = memory.others.shape[1]
@@ -189,18 +187,15 @@ class FastAdaptiveBoundary(Attack):
             Memory(
                 where(searching, point, memory.point),
                 memory.others,
-                nearest,
                 jnp.where(state.active, again, memory.searching),
-                shortening._replace(
-                    high_margin=jnp.where(better, margin, shortening.high_margin)
-                ),
+                shortening,
             ),
         ), Info(margin, length, labels)
 
     def _margin(self, fn: LogitsFn, y: Array, points: Array) -> tuple[Array, Array]:
         """By how much the adversary's side is ahead, and the logits."""
-        z = losses.as_logits(fn(points))
-        return losses.margin(z, y) * (-1 if self.targeted else 1), z
+        margin, z = shorten.margins(fn, points, y)
+        return margin * (-1 if self.targeted else 1), z
 
     def _runs(self, classes: int) -> int:
         return self.restarts * min(self.targeted_classes or 1, classes)
@@ -211,17 +206,19 @@ class FastAdaptiveBoundary(Attack):
         """One step of Algorithm 1, float [n, ...]."""
         point = memory.point
         if self.targeted:
-            linear = linearize.best_other_than(fn, point, y)
+            plane = linearize.best_other_than(fn, point, y, self.norm)
         else:
             reach = memory.others
             if self.targeted_classes is not None:
                 number = run // self.restarts
                 reach = jax.lax.dynamic_slice_in_dim(reach, number, 1, axis=1)
-            linear = linearize.differences(fn, point, y, reach)
-        ahead, slope, _ = linearize.nearest(linear, self.norm)
+            plane = linearize.nearest(fn, point, y, reach, self.norm)
+        slope = plane.slope
+        # Where logits are coarse: a little beyond the hyperplane.
+        missing = memory.shortening.aim - plane.ahead
         gained = jnp.sum((slope * (point - x)).reshape(len(x), -1), axis=1)
-        move = onto_hyperplane(point, slope, -ahead, self.norm)
-        image_move = onto_hyperplane(x, slope, gained - ahead, self.norm)
+        move = onto_hyperplane(point, slope, missing, self.norm)
+        image_move = onto_hyperplane(x, slope, gained + missing, self.norm)
         # Two moves of no length share evenly.
         lengths = jnp.maximum(size(move, self.norm), 1e-8)
         image_lengths = jnp.maximum(size(image_move, self.norm), 1e-8)
@@ -242,4 +239,4 @@ class FastAdaptiveBoundary(Attack):
         radius = jnp.minimum(nearest, largest) / 2
         noise = noise * each(radius / size(noise, self.norm), x)
         first = run % self.restarts == 0
-        return jnp.where(first, x, jnp.clip(x + noise, 0, 1))
+        return jnp.where(first, x, fitted(noise, x, radius, self.norm))

@@ -1,6 +1,7 @@
-"""The model seen as linear: how far each class is ahead, and the slopes of that."""
+"""The model seen as linear: how far a class is ahead, and the slope of that."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,52 +12,86 @@ from zeroone_jax.types import Array, LogitsFn
 
 _DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
 
+_BLOCK = 16
+"""Classes whose slopes are in memory together."""
 
-class Linear(NamedTuple):
-    """Differences of logits around points.
+
+class Hyperplane(NamedTuple):
+    """Where, in the model made linear around a point, a class draws level.
 
     Attributes:
         logits: float [n, k], of the points.
-        ahead: float [n, c], by how much the logit of each of c classes is higher than
+        ahead: float [n], by how much the logit of the class to reach is higher than
             that of the class to leave.
-        slopes: float [n, c, ...], the gradients of `ahead` in the points.
+        slope: float [n, ...], the gradient of `ahead` in the point.
+        steepness: float [n], the slope's size in the dual norm: the hyperplane is
+            `|ahead|` over it away, the box left aside. 0 where no class has a slope.
     """
 
     logits: Array
     ahead: Array
-    slopes: Array
+    slope: Array
+    steepness: Array
 
 
-def differences(fn: LogitsFn, points: Array, leave: Array, reach: Array) -> Linear:
-    """Compares classes with the one to leave, at the price of c gradients.
+def nearest(
+    fn: LogitsFn, points: Array, leave: Array, reach: Array, norm: Norm
+) -> Hyperplane:
+    """Finds the nearest hyperplane of several classes, at the price of c gradients.
+
+    Slopes of `_BLOCK` classes are in memory at a time, however many there are.
 
     Args:
         fn: the model.
         points: float [n, ...].
         leave: i32 [n].
         reach: i32 [n, c].
+        norm: how distance is measured.
 
     Returns:
-        The `Linear`.
+        The `Hyperplane`.
     """
-    z, pull_back = jax.vjp(lambda points: losses.as_logits(fn(points)), points)
-    return _differences(z, pull_back, leave[:, None], reach)
+    z, pull_back = _logits(fn, points)
+
+    def of(classes: Array) -> Hyperplane:
+        return _nearest(z, pull_back, leave, classes, norm)
+
+    count = reach.shape[1]
+    if count <= _BLOCK:
+        return of(reach)
+    # What is missing in the last block is filled with a class that is there already.
+    filled = jnp.pad(reach, ((0, 0), (0, -count % _BLOCK)), mode="edge")
+    blocks = filled.reshape(len(reach), -1, _BLOCK).swapaxes(0, 1)
+
+    def compare(best: Hyperplane, classes: Array) -> tuple[Hyperplane, None]:
+        new = of(classes)
+        nearer = _distance(new) < _distance(best)
+        taken = (
+            jnp.where(each(nearer, a), a, b)
+            for a, b in zip(new[1:], best[1:], strict=True)
+        )
+        return Hyperplane(z, *taken), None
+
+    return jax.lax.scan(compare, of(blocks[0]), blocks[1:])[0]
 
 
-def best_other_than(fn: LogitsFn, points: Array, target: Array) -> Linear:
+def best_other_than(
+    fn: LogitsFn, points: Array, target: Array, norm: Norm
+) -> Hyperplane:
     """Compares the target with the best of the other classes at the points.
 
     Args:
         fn: the model.
         points: float [n, ...].
         target: i32 [n].
+        norm: how distance is measured.
 
     Returns:
-        The `Linear`, c = 1.
+        The `Hyperplane`.
     """
-    z, pull_back = jax.vjp(lambda points: losses.as_logits(fn(points)), points)
-    best = ranking(z, target)[:, :1]
-    return _differences(z, pull_back, best, target[:, None])
+    z, pull_back = _logits(fn, points)
+    best = ranking(z, target)[:, 0]
+    return _nearest(z, pull_back, best, target[:, None], norm)
 
 
 def ranking(z: Array, y: Array) -> Array:
@@ -70,47 +105,70 @@ def ranking(z: Array, y: Array) -> Array:
         i32 [n, k - 1].
     """
     classes = jnp.arange(z.shape[1], dtype=jnp.int32)[None, :]
-    last = jnp.where(classes == y[:, None], jnp.inf, -z)
+    # Classes masked by -inf come behind all others, but before y.
+    masked = jnp.minimum(-z, jnp.finfo(z.dtype).max)
+    last = jnp.where(classes == y[:, None], jnp.inf, masked)
     return jnp.argsort(last, axis=1)[:, :-1].astype(jnp.int32)
 
 
-def nearest(linear: Linear, norm: Norm) -> tuple[Array, Array, Array]:
-    """Chooses the hyperplane, where a class draws level, that is nearest to the point.
+def steepness(slopes: Array, norm: Norm) -> Array:
+    """The sizes of slopes float [n, ...] in the dual norm, float [n].
 
-    Args:
-        linear: the model around n points.
-        norm: how distance is measured.
-
-    Returns:
-        How far the class is ahead, float [n]; its slope, float [n, ...]; the slope's
-        size in the dual norm, float [n]: the hyperplane is `|ahead|` over it away, the
-        box left aside. 0 where no class has a slope.
+    No square under- or overflows, whatever the scale of the logits.
     """
-    ahead, slopes = linear.ahead, linear.slopes
-    every = slopes.reshape(-1, *slopes.shape[2:])
-    steepness = size(every, _DUAL[norm]).reshape(ahead.shape)
-    sloping = steepness > 0
-    distance = jnp.abs(ahead) / jnp.where(sloping, steepness, 1)
-    distance = jnp.where(sloping, distance, jnp.inf)
-    chosen = jnp.argmin(distance, axis=1)
-
-    def take(array: Array) -> Array:
-        return jnp.take_along_axis(array, each(chosen, array), axis=1)[:, 0]
-
-    return take(ahead), take(slopes), take(steepness)
+    dual = _DUAL[norm]
+    if dual != "l2":
+        return size(slopes, dual)
+    # In units of a power of two, which changes no digit.
+    exponent = jnp.frexp(size(slopes, "linf"))[1]
+    unit = jnp.ldexp(jnp.ones(exponent.shape, slopes.dtype), exponent - 1)
+    return size(slopes / each(unit, slopes), "l2") * unit
 
 
-def _differences(z: Array, pull_back: object, leave: Array, reach: Array) -> Linear:
+def _logits(fn: LogitsFn, points: Array) -> tuple[Array, Callable[[Array], Any]]:
+    """The logits, no coarser than the points, and what pulls slopes back from them."""
+
+    def logits(points: Array) -> Array:
+        z = losses.as_logits(fn(points))
+        return z.astype(jnp.promote_types(z.dtype, points.dtype))
+
+    return jax.vjp(logits, points)
+
+
+def _distance(plane: Hyperplane) -> Array:
+    sloping = plane.steepness > 0
+    distance = jnp.abs(plane.ahead) / jnp.where(sloping, plane.steepness, 1)
+    return jnp.where(sloping, distance, jnp.inf)
+
+
+def _nearest(
+    z: Array,
+    pull_back: Callable[[Array], Any],
+    leave: Array,
+    reach: Array,
+    norm: Norm,
+) -> Hyperplane:
+    """The nearest of the hyperplanes of classes i32 [n, c], all at once."""
     classes = z.shape[1]
 
     def slope(reach: Array) -> Array:
         up = jax.nn.one_hot(reach, classes, dtype=z.dtype)
-        down = jax.nn.one_hot(leave[:, 0], classes, dtype=z.dtype)
-        (gradient,) = pull_back(up - down)  # type: ignore[operator]
+        down = jax.nn.one_hot(leave, classes, dtype=z.dtype)
+        (gradient,) = pull_back(up - down)
         return gradient
 
     slopes = jax.vmap(slope, in_axes=1, out_axes=1)(reach)
-    ahead = jnp.take_along_axis(z, reach, axis=1) - jnp.take_along_axis(
-        z, leave, axis=1
+    ahead = jnp.take_along_axis(z, reach, axis=1) - losses.of_class(z, leave)[:, None]
+    every = slopes.reshape(-1, *slopes.shape[2:])
+    planes = Hyperplane(
+        z,
+        ahead.astype(slopes.dtype),
+        slopes,
+        steepness(every, norm).reshape(ahead.shape),
     )
-    return Linear(z, ahead.astype(slopes.dtype), slopes)
+    chosen = jnp.argmin(_distance(planes), axis=1)
+
+    def take(array: Array) -> Array:
+        return jnp.take_along_axis(array, each(chosen, array), axis=1)[:, 0]
+
+    return Hyperplane(z, *map(take, planes[1:]))

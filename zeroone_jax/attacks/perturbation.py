@@ -154,14 +154,72 @@ def random_in_ball(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Ar
     Returns:
         float [...].
     """
+    noise = _noise(key, x, epsilon, norm)
+    return project((x + noise)[None], x[None], epsilon, norm)[0]
+
+
+def random_in_ball_and_box(
+    key: Key, x: Array, epsilon: float | Array, norm: Norm
+) -> Array:
+    """Draws a point evenly in what the ball around one image and the box share.
+
+    Clipped points of the ball crowd at the border of the box: half of the pixels of a
+    black image would stay black. Arguments and result as of `random_in_ball`; see
+    `fitted` for how even the points are.
+    """
+    noise = _noise(key, x, epsilon, norm)
+    point = fitted(noise[None], x[None], epsilon, norm)
+    return project(point, x[None], epsilon, norm)[0]
+
+
+def fitted(noise: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
+    """Lays random perturbations that fill a ball into ball and box together.
+
+    Args:
+        noise: float [n, ...], perturbations no longer than epsilon.
+        x: float [n, ...] in [0,1].
+        epsilon: the radius, > 0, or one for each image, float [n].
+        norm: "linf", "l2" or "l1".
+
+    Returns:
+        float [n, ...], points. In Linf noise that is even in the ball becomes even in
+        both. In L2 and L1 noise that leaves the box in a pixel is mirrored there, which
+        is as even for pixels at the border of the box and for those that no noise
+        drives out of it; between the two, points are up to twice as dense where only
+        one side of a pixel has room for the noise.
+    """
+    if norm == "linf":
+        epsilon = each(jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:1]), x)
+        down, up = room(x, epsilon)
+        share = noise / jnp.where(epsilon > 0, epsilon, 1)
+        return x + (up - down) / 2 + share * ((up + down) / 2)
+    moved = x + noise
+    outside = (moved < 0) | (moved > 1)
+    return jnp.clip(jnp.where(outside, x - noise, moved), 0, 1)
+
+
+def room(x: Array, epsilon: float | Array) -> tuple[Array, Array]:
+    """How far each pixel can go down and up in the Linf ball and the box.
+
+    Args:
+        x: float [n, ...] in [0,1].
+        epsilon: the radius, broadcasting.
+
+    Returns:
+        float [n, ...] twice; epsilon exactly where the box is farther.
+    """
+    epsilon = jnp.asarray(epsilon, x.dtype)
+    return jnp.minimum(x, epsilon), jnp.minimum(1 - x, epsilon)
+
+
+def _noise(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Array:
+    """Draws a point evenly in the ball around 0, of the shape of one image."""
     epsilon = jnp.asarray(epsilon, x.dtype)
     if norm == "linf":
-        noise = jax.random.uniform(key, x.shape, x.dtype, -1, 1) * epsilon
-    else:
-        order = 2.0 if norm == "l2" else 1.0
-        noise = jax.random.ball(key, math.prod(x.shape), order, dtype=x.dtype)
-        noise = noise.reshape(x.shape) * epsilon
-    return project((x + noise)[None], x[None], epsilon, norm)[0]
+        return jax.random.uniform(key, x.shape, x.dtype, -1, 1) * epsilon
+    order = 2.0 if norm == "l2" else 1.0
+    noise = jax.random.ball(key, math.prod(x.shape), order, dtype=x.dtype)
+    return noise.reshape(x.shape) * epsilon
 
 
 def _onto_l1(perturbation: Array, radius: Array) -> Array:

@@ -6,31 +6,17 @@ evaluates with (section B5 of our notes).
 
 import dataclasses
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import Attack, State, image_keys, where
-from zeroone_jax.attacks.perturbation import (
-    Norm,
-    direction,
-    each,
-    project,
-    random_in_ball,
-    size,
-)
+from zeroone_jax import loops, losses
+from zeroone_jax.attacks import checks, climb
+from zeroone_jax.attacks.attack import Attack, State, where
+from zeroone_jax.attacks.perturbation import Norm, direction, each, project, size
 from zeroone_jax.types import Array, Key, LogitsFn
-
-LOSSES = {
-    "cross_entropy": losses.cross_entropy,
-    "margin": losses.margin,
-    "dlr": losses.difference_of_logits_ratio,
-}
-"""What can be climbed (of a targeted attack: descended, with y the target)."""
 
 
 class Memory(NamedTuple):
@@ -40,12 +26,15 @@ class Memory(NamedTuple):
         point: float [n, ...], the iterate, not evaluated yet.
         velocity: float [n, ...], the sum of past gradients; [n, 0] without momentum.
         optimizer: the optimizer's state, one for each image.
+        stretch: float [n], of the logits (`climb.stretch`), by the first point of the
+            restart.
         loss: float [n], the highest loss so far, of `State.adversary`.
     """
 
     point: Array
     velocity: Array
     optimizer: Any
+    stretch: Array
     loss: Array
 
 
@@ -53,7 +42,8 @@ class Info(NamedTuple):
     """What a step saw.
 
     Attributes:
-        loss: float [n], at the point the step came to.
+        loss: float [n], at the point the step came to; "cross_entropy" is told as
+            such, though `losses.soft_margin` is climbed.
         labels: i32 [n], there.
         gradient_size: float [n], the largest absolute slope there.
     """
@@ -78,11 +68,18 @@ class ProjectedGradientDescent(Attack):
             no coordinate that is at the box's border already and would leave it.
         iterations: moves in each restart.
         restarts: starting points tried; more than one only with random starts.
-        random_start: whether restarts start evenly in the ball, or at the image.
+        random_start: whether restarts start at random, or at the image.
+        fit_box: whether random starts are even in ball and box together, and each
+            pixel's steps of Linf are as much shorter as the box leaves it less room.
+            False, as in the papers: starts are even in the ball, then clipped, and
+            steps are of one length, which finds less near black and white.
         momentum: the share of the last velocity that is kept; the gradients then are
             divided by their L1 norm before they are added.
         optimizer: an optax optimizer, used as the step rule on the raw gradient.
-        loss: "cross_entropy", "margin" or "dlr".
+        loss: "margin", which found most on networks whose adversaries are known (13.0
+            of 16 with one restart, "dlr" 12.4, "cross_entropy" 11.6, without fit_box);
+            "cross_entropy", the papers'; "dlr"; or a function of the outputs, float
+            [n, k], and y, i32 [n], to float [n]. Of a targeted attack it is descended.
         early_stop: whether an image leaves once an adversary is found. Otherwise the
             adversary of the highest loss over all points is kept.
     """
@@ -92,9 +89,10 @@ class ProjectedGradientDescent(Attack):
     iterations: int = 40
     restarts: int = 1
     random_start: bool = True
+    fit_box: bool = True
     momentum: float = 0.0
     optimizer: optax.GradientTransformation | None = None
-    loss: Literal["cross_entropy", "margin", "dlr"] = "cross_entropy"
+    loss: climb.Loss = "margin"
     early_stop: bool = True
 
     needs: ClassVar = "logits"
@@ -108,7 +106,7 @@ class ProjectedGradientDescent(Attack):
         checks.counts(iterations=self.iterations, restarts=self.restarts)
         if self.step_size is not None:
             checks.positive(step_size=self.step_size)
-        checks.one_of("loss", self.loss, tuple(LOSSES))
+        climb.check(self.loss, tuple(climb.LOSSES))
         if not 0 <= self.momentum < math.inf:
             raise ValueError(f"momentum is {self.momentum}, but must not be below 0")
         if self.restarts > 1 and not self.random_start:
@@ -132,6 +130,7 @@ class ProjectedGradientDescent(Attack):
             point=point,
             velocity=self._at_rest(x),
             optimizer=self._optimizer_state(x),
+            stretch=jnp.ones(x.shape[:1], x.dtype),
             loss=jnp.full(x.shape[:1], -jnp.inf, x.dtype),
         )
         return State.beginning(x, y, memory, point)
@@ -141,12 +140,19 @@ class ProjectedGradientDescent(Attack):
         x, y, memory = state.x, state.y, state.memory
         sign = -1 if self.targeted else 1
 
-        def total_loss(point: Array) -> tuple[Array, tuple[Array, Array]]:
-            outputs = fn(point).astype(x.dtype)
-            loss = sign * LOSSES[self.loss](outputs, y)
-            return jnp.sum(loss), (loss, losses.labels(outputs))
+        turn = state.iteration % (self.iterations + 1)
 
-        def climb() -> tuple[Any, ...]:
+        def total_loss(point: Array) -> tuple[Array, tuple[Array, ...]]:
+            outputs = fn(point).astype(x.dtype)
+            stretch = jnp.where(turn == 0, climb.stretch(outputs), memory.stretch)
+            loss = climb.value(self.loss, outputs, y, stretch)
+            told = loss
+            if self.loss == "cross_entropy":
+                told = losses.cross_entropy(outputs, y)
+            seen = (sign * loss, sign * told, losses.labels(outputs), stretch)
+            return jnp.sum(sign * loss), seen
+
+        def ascend() -> tuple[Any, ...]:
             gradient, seen = jax.grad(total_loss, has_aux=True)(memory.point)
             slope = size(gradient, "linf")
             return (*seen, slope, *self._move(memory, gradient, x))
@@ -159,9 +165,9 @@ class ProjectedGradientDescent(Attack):
 
         # The last point of a restart is looked at only. One branch does all there is
         # to do with a gradient: what leaves a branch is copied.
-        loss, labels, slope, point, velocity, optimizer = jax.lax.cond(
-            state.iteration % (self.iterations + 1) < self.iterations,
-            climb,
+        loss, told, labels, stretch, slope, point, velocity, optimizer = loops.cond(
+            turn < self.iterations,
+            ascend,
             begin_again,
         )
         broken = self.broken(labels, y)
@@ -177,9 +183,9 @@ class ProjectedGradientDescent(Attack):
         adversary = where(better, memory.point, state.adversary)
         highest = jnp.where(better, loss, memory.loss)
         memory = where(
-            state.active, Memory(point, velocity, optimizer, highest), memory
+            state.active, Memory(point, velocity, optimizer, stretch, highest), memory
         )
-        info = Info(loss, labels, slope)
+        info = Info(told, labels, slope)
         return State(
             x,
             y,
@@ -194,10 +200,7 @@ class ProjectedGradientDescent(Attack):
     def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
         if not self.random_start:
             return x
-        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), restart)
-        return jax.vmap(
-            lambda key, image: random_in_ball(key, image, self.epsilon, self.norm)
-        )(keys, x)
+        return climb.starts(key, x, y, restart, self.epsilon, self.norm, self.fit_box)
 
     def _at_rest(self, x: Array) -> Array:
         """No velocity, which without momentum takes no memory either."""
@@ -223,7 +226,9 @@ class ProjectedGradientDescent(Attack):
             uphill = velocity = self.momentum * memory.velocity + unit
         if self.optimizer is None:
             step_size = self.step_size or 2.5 * self.epsilon / self.iterations
-            point = memory.point + step_size * direction(uphill, self.norm)
+            step = step_size * direction(uphill, self.norm)
+            ball = (self.epsilon, self.norm, self.fit_box)
+            point = memory.point + climb.fitted(step, x, *ball)
         else:
             move, optimizer = jax.vmap(self.optimizer.update)(
                 -uphill, optimizer, memory.point
@@ -238,10 +243,13 @@ def fast_gradient_sign_method(
     norm: Norm = "linf",
     targeted: bool = False,
     random_start: bool = False,
-    loss: Literal["cross_entropy", "margin", "dlr"] = "cross_entropy",
+    loss: climb.Loss = "cross_entropy",
     chunk: int = 256,
 ) -> ProjectedGradientDescent:
-    """One step of length epsilon (Goodfellow et al. 2015); see PGD for the settings."""
+    """One step of length epsilon (Goodfellow et al. 2015); see PGD for the settings.
+
+    As in the paper the cross-entropy is climbed, and the box is not fitted.
+    """
     return ProjectedGradientDescent(
         norm=norm,
         targeted=targeted,
@@ -250,5 +258,6 @@ def fast_gradient_sign_method(
         step_size=epsilon,
         iterations=1,
         random_start=random_start,
+        fit_box=False,
         loss=loss,
     )

@@ -98,12 +98,14 @@ def in_chunks(
     def together(array: Array) -> Array:
         return array.reshape(-1, *array.shape[2:])[:count]
 
-    def label(images: tuple[Array, Array]) -> Array:
-        return attack.labels(only(fn, images[1]), images[0])
+    def look(images: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        points, goal, asked = images
+        return attack.look(only(fn, asked), points, goal)
 
     within = (jnp.arange(chunk * chunks) < count).reshape(chunks, chunk)
-    labels = together(jax.lax.map(label, (divide(x), divide(real) & within)))
-    to_do = ~attack.broken(labels, y) & (labels >= 0) & real
+    looked_at = (divide(x), divide(y), divide(real) & within)
+    labels, done = map(together, jax.lax.map(look, looked_at))
+    to_do = ~done & (labels >= 0) & real
     # Images that are broken already stand together at the end, where whole chunks of
     # them finish at once.
     order = jnp.argsort(~to_do, stable=True)

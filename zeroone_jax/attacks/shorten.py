@@ -7,9 +7,10 @@ last look backs off: it is `BACK_OFF` of the perturbation's length further from 
 image than the nearest adversary seen, and only a point that was seen there to be an
 adversary replaces the one that was given.
 
-An adversary here is one whose margin rounding cannot turn, in another batch or outside
+A clear adversary is one whose margin rounding cannot turn, in another batch or outside
 jit: it is above what the margin would change by if every pixel, and the logits, were
-off by one unit in the last place (`rounding`), all in the worst direction.
+off by one unit in the last place (`rounding`), all in the worst direction. An adversary
+that is not clear is still one: it is kept until a clear one is met.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import losses
 from zeroone_jax.attacks.perturbation import each, size
-from zeroone_jax.types import Array
+from zeroone_jax.types import Array, LogitsFn
 
 LOOKS = 6
 """Looks in all, the last to confirm."""
@@ -29,30 +31,56 @@ BACK_OFF = 1e-4
 
 
 class Shortening(NamedTuple):
-    """Where along the perturbation the answer turns.
+    """What was found, and where along its perturbation the answer turns.
 
     Attributes:
+        length: float [n], the size of the perturbation of the nearest clear adversary
+            that the search met, infinite before it.
+        unclear: float [n], the same of adversaries that are not clear, which are looked
+            for as long as no clear one is met.
         low: float [n], the largest fraction seen that is no adversary, first 0.
         high: float [n], the smallest fraction seen that is an adversary, first 1.
         low_margin: float [n], the margin at `low`, below 0 (or halved).
         high_margin: float [n], the margin at `high`, above 0 (or halved).
         rounding: float [n], what rounding may change a margin by.
+        aim: float [n], the margin to search for: `rounding` where the logits are
+            coarser than the images, so that searches end at clear adversaries; else 0.
         last_clear: bool [n], whether the last look met an adversary.
         left: i32 [n], looks to come.
     """
 
+    length: Array
+    unclear: Array
     low: Array
     high: Array
     low_margin: Array
     high_margin: Array
     rounding: Array
+    aim: Array
     last_clear: Array
     left: Array
 
 
+def margins(fn: LogitsFn, points: Array, y: Array) -> tuple[Array, Array]:
+    """Computes margins as exactly as the images' type allows.
+
+    Args:
+        fn: the model.
+        points: float [n, ...].
+        y: i32 [n].
+
+    Returns:
+        How far the best other class is ahead of y, float [n], and the logits as the
+        model gave them, float [n, k].
+    """
+    z = losses.as_logits(fn(points))
+    wide = jnp.promote_types(z.dtype, points.dtype)
+    return losses.margin(z.astype(wide), y).astype(points.dtype), z
+
+
 def begin(
     margin: Callable[[Array], tuple[Array, Array]], x: Array
-) -> tuple[Shortening, Array]:
+) -> tuple[Shortening, Array, Array]:
     """Begins, before there is an adversary, at the price of one query.
 
     Args:
@@ -61,29 +89,36 @@ def begin(
         x: float [n, ...], the images.
 
     Returns:
-        The `Shortening`, whose `high_margin` is to be set when an adversary is met, and
-        the logits of the images.
+        The `Shortening`, the logits of the images, and the margins' slopes there, float
+        [n, ...].
     """
 
     def total(points: Array) -> tuple[Array, tuple[Array, Array]]:
-        margins, z = margin(points)
-        return jnp.sum(margins), (margins.astype(x.dtype), z)
+        found, z = margin(points)
+        return jnp.sum(found), (found.astype(x.dtype), z)
 
-    slope, (margins, z) = jax.grad(total, has_aux=True)(x)
-    largest = jnp.max(jnp.abs(z), axis=1).astype(x.dtype)
-    rounding = size(slope * x, "l1") + largest
-    rounding *= jnp.maximum(jnp.finfo(x.dtype).eps, jnp.finfo(z.dtype).eps)
-    zero = jnp.zeros_like(margins)
+    slope, (at_x, z) = jax.grad(total, has_aux=True)(x)
+    # Classes that are masked by -inf are not computed with.
+    finite = jnp.where(jnp.isfinite(z), jnp.abs(z), 0)
+    largest = jnp.max(finite, axis=1).astype(x.dtype)
+    unit = float(jnp.finfo(x.dtype).eps)
+    logits_unit = max(unit, float(jnp.finfo(z.dtype).eps))
+    rounding = unit * size(slope * x, "l1") + logits_unit * largest
+    rounding = jnp.where(jnp.isfinite(rounding), rounding, 0)
+    zero = jnp.zeros_like(at_x)
     shortening = Shortening(
+        length=zero + jnp.inf,
+        unclear=zero + jnp.inf,
         low=zero,
         high=zero + 1,
-        low_margin=margins,
+        low_margin=at_x,
         high_margin=zero,
-        rounding=jnp.where(jnp.isfinite(rounding), rounding, 0),
-        last_clear=jnp.zeros(margins.shape, bool),
-        left=jnp.full(margins.shape, LOOKS, jnp.int32),
+        rounding=rounding,
+        aim=rounding if logits_unit > unit else zero,
+        last_clear=jnp.zeros(at_x.shape, bool),
+        left=jnp.full(at_x.shape, LOOKS, jnp.int32),
     )
-    return shortening, z
+    return shortening, z, slope
 
 
 def clear(shortening: Shortening, margin: Array, broken: Array) -> Array:
@@ -98,6 +133,39 @@ def clear(shortening: Shortening, margin: Array, broken: Array) -> Array:
         bool [n].
     """
     return broken & (margin > shortening.rounding)
+
+
+def meet(
+    shortening: Shortening, margin: Array, broken: Array, length: Array
+) -> tuple[Shortening, Array]:
+    """Takes in a point that the search came to, before the looks begin.
+
+    Args:
+        shortening: what is known.
+        margin: float [n], of the point.
+        broken: bool [n], whether its label is what the attack wants.
+        length: float [n], the size of its perturbation.
+
+    Returns:
+        The `Shortening`, and whether the point is the adversary to keep, bool [n]: the
+        nearest clear one or, before there is any, the nearest one.
+    """
+    is_clear = clear(shortening, margin, broken)
+    nearer = is_clear & (length < shortening.length)
+    before = jnp.isinf(shortening.length) & (length < shortening.unclear)
+    unclear = broken & ~is_clear & (margin >= 0) & before
+    met = shortening._replace(
+        length=jnp.where(nearer, length, shortening.length),
+        unclear=jnp.where(unclear, length, shortening.unclear),
+        high_margin=jnp.where(nearer | unclear, margin, shortening.high_margin),
+    )
+    return met, nearer | unclear
+
+
+def kept_length(shortening: Shortening) -> Array:
+    """The size of the kept adversary's perturbation, float [n], infinite without."""
+    any_clear = jnp.isfinite(shortening.length)
+    return jnp.where(any_clear, shortening.length, shortening.unclear)
 
 
 def look_at(shortening: Shortening, x: Array, adversary: Array) -> Array:
@@ -149,7 +217,8 @@ def update(
 
 
 def _fraction(shortening: Shortening) -> Array:
-    low, high, below, above, *_ = shortening
+    low, high = shortening.low, shortening.high
+    below, above = shortening.low_margin, shortening.high_margin
     width = high - low
     drop = above - below
     usable = (drop > 0) & jnp.isfinite(drop)

@@ -168,12 +168,10 @@ class SurrogateGradient(_SignNetworkAttack, ProjectedGradientDescent):
         estimator: "smooth" or "straight_through".
         sharpness: a schedule of numbers, each above the last; the iterations of a
             restart are shared out evenly among them.
-        loss: what is climbed, by default the margin.
     """
 
     estimator: Literal["smooth", "straight_through"] = "smooth"
     sharpness: tuple[float, ...] = (1.0, 4.0, 16.0, 64.0)
-    loss: Literal["cross_entropy", "margin", "dlr"] = "margin"
 
     def __post_init__(self) -> None:
         """Checks the settings."""

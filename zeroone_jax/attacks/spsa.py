@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import losses
+from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import Attack, State, image_keys, where
 from zeroone_jax.attacks.perturbation import project
@@ -115,14 +115,14 @@ class SimultaneousPerturbation(Attack):
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, and moves it uphill."""
         x, y, memory = state.x, state.y, state.memory
-        outputs = fn(memory.point)
+        outputs = fn(memory.point).astype(x.dtype)
         loss = self._gain(outputs, y).astype(x.dtype)
         broken = self.broken(losses.labels(outputs), y) & state.active
         accepted = state.active & (broken | (loss > memory.loss))
         found = state.found | broken
         # The last point is looked at only.
         searching = (state.iteration < self.iterations) & jnp.any(state.active & ~found)
-        gradient = jax.lax.cond(
+        gradient = loops.cond(
             searching,
             lambda: self.gradient(key, fn, state),
             lambda: jnp.zeros_like(x),
@@ -174,6 +174,7 @@ class SimultaneousPerturbation(Attack):
             offset = self.delta * directions
             pairs = jnp.stack([point[:, None] + offset, point[:, None] - offset])
             outputs = fn(jnp.clip(pairs, 0, 1).reshape(-1, *x.shape[1:]))
+            outputs = outputs.astype(x.dtype)
             gain = self._gain(outputs, jnp.tile(jnp.repeat(y, self.block), 2))
             up, down = gain.astype(x.dtype).reshape(2, len(x), self.block)
             slope = (up - down) / (2 * self.delta)
@@ -181,7 +182,7 @@ class SimultaneousPerturbation(Attack):
             return total + jnp.sum(slope * directions, 1)
 
         blocks = self.samples // self.block
-        total = jax.lax.fori_loop(0, blocks, add_block, jnp.zeros_like(x))
+        total = loops.fori_loop(0, blocks, add_block, jnp.zeros_like(x))
         return total / self.samples
 
     def _gain(self, outputs: Array, y: Array) -> Array:

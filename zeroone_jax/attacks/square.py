@@ -51,10 +51,11 @@ class Info(NamedTuple):
 class Square(Attack):
     """Changes one random square at a time, and keeps what raises the loss.
 
-    The loss is the margin or, of a targeted attack, minus the cross-entropy to the
-    target; an image leaves as soon as its label is what is wanted. The first query
-    looks at `start`, projected into the ball, or without one at vertical stripes of
-    +-epsilon (Linf) or at a grid of the L2 moves' patterns.
+    The loss is the margin or, of a targeted attack, minus the `losses.soft_margin` to
+    the target, which falls and rises with the paper's cross-entropy; an image leaves as
+    soon as its label is what is wanted. The first query looks at `start`, projected
+    into the ball, or without one at vertical stripes of +-epsilon (Linf) or at a grid
+    of the L2 moves' patterns. Squares of Linf are corners of ball and box together.
 
     Deviations from the authors' program: a square may also lie at the last row and
     column, as in the paper; an L2 move spends what it may channel by channel, as
@@ -127,9 +128,9 @@ class Square(Attack):
         side = self._side(state.iteration, self._shape(x))
         moved = self._moved(key, state, side)
         point = jnp.where(state.iteration == 0, state.adversary, moved)
-        outputs = fn(point)
+        outputs = fn(point).astype(x.dtype)
         if self.targeted:
-            loss = -losses.cross_entropy(outputs, y)
+            loss = -losses.soft_margin(outputs, y)
         else:
             loss = losses.margin(outputs, y)
         loss = loss.astype(x.dtype)

@@ -161,5 +161,5 @@ def logit_signs(params: Any, x: Array, y: Array) -> Array:
 def loss_signs(params: Any, x: Array, y: Array) -> Array:
     """The signs of the slopes of each image's cross-entropy."""
     return jnp.sign(
-        jax.grad(lambda x: jnp.sum(losses.cross_entropy(logits(params, x), y)))(x)
+        jax.grad(lambda x: jnp.sum(losses.soft_margin(logits(params, x), y)))(x)
     )

@@ -57,10 +57,17 @@ def standard(
     """
     return Suite(
         stages=(
-            Stage(name="apgd_ce", attack=AutoPGD(norm=norm, epsilon=epsilon)),
+            Stage(
+                name="apgd_ce",
+                attack=AutoPGD(
+                    norm=norm, epsilon=epsilon, loss="cross_entropy", fit_box=False
+                ),
+            ),
             Stage(
                 name="apgd_targeted",
-                attack=AutoPGD(norm=norm, epsilon=epsilon, loss="targeted_dlr"),
+                attack=AutoPGD(
+                    norm=norm, epsilon=epsilon, loss="targeted_dlr", fit_box=False
+                ),
             ),
             Stage(
                 name="fab_targeted",
@@ -207,7 +214,12 @@ def paper_b(
         Stage(
             name="pgd",
             attack=ProjectedGradientDescent(
-                epsilon=epsilon, step_size=step_size, iterations=100, restarts=5
+                epsilon=epsilon,
+                step_size=step_size,
+                iterations=100,
+                restarts=5,
+                fit_box=False,
+                loss="cross_entropy",
             ),
         ),
         Stage(name="deep_fool", attack=DeepFool(norm="linf")),

@@ -40,12 +40,25 @@ class Masking(NamedTuple):
 
 def cifar10(epsilon: float = 8 / 255) -> ProjectedGradientDescent:
     """The check's attack on CIFAR-10: 500 steps of 2/255 from 20 starts in Linf."""
-    return attacks.pgd(epsilon=epsilon, step_size=2 / 255, iterations=500, restarts=20)
+    return _papers(epsilon, step_size=2 / 255, iterations=500)
 
 
 def mnist(epsilon: float = 0.3) -> ProjectedGradientDescent:
     """The check's attack on MNIST: 1,000 steps of .01 from 20 starts in Linf."""
-    return attacks.pgd(epsilon=epsilon, step_size=0.01, iterations=1000, restarts=20)
+    return _papers(epsilon, step_size=0.01, iterations=1000)
+
+
+def _papers(
+    epsilon: float, step_size: float, iterations: int
+) -> ProjectedGradientDescent:
+    return attacks.pgd(
+        epsilon=epsilon,
+        step_size=step_size,
+        iterations=iterations,
+        restarts=20,
+        fit_box=False,
+        loss="cross_entropy",
+    )
 
 
 def looks(iterations: int, count: int = 30) -> np.ndarray:

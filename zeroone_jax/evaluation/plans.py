@@ -7,7 +7,7 @@ without: cross-entropy PGD overstates sensible training badly (section B6).
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from zeroone_jax import attacks
 from zeroone_jax.attacks import checks, suite
@@ -17,6 +17,10 @@ PAPER = "paper's own"
 
 STRONGEST = "strongest"
 """What rows of results call the worst case over all attacks."""
+
+
+_PAPERS_PGD: dict[str, Any] = {"loss": "cross_entropy", "fit_box": False}
+"""What the papers' PGD climbs, and that it clips its starts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,7 +158,9 @@ def quick(epsilon: float) -> Evaluation:
     stages = tuple(
         suite.Stage(
             name=f"apgd_{loss}",
-            attack=attacks.apgd(epsilon=epsilon, iterations=20, loss=loss),
+            attack=attacks.apgd(
+                epsilon=epsilon, iterations=20, loss=loss, fit_box=False
+            ),
         )
         for loss in ("cross_entropy", "dlr")
     )
@@ -166,7 +172,7 @@ def quick(epsilon: float) -> Evaluation:
             Planned(name="fgsm", attack=attacks.fgsm(epsilon=epsilon), images=1000),
             Planned(
                 name="pgd_20",
-                attack=attacks.pgd(epsilon=epsilon, iterations=20),
+                attack=attacks.pgd(epsilon=epsilon, iterations=20, **_PAPERS_PGD),
                 images=1000,
             ),
             Planned(name="apgd", attack=short, images=100),
@@ -190,7 +196,11 @@ def standard(epsilon: float, step_size: float, restarts: int = 3) -> Evaluation:
         ValueError: a setting is out of its range.
     """
     pgd = attacks.pgd(
-        epsilon=epsilon, step_size=step_size, iterations=40, restarts=restarts
+        epsilon=epsilon,
+        step_size=step_size,
+        iterations=40,
+        restarts=restarts,
+        **_PAPERS_PGD,
     )
     name = f"pgd_40_worst_of_{restarts}"
     return Evaluation(
@@ -219,7 +229,9 @@ def _paper_and_standard(
         steps: the step size of PGD by its number of steps, 20 and 100 among them.
     """
     pgd = {
-        f"pgd_{count}": attacks.pgd(epsilon=epsilon, step_size=size, iterations=count)
+        f"pgd_{count}": attacks.pgd(
+            epsilon=epsilon, step_size=size, iterations=count, **_PAPERS_PGD
+        )
         for count, size in steps.items()
     }
     everywhere: dict[str, attacks.Attack] = {

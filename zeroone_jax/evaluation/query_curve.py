@@ -83,8 +83,8 @@ def _record(
     start: Array | None,
     budgets: Array,
 ) -> Recorded:
-    labels = attack.labels(fn, x)
-    to_do = ~attack.broken(labels, y) & (labels >= 0)
+    labels, done = attack.look(fn, x, y)
+    to_do = ~done & (labels >= 0)
 
     def looked(state: State, curve: Array) -> Array:
         distance = size(state.adversary - x, attack.norm)

@@ -72,7 +72,12 @@ def transfer(
         raise ValueError("models is empty, but must hold at least 1")
     checks.counts(seeds=seeds)
     attack = ProjectedGradientDescent(
-        epsilon=epsilon, step_size=step_size, iterations=iterations, early_stop=False
+        epsilon=epsilon,
+        step_size=step_size,
+        iterations=iterations,
+        fit_box=False,
+        loss="cross_entropy",
+        early_stop=False,
     )
     captured = [attack.model(model, x) for model in models]
     natural = np.stack([_correct(attack.chunk, model, x, y) for model in captured])

@@ -19,7 +19,12 @@ from jax.typing import ArrayLike
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import image_keys, where
-from zeroone_jax.attacks.perturbation import direction, project, random_in_ball
+from zeroone_jax.attacks.perturbation import (
+    direction,
+    project,
+    random_in_ball,
+    random_in_ball_and_box,
+)
 from zeroone_jax.training import compaction
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -43,6 +48,8 @@ class Settings(NamedTuple):
             step: "cross_entropy", or "kl_to_natural", KL(f(x) || f(x')).
         ignored: where examples end that are ignored from the start: at their "start",
             as in the authors' program, or at the "image", as in the definition.
+        fit_box: whether random starts are drawn from ball and box together
+            (`perturbation.random_in_ball_and_box`) instead of the paper's way.
         compact: whether steps are taken on halves of the batch once half is frozen, on
             one device; a network may round another way there.
     """
@@ -55,6 +62,7 @@ class Settings(NamedTuple):
     adaptive: bool | Array = True
     divergence: Divergence = "cross_entropy"
     ignored: Ignored = "start"
+    fit_box: bool = False
     compact: bool = False
 
 
@@ -106,6 +114,7 @@ def sensible_adversary(
     adaptive: bool | Array = True,
     divergence: Divergence = "cross_entropy",
     ignored: Ignored = "start",
+    fit_box: bool = False,
 ) -> Array:
     """Finds adversaries whose loss stays below the threshold -ln(confidence).
 
@@ -130,6 +139,7 @@ def sensible_adversary(
         adaptive: see `Settings`.
         divergence: see `Settings`.
         ignored: see `Settings`.
+        fit_box: see `Settings`.
 
     Returns:
         float [n, ...] in [0,1] and in the ball; x itself where the confidence is 1,
@@ -140,7 +150,15 @@ def sensible_adversary(
         ValueError: an argument has a wrong shape or value.
     """
     settings = Settings(
-        epsilon, step_size, steps, confidence, norm, adaptive, divergence, ignored
+        epsilon,
+        step_size,
+        steps,
+        confidence,
+        norm,
+        adaptive,
+        divergence,
+        ignored,
+        fit_box,
     )
     check(settings)
     checks.key(key)
@@ -209,7 +227,8 @@ def init(
     """Starts at `start`, or at random points of the ball.
 
     In Linf the random point is uniform in the ball; in L2 it is a random image brought
-    into the ball, as in the authors' program.
+    into the ball, as in the authors' program. With `fit_box` it is even in ball and
+    box together, in both.
 
     Args:
         key: a random key.
@@ -225,8 +244,9 @@ def init(
     epsilon, norm = settings.epsilon, settings.norm
     if start is not None:
         point = project(start, x, epsilon, norm)
-    elif norm == "linf":
-        drawn = jax.vmap(random_in_ball, (0, 0, None, None))
+    elif norm == "linf" or settings.fit_box:
+        draw = random_in_ball_and_box if settings.fit_box else random_in_ball
+        drawn = jax.vmap(draw, (0, 0, None, None))
         point = drawn(image_keys(key, x, y), x, epsilon, norm)
     else:
         uniform = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:], x.dtype))
@@ -252,8 +272,8 @@ def step(logits_fn: LogitsFn, state: State, settings: Settings) -> tuple[State, 
     """
 
     def total(point: Array) -> tuple[Array, tuple[Array, Array]]:
-        loss, labels = _look(logits_fn, state, point, settings)
-        return jnp.sum(loss), (loss, labels)
+        climbed, loss, labels = _look(logits_fn, state, point, settings)
+        return jnp.sum(climbed), (loss, labels)
 
     gradient, (loss, labels) = jax.grad(total, has_aux=True)(state.point)
     at_start = state.iteration == 0
@@ -289,21 +309,25 @@ def finish(logits_fn: LogitsFn, state: State, settings: Settings) -> Array:
     """
     if settings.adaptive is False:
         return state.point
-    loss, _ = _look(logits_fn, state, state.point, settings)
+    _, loss, _ = _look(logits_fn, state, state.point, settings)
     passed = (loss > _threshold(settings, loss)) & settings.adaptive
     return where(state.ignored | passed, state.kept, state.point)
 
 
 def _look(
     logits_fn: LogitsFn, state: State, point: Array, settings: Settings
-) -> tuple[Array, Array]:
-    """Computes loss and labels at points."""
+) -> tuple[Array, Array, Array]:
+    """Computes what is climbed, the loss, and labels at points."""
     outputs = logits_fn(point).astype(point.dtype)
+    # The same direction as the cross-entropy's, which sure networks round to 0.
+    climbed = losses.soft_margin(outputs, state.y)
     loss = losses.cross_entropy(outputs, state.y)
     if settings.divergence == "kl_to_natural":
         divergence = losses.kl_divergence(losses.as_logits(outputs), state.natural)
-        loss = jnp.where(state.iteration == 0, loss, divergence)
-    return loss, losses.labels(outputs)
+        first = state.iteration == 0
+        climbed = jnp.where(first, climbed, divergence)
+        loss = jnp.where(first, loss, divergence)
+    return climbed, loss, losses.labels(outputs)
 
 
 def _threshold(settings: Settings, loss: Array) -> Array:

@@ -127,16 +127,20 @@ def white_box_runs(scale: Scale) -> Sequence[WhiteBoxRun]:
 
 def _attacks(protocol: Protocol, is_sign: bool) -> Mapping[str, Any]:
     """The attacks by name, the strongest last."""
-    ball: dict[str, Any] = {"epsilon": _EPSILON, "step_size": _STEP}
+    ball: dict[str, Any] = {"epsilon": _EPSILON, "step_size": _STEP, "fit_box": False}
     study: dict[str, Any] = ball | {"iterations": protocol.iterations}
     strong: dict[str, Any] = {
         "epsilon": _EPSILON,
         "step_size": _STEP / 2,
+        "fit_box": False,
         "iterations": protocol.strong_iterations,
         "restarts": protocol.restarts,
     }
     if not is_sign:
-        return {"PGD": attacks.pgd(**study), "strongest": attacks.pgd(**strong)}
+        return {
+            "PGD": attacks.pgd(loss="cross_entropy", **study),
+            "strongest": attacks.pgd(loss="cross_entropy", **strong),
+        }
     return {
         "straight through": attacks.surrogate_gradient(
             estimator="straight_through", **study
@@ -166,7 +170,10 @@ def _votes(
 ) -> dict[str, Any]:
     """Attacks votes alone; tells what each attack leaves each vote."""
     attack = attacks.surrogate_gradient(
-        epsilon=_EPSILON, step_size=_STEP, iterations=protocol.iterations
+        epsilon=_EPSILON,
+        step_size=_STEP,
+        iterations=protocol.iterations,
+        fit_box=False,
     )
     count = min(protocol.votes, len(networks.w1))
     matrix = []

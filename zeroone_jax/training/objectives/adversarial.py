@@ -154,7 +154,7 @@ class ProjectedGradient(InBall):
         epsilon = self.epsilon * self.grown(batch)
         start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
-            lambda point: losses.cross_entropy(logits_fn(point), batch.y), batch, start
+            lambda point: losses.soft_margin(logits_fn(point), batch.y), batch, start
         )
         return plain_loss(params, model, batch, adversary, key)
 
@@ -231,7 +231,7 @@ class Mart(WithDivergence):
         epsilon = self.epsilon * self.grown(batch)
         start = nearby_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
-            lambda point: losses.cross_entropy(logits_fn(point), batch.y), batch, start
+            lambda point: losses.soft_margin(logits_fn(point), batch.y), batch, start
         )
         natural, model = model.train(params, batch.x, natural_key)
         outputs, model = model.train(params, adversary, key)

@@ -80,7 +80,7 @@ class InstanceAdaptive(InBall):
     ) -> Array:
         start = random_start(key, batch.x, batch.y, radius, self.norm)
         return ascend(
-            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
+            lambda point: losses.soft_margin(logits_fn(point), batch.y),
             batch.x,
             start,
             epsilon=radius,
@@ -169,7 +169,7 @@ class Friendly(InBall):
 
         def total(point: Array) -> tuple[Array, Array]:
             outputs = logits_fn(point)
-            return jnp.sum(losses.cross_entropy(outputs, batch.y)), outputs
+            return jnp.sum(losses.soft_margin(outputs, batch.y)), outputs
 
         def climb(walk: _Walk) -> _Walk:
             gradient, outputs = jax.grad(total, has_aux=True)(walk.point)
@@ -276,7 +276,7 @@ class MaxMargin(Objective):
         """
         x, radius = batch.x, batch.memory
         adversary = ascend(
-            lambda point: losses.cross_entropy(logits_fn(point), batch.y),
+            lambda point: losses.soft_margin(logits_fn(point), batch.y),
             x,
             random_start(key, x, batch.y, radius, self.norm),
             epsilon=radius,

@@ -1,0 +1,147 @@
+"""What attacks that climb a loss inside a ball share: losses, first points, steps."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.attacks.attack import image_keys
+from zeroone_jax.attacks.perturbation import (
+    Norm,
+    random_in_ball,
+    random_in_ball_and_box,
+    room,
+)
+from zeroone_jax.types import Array, Key
+
+Loss: TypeAlias = (
+    Literal["margin", "cross_entropy", "dlr"] | Callable[[Array, Array], Array]
+)
+"""The name of a loss, or a function of outputs float [n, k] and y i32 [n] to [n]."""
+
+_SMALL, _ORDINARY = 1.0, 20.0
+"""Logits of a range below the one are stretched to the other for the cross-entropy."""
+
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    "margin": losses.margin,
+    # The same direction as the cross-entropy's, which a confident model rounds to 0.
+    "cross_entropy": losses.soft_margin,
+    "dlr": losses.difference_of_logits_ratio,
+}
+"""What is climbed for a name (of a targeted attack: descended, with y the target)."""
+
+
+def check(loss: Any, names: tuple[str, ...]) -> None:
+    """Checks a loss.
+
+    Args:
+        loss: a name or a function.
+        names: those allowed.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not callable(loss):
+        choices = ", ".join(map(repr, names))
+        if loss not in names:
+            raise ValueError(
+                f"loss is {loss!r}, but must be one of {choices}, or a function of "
+                "outputs [n, k] and y [n]"
+            )
+
+
+def stretch(outputs: Array) -> Array:
+    """By how much the cross-entropy stretches logits, float [n], 1 for ordinary ones.
+
+    Of logits nearly equal it would raise all other classes alike, not the best one.
+
+    Args:
+        outputs: float [n, k], [n] or [n, 1], of a restart's first points.
+    """
+    z = jax.lax.stop_gradient(losses.as_logits(outputs))
+    finite = jnp.isfinite(z)
+    highest = jnp.max(jnp.where(finite, z, -jnp.inf), axis=1)
+    lowest = jnp.min(jnp.where(finite, z, jnp.inf), axis=1)
+    width = highest - lowest
+    small = (width > 0) & (width < _SMALL)
+    return jnp.where(small, _ORDINARY / jnp.where(small, width, 1), 1)
+
+
+def value(loss: Loss, outputs: Array, y: Array, stretched: Array) -> Array:
+    """Computes what is climbed.
+
+    Args:
+        loss: a name in `LOSSES`, or a function.
+        outputs: float [n, k], [n] or [n, 1], of the model.
+        y: i32 [n].
+        stretched: float [n], what `stretch` said; for the cross-entropy only.
+
+    Returns:
+        float [n], of the outputs' type.
+
+    Raises:
+        ValueError: a function of the user returned another shape.
+    """
+    if loss == "cross_entropy":
+        z = losses.as_logits(outputs)
+        return LOSSES[loss](z * stretched[:, None], y) / stretched
+    if not callable(loss):
+        return LOSSES[loss](outputs, y)
+    found = loss(losses.as_logits(outputs), y)
+    if jnp.shape(found) != y.shape:
+        raise ValueError(
+            f"the loss returns shape {jnp.shape(found)} for {len(y)} images, but must "
+            f"return [{len(y)}]"
+        )
+    return found.astype(outputs.dtype)
+
+
+def starts(
+    key: Key,
+    x: Array,
+    y: Array,
+    restart: Array,
+    epsilon: float,
+    norm: Norm,
+    fit_box: bool,
+) -> Array:
+    """Draws the first points of a restart, each image by its own key.
+
+    Args:
+        key: the attack's key.
+        x: float [n, ...] in [0,1].
+        y: i32 [n], part of the images' keys.
+        restart: i32 [], its number.
+        epsilon: the ball's radius.
+        norm: the ball's.
+        fit_box: whether points are drawn from ball and box together, or from the ball,
+            and then clipped.
+
+    Returns:
+        float [n, ...].
+    """
+    draw = random_in_ball_and_box if fit_box else random_in_ball
+    keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), restart)
+    return jax.vmap(lambda key, image: draw(key, image, epsilon, norm))(keys, x)
+
+
+def fitted(step: Array, x: Array, epsilon: float, norm: Norm, fit_box: bool) -> Array:
+    """Shortens steps of Linf in the pixels that the box leaves less room.
+
+    Args:
+        step: float [n, ...], as long as in the middle of the box.
+        x: float [n, ...], the images.
+        epsilon: the ball's radius.
+        norm: the ball's.
+        fit_box: whether to do it.
+
+    Returns:
+        float [n, ...]: in Linf `step` times the width of what ball and box leave each
+        pixel, in units of the ball's.
+    """
+    if not fit_box or norm != "linf":
+        return step
+    down, up = room(x, epsilon)
+    return step * ((down + up) / (2 * epsilon))
