@@ -36,7 +36,7 @@ class PaidLabelFn:
 
 def paid(fn: Any) -> PaidLabelFn | None:
     """Finds the function that is paid for, if a model is one."""
-    while isinstance(fn, jax.tree_util.Partial) and not (fn.args or fn.keywords):
+    if isinstance(fn, jax.tree_util.Partial) and not (fn.args or fn.keywords):
         fn = fn.func
     return fn if isinstance(fn, PaidLabelFn) else None
 
