@@ -42,7 +42,7 @@ class DecisionAttack(Attack):
     One label that rounding turns leads the search another way. So an image meets the
     same adversary in other batches only as long as the model rounds alike there. An
     image alone, whose sums XLA adds up in another order, ended at a distance that
-    differed mostly by less than 1%, and by up to 22% (HopSkipJump on a 01 network).
+    differed mostly by less than 1%, and by up to 31% (HopSkipJump on a 01 network).
 
     Attributes:
         max_queries: how often the model may be asked about one image, in all.
