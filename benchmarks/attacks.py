@@ -273,7 +273,7 @@ def main() -> None:
             f"{', '.join(sorted(unknown))}: not one of {', '.join(COMPARISONS)}"
         )
     warnings.simplefilter("ignore")
-    measured = json.loads(options.out.read_text()) if options.out.exists() else {}
+    measured = runs.read_json(options.out) if options.out.exists() else {}
     for name in options.names or COMPARISONS:
         figures: dict[str, Any] = COMPARISONS[name][0]()
         figures |= runs.session(runs.git_revision(pathlib.Path(__file__)))

@@ -80,7 +80,7 @@ def run(name: str, votes: int | None, seed: int, source: str) -> dict:
 
 def table(folder: pathlib.Path) -> tables.Table:
     """All stored runs beside the authors' figures, in the order of the presets."""
-    runs_stored = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    runs_stored = [runs.read_json(path) for path in folder.glob("*.json")]
     order = list(coordinate_descent.PRESETS)
     runs_stored.sort(key=lambda r: (order.index(r["preset"]), r["config"]["votes"]))
     rows = []

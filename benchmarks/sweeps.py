@@ -155,7 +155,7 @@ def main() -> None:
         }
         with runs.replacing(RESULTS) as partial:
             partial.write_text(json.dumps(measured, indent=1) + "\n")
-    print(tables.markdown(table(json.loads(RESULTS.read_text()))))
+    print(tables.markdown(table(runs.read_json(RESULTS))))
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ def main() -> None:
         parser.error(
             f"{', '.join(sorted(unknown))}: not one of {', '.join(MEASUREMENTS)}"
         )
-    measured = json.loads(options.out.read_text()) if options.out.exists() else {}
+    measured = runs.read_json(options.out) if options.out.exists() else {}
     for name in options.names or MEASUREMENTS:
         found = MEASUREMENTS[name]()
         revision = runs.git_revision(pathlib.Path(__file__))

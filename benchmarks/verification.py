@@ -254,7 +254,7 @@ def write(path: pathlib.Path, measured: Figures) -> None:
 
 def stored() -> list[Figures]:
     """What was measured so far."""
-    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    return [runs.read_json(path) for path in sorted(RESULTS.glob("*.json"))]
 
 
 def main() -> None:
@@ -276,7 +276,7 @@ def main() -> None:
         write(SPEED, speed())
     if arguments.table:
         print(tables.markdown(table(stored())))
-        print(tables.markdown(speed_table(json.loads(SPEED.read_text()))))
+        print(tables.markdown(speed_table(runs.read_json(SPEED))))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ settings, and ends with the very same files.
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,7 +39,9 @@ from experiments import (
     attack_report,
     attack_task,
     command_line,
+    cores,
     distributed,
+    pieces,
     run_directory,
 )
 from experiments.configs import attack as configs
@@ -124,23 +127,18 @@ def fill(
     progress = Progress("attacking", count, min(done * experiment.at_a_time, count))
     for number, (first, path) in enumerate(zip(firsts, paths, strict=True)):
         rows = np.arange(first, min(first + experiment.at_a_time, count))
-        is_mine = number % jax.process_count() == jax.process_index()
-        if is_mine and not path.exists():
+        if number % jax.process_count() == jax.process_index():
+            make = functools.partial(_attacked, experiment, task, rows, progress)
             try:
-                arrays = _attacked(experiment, task, rows, progress)
+                pieces.arrays(path, make)
             except (TypeError, ValueError) as error:
                 raise command_line.UserError(str(error)) from error
-            with runs.replacing(path) as partial:
-                np.savez(partial, allow_pickle=False, **arrays)
-            broken = int(arrays["success"].sum())
-            progress.report(int(rows[-1]) + 1, f"{broken} of these {len(rows)} broken")
     hosts.wait("attacked")
     if not hosts.is_first():
         return
     chunks = []
     for path in paths:
-        with np.load(path) as file:
-            chunks.append(dict(file))
+        chunks.append(runs.read_npz(path))
         attacked = sum(len(chunk["index"]) for chunk in chunks)
         run.append_metrics(attack_report.records(chunks[-1], attacked))
     seconds = time.monotonic() - began
@@ -170,6 +168,8 @@ def _attacked(
     else:
         found = _attack(experiment, task.attack, task, rows)
     adversary = jnp.asarray(found["adversary"], task.x.dtype)
+    broken = int(found["success"].sum())
+    progress.report(int(rows[-1]) + 1, f"{broken} of these {len(rows)} broken")
     return {
         "index": task.split.indices[rows],
         "image": np.asarray(task.x[rows]),
@@ -192,6 +192,7 @@ def _verify(
         task.x[rows],
         task.y[rows],
         config,
+        workers=cores.verifiers(len(rows)),
         report=lambda done: progress.report(int(rows[0]) + done),
     )
     return {

@@ -1,18 +1,19 @@
 """The models that `experiments.attack` can attack: what training runs leave behind."""
 
-import json
 import pathlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from experiments import command_line, train_network
-from zeroone_jax import attacks, data
+from zeroone_jax import attacks, data, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, LabelFn, LogitsFn
+
+_Read = TypeVar("_Read")
 
 
 class Source(NamedTuple):
@@ -70,11 +71,16 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
         if place.suffix == ".npz":
             return _zero_one(zero_one.from_npz(place, dtype=dtype), Source(), dtype)
         if (place / "params").is_dir():
-            return _zero_one(zero_one.load(place / "params"), _source(place), dtype)
+            params = _read(lambda: zero_one.load(place / "params"))
+            return _zero_one(params, _source(place), dtype)
         if (place / "network.npz").exists():
             return _network(place, dtype, data_dir)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise command_line.UserError(f"{path}: no model: {error}") from error
+    except KeyError as error:
+        raise command_line.UserError(
+            f"{path}: no model: its config.json has no {error}"
+        ) from error
     raise command_line.UserError(
         f"There is no model at {path}: give --config.model a run directory of "
         "python -m experiments.train_zero_one (without flags, that fills "
@@ -95,18 +101,29 @@ def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Mode
 
 
 def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
-    settings = json.loads((place / "config.json").read_text())
+    settings = runs.read_settings(place)
     source = _source(place)
     split = command_line.load(source.name, "test", source.classes, data_dir)
     network = train_network.build(settings, split)
     variables = jax.tree.map(
         lambda array: array.astype(dtype),
-        networks.load(place / "network.npz", network),
+        _read(lambda: networks.load(place / "network.npz", network)),
     )
     logits_fn = network.logits_fn(variables)
     return Model(logits_fn, attacks.as_label_fn(logits_fn), source, dtype, flat=False)
 
 
+def _read(read: Callable[[], _Read]) -> _Read:
+    """Reads what a training run has left, or says how it is written again."""
+    try:
+        return read()
+    except runs.DamagedError as error:
+        raise command_line.UserError(
+            f"{error}: remove it and the summary.json beside it, and the training's "
+            "command with --resume writes it again"
+        ) from error
+
+
 def _source(place: pathlib.Path) -> Source:
-    settings = json.loads((place / "config.json").read_text())["data"]
+    settings = runs.read_settings(place)["data"]
     return Source(settings["name"], tuple(settings["classes"]))

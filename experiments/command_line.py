@@ -18,7 +18,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from experiments import typed_flags
-from zeroone_jax import data
+from zeroone_jax import data, runs
 
 Settings = TypeVar("Settings")
 Defined = TypeVar("Defined")
@@ -67,7 +67,8 @@ def define_settings(
     holder = config_flags.DEFINE_config_dataclass(
         "config",
         _thawed(settings),
-        help_string="Fields of the settings.\n" + "\n".join(_descriptions(settings)),
+        help_string="Fields of the settings; numbers may be fractions, as in 8/255.\n"
+        + "\n".join(_descriptions(settings)),
         flag_values=flag_values,
         sys_argv=list(argv),
     )
@@ -124,29 +125,6 @@ def define_folders() -> None:
     )
 
 
-def define_devices() -> None:
-    """Defines --devices."""
-    flags.DEFINE_integer(
-        "devices",
-        None,
-        "Devices to make of the processor's cores; votes are spread over them. "
-        "Default: one a core, but no more than votes.",
-        lower_bound=1,
-    )
-
-
-def use_cores(votes: int) -> None:
-    """Makes as many devices of the processor as --devices says.
-
-    Call it before JAX computes anything. Other hardware is not affected.
-
-    Args:
-        votes: the size of the ensemble: more devices would only idle.
-    """
-    devices = flags.FLAGS.devices or min(os.cpu_count() or 1, votes)
-    jax.config.update("jax_num_cpu_devices", devices)
-
-
 def load(
     name: str, split: str, classes: Sequence[int], data_dir: str | None
 ) -> data.Split:
@@ -194,7 +172,7 @@ def run(
         _use_compilation_cache()
         try:
             main(defined)
-        except UserError as error:
+        except (UserError, runs.DamagedError) as error:
             sys.exit(str(error))
 
     # Orbax tells of every step of a checkpoint, JAX of the hardware that is missing.

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import attacked_models, command_line
+from experiments import attacked_models, command_line, cores
 from experiments.progress import Progress
 from experiments.reproductions.paper_a import distortion, substitute
 from experiments.reproductions.paper_a.distortion_attacks import Piece
@@ -60,14 +60,14 @@ def define_flags(argv: Sequence[str]) -> None:
     """Defines the flags of this launcher; `argv` does not matter."""
     del argv
     command_line.define_folders()
-    command_line.define_devices()
+    cores.define_devices()
     flags.DEFINE_string("output", "runs/demo", "Directory for models, table, figure.")
 
 
 def main(_: None) -> None:
     """Runs the demonstration."""
     options = flags.FLAGS
-    command_line.use_cores(8)
+    cores.use_cores(8)
     output = pathlib.Path(options.output)
     place = Place(output / "models", output, options.data_dir)
     print(demonstrate(compared(sigmoid=60, binarized=20), place, Effort()))

@@ -1,7 +1,7 @@
 """What a training run of a network reports: accuracies, tables, curves, summary."""
 
 import dataclasses
-import json
+import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import pieces
 from experiments.configs.network import Evaluation
 from zeroone_jax import attacks, data, losses, runs
 from zeroone_jax.evaluation import (
@@ -21,7 +22,7 @@ from zeroone_jax.evaluation import (
     tables,
 )
 from zeroone_jax.models import network as networks
-from zeroone_jax.types import Array, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn
 
 SUITE = "auto_attack"
 _WATCHED, _WATCHING_STEPS = 1000, 10
@@ -143,18 +144,27 @@ def evaluate(
     key = jax.random.key(seed)
     outcomes = []
     for index, attack in enumerate(planned.attacks):
-        path = folder / f"{attack.name}.json"
-        if path.exists():
-            outcome = robust_accuracy.from_json(json.loads(path.read_text()))
-        else:
-            outcome = robust_accuracy.evaluate_one(
-                key, logits_fn, *images, planned, attack.name
-            )
-            runs.write_json(path, robust_accuracy.as_json(outcome))
+        make = functools.partial(
+            _evaluated, key, logits_fn, images, planned, attack.name
+        )
+        record = pieces.record(folder / f"{attack.name}.json", make)
+        outcome = robust_accuracy.from_json(record)
         outcomes.append(outcome)
         share = float(np.mean(outcome.robust))
         on_attack(index + 1, f"{attack.name} leaves {share:.4f}")
     return robust_accuracy.summarize(outcomes, planned)
+
+
+def _evaluated(
+    key: Key,
+    logits_fn: LogitsFn,
+    images: tuple[Array, Array],
+    planned: plans.Evaluation,
+    name: str,
+) -> dict[str, Any]:
+    """Attacks by one attack of the plan, and gives the outcome as JSON's types."""
+    outcome = robust_accuracy.evaluate_one(key, logits_fn, *images, planned, name)
+    return robust_accuracy.as_json(outcome)
 
 
 def write(

@@ -13,7 +13,6 @@ whoever made it; a killed process goes on where it was. Several processes divide
 work by --shard: give 1/2 to one and 2/2 to the other.
 """
 
-import json
 import pathlib
 import time
 from collections.abc import Sequence
@@ -39,6 +38,7 @@ from experiments.reproductions.plan import (
     Place,
     Reproduction,
     Run,
+    read_result,
     shard_of,
     stored,
 )
@@ -143,7 +143,7 @@ def _made(run: Run, place: Place) -> dict[str, Any]:
 
 def _check_same(path: pathlib.Path, run: Run) -> None:
     """Refuses a stored result of other settings."""
-    if not run.is_same(json.loads(path.read_text())["config"]):
+    if not run.is_same(read_result(path)["config"]):
         raise command_line.UserError(
             f"{path} was made with other settings: move it away to make it again"
         )

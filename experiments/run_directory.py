@@ -83,5 +83,11 @@ def tell(run: runs.RunDirectory, name: str) -> None:
     """
     hosts.wait("finished")
     if hosts.is_first():
-        print((run.path / name).read_text())
+        path = run.path / name
+        try:
+            print(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, UnicodeDecodeError) as error:
+            raise command_line.UserError(
+                f"{path} is missing or damaged: remove summary.json and --resume"
+            ) from error
         print(f"Run directory: {run.path}")

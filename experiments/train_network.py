@@ -176,6 +176,8 @@ def trained(
         if hosts.from_first(path.exists, command_line.UserError):
             return model, networks.load(path, model)
         state = _train(experiment, run, split, test, checkpoint_every, devices)
+    except runs.DamagedError as error:
+        raise command_line.UserError(f"{error}: remove it and --resume") from error
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
     # From here on each process computes for itself.

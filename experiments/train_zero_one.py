@@ -26,6 +26,7 @@ from absl import flags, logging
 
 from experiments import (
     command_line,
+    cores,
     distributed,
     noise,
     run_directory,
@@ -49,7 +50,7 @@ def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
     run_directory.define_flags("runs/PRESET-seedSEED")
     define_checkpoint_every()
     command_line.define_folders()
-    command_line.define_devices()
+    cores.define_devices()
     distributed.define_flags()
     return command_line.define_settings(configs.PRESETS, argv)
 
@@ -72,7 +73,7 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     """
     options = flags.FLAGS
     experiment = settings()
-    command_line.use_cores(experiment.solver.votes)
+    cores.use_cores(experiment.solver.votes)
     distributed.join()
     default = f"{options.preset}-seed{experiment.seed}"
     with run_directory.opened(default, dataclasses.asdict(experiment)) as run:

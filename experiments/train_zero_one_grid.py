@@ -21,8 +21,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import command_line, run_directory, train_zero_one
+from experiments import command_line, cores, run_directory, train_zero_one
 from experiments.configs import zero_one as configs
+from zeroone_jax import runs
 
 
 def define_flags(argv: Sequence[str]) -> None:
@@ -33,7 +34,7 @@ def define_flags(argv: Sequence[str]) -> None:
     )
     train_zero_one.define_checkpoint_every()
     command_line.define_folders()
-    command_line.define_devices()
+    cores.define_devices()
 
 
 def main(_: None) -> None:
@@ -43,11 +44,11 @@ def main(_: None) -> None:
     todo = {
         path: experiment
         for path, experiment in listed.items()
-        if not (path / "summary.json").exists()
+        if runs.read_summary(path) is None
     }
     if todo:
         votes = sum(experiment.solver.votes for experiment in todo.values())
-        command_line.use_cores(votes)
+        cores.use_cores(votes)
         train(todo, options.checkpoint_every, options.data_dir)
     print(f"{len(todo)} runs trained, {len(listed) - len(todo)} were finished.")
 

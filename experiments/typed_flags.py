@@ -1,5 +1,6 @@
-"""Flags for settings of more than one type: `int | None`, `Literal["a", "b"]`."""
+"""Flags for settings: fractions, and more than one type (`int | None`, `Literal`)."""
 
+import math
 import types
 import typing
 from typing import Any
@@ -8,6 +9,7 @@ from absl import flags
 from ml_collections import config_flags
 
 _PLAIN: tuple[type, ...] = (bool, int, float, str, tuple)
+_NUMBER = "a number (as 0.03 or 8/255)"
 
 
 def flag_type(hint: Any) -> Any:
@@ -21,12 +23,14 @@ def flag_type(hint: Any) -> Any:
         otherwise a new type, registered with a parser of the hint.
 
     Example:
-        >>> flag_type(tuple[int, ...]), flag_type(float)
-        (tuple[int, ...], <class 'float'>)
+        >>> flag_type(tuple[int, ...]), flag_type(str), flag_type(float) is float
+        (tuple[int, ...], <class 'str'>, False)
     """
     alternatives = typing.get_origin(hint) in (typing.Union, types.UnionType)
     literal = typing.get_origin(hint) is typing.Literal
-    if not alternatives and not literal:
+    # The flags' own parser of numbers knows no fractions.
+    fractions = hint is float or float in typing.get_args(hint)
+    if not alternatives and not literal and not fractions:
         return hint
     return config_flags.register_flag_parser_for_type(
         type(str(hint), (), {}), _Parser(hint, _described(hint))
@@ -47,13 +51,14 @@ def parse(hint: Any, text: str) -> Any:
         ValueError: none fits; the message says which there are.
 
     Example:
-        >>> parse(float | None, "none"), parse(float | None, "0.5")
-        (None, 0.5)
+        >>> parse(float | None, "none"), parse(float | None, "0.5"), parse(float, "1/4")
+        (None, 0.5, 0.25)
         >>> parse(typing.Literal["l2", "linf"], "l3")
         Traceback (most recent call last):
         ...
         ValueError: 'l3' is not one of: l2, linf
     """
+    why = ""
     for alternative in _alternatives(hint):
         if isinstance(alternative, str):
             if text == alternative:
@@ -68,12 +73,16 @@ def parse(hint: Any, text: str) -> Any:
                 return tuple(_plain(kind, word.strip()) for word in words if word)
             except ValueError:
                 continue
+            except ZeroDivisionError:
+                why = ", which divides by 0,"
         elif alternative in _PLAIN:
             try:
                 return _plain(alternative, text)
             except ValueError:
                 continue
-    raise ValueError(f"{text!r} is not one of: {_described(hint)}")
+            except ZeroDivisionError:
+                why = ", which divides by 0,"
+    raise ValueError(f"{text!r}{why} is not one of: {_described(hint)}")
 
 
 class _Parser(flags.ArgumentParser):
@@ -101,13 +110,15 @@ def _alternatives(hint: Any) -> list[Any]:
 
 
 def _described(hint: Any) -> str:
-    names = {types.NoneType: "none", int: "a whole number", float: "a number"}
+    names = {types.NoneType: "none", int: "a whole number", float: _NUMBER}
     described = []
     for one in _alternatives(hint):
         if isinstance(one, str):
             described.append(one)
         elif typing.get_origin(one) is tuple:
-            described.append("numbers with commas between")
+            kind = typing.get_args(one)[0]
+            each = " (as 0.03 or 8/255)" if kind is float else ""
+            described.append(f"numbers{each} with commas between")
         elif one in names:
             described.append(names[one])
     return ", ".join(described)
@@ -116,4 +127,15 @@ def _described(hint: Any) -> str:
 def _plain(kind: type, text: str) -> Any:
     if kind is bool:
         return flags.BooleanParser().parse(text)
-    return kind(text)
+    return _number(text) if kind is float else kind(text)
+
+
+def _number(text: str) -> float:
+    """Reads a number, or a fraction of two."""
+    number, slash, divisor = text.partition("/")
+    if not slash:
+        return float(text)
+    parts = float(number), float(divisor)
+    if not all(map(math.isfinite, parts)):
+        raise ValueError(f"{text} is no fraction of finite numbers")
+    return parts[0] / parts[1]

@@ -1,6 +1,5 @@
 """Paper B's two checks of trained networks: transfer between them, and masking."""
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import command_line, network_report, train_network
+from experiments import command_line, network_report, pieces, train_network
 from experiments.reproductions import methods
 from experiments.reproductions.plan import (
     NetworkRun,
@@ -179,10 +178,9 @@ def _kept(
 ) -> dict[str, Any]:
     """Reads what was measured of these networks, or measures it."""
     trained = {method: found[0]["run"] for method, found in results.items()}
-    if path.exists():
-        value = json.loads(path.read_text())
-        if value["runs"] == trained:
-            return dict(value)
+    kept = pieces.kept(path, run_files.read_json)
+    if kept is not None and kept["runs"] == trained:
+        return kept
     revision = run_files.git_revision(pathlib.Path(__file__))
     value = {"runs": trained, **make(), "session": run_files.session(revision)}
     run_files.write_json(path, value)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from experiments import train_network
+from experiments import pieces, train_network
 from experiments.configs.network import Experiment
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import tables
@@ -161,14 +161,13 @@ def arrays_once(
     Returns:
         The arrays, and the "seconds" that it took to make them.
     """
-    if not path.exists():
+
+    def timed() -> dict[str, np.ndarray]:
         began = time.monotonic()
         made = dict(make())
-        made["seconds"] = np.array(time.monotonic() - began)
-        with run_files.replacing(path) as partial:
-            np.savez(partial, allow_pickle=False, **made)
-    with np.load(path) as file:
-        return dict(file)
+        return {**made, "seconds": np.array(time.monotonic() - began)}
+
+    return pieces.arrays(path, timed)
 
 
 def write_table(table: tables.Table, folder: pathlib.Path) -> str:
@@ -195,8 +194,23 @@ def stored(
     for run in runs:
         path = folder / f"{run.name}.json"
         if path.exists():
-            results.setdefault(run.method, []).append(json.loads(path.read_text()))
+            results.setdefault(run.method, []).append(read_result(path))
     return results
+
+
+def read_result(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a stored result.
+
+    Args:
+        path: its file.
+
+    Returns:
+        The result, of JSON's types.
+
+    Raises:
+        runs.DamagedError: the file is damaged.
+    """
+    return run_files.read_json(path, "move it away to make it again")
 
 
 def shard_of(runs: Sequence[Run], shard: str) -> Iterator[Run]:

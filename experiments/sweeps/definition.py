@@ -246,9 +246,9 @@ def _check_different(listed: Sequence[Run]) -> None:
 
 def _check_directories(listed: Sequence[Run]) -> None:
     for run in listed:
-        path = pathlib.Path(run.job.run_dir) / "config.json"
-        if path.exists():
-            there = json.loads(path.read_text())
+        path = pathlib.Path(run.job.run_dir)
+        if (path / "config.json").exists():
+            there = runs.read_settings(path)
             differences = runs.differences(there, run.config)
             if differences:
                 raise command_line.UserError(

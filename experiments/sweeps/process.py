@@ -176,11 +176,15 @@ def state(job: Job, is_live: bool) -> State:
 
 
 def record(job: Job) -> dict[str, Any]:
-    """Reads what the last attempt left; nothing if there was none."""
+    """Reads what the last attempt left; nothing if there was none, or it is torn.
+
+    Of a torn record nothing is told, since the run itself knows how far it is.
+    """
     try:
-        return json.loads(_record_path(job).read_text())
-    except FileNotFoundError:
+        known = json.loads(_record_path(job).read_bytes())
+    except (FileNotFoundError, ValueError):
         return {}
+    return known if isinstance(known, dict) else {}
 
 
 def forget(job: Job) -> None:

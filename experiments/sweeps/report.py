@@ -1,6 +1,5 @@
 """What came out of a sweep: a table over seeds, and a figure for every swept field."""
 
-import json
 import math
 import pathlib
 import statistics
@@ -115,8 +114,7 @@ def grouped(sweep: Sweep, listed: Sequence[Run]) -> list[Group]:
 
 
 def _summary(run: Run) -> dict[str, Any] | None:
-    path = pathlib.Path(run.job.run_dir) / "summary.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return runs.read_summary(pathlib.Path(run.job.run_dir))
 
 
 def _metric(run: Run, summary: Mapping[str, Any], path: str) -> float | None:

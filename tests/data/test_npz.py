@@ -50,6 +50,27 @@ def test_compressed_and_named(tmp_path):
         ({"images": IMAGES, "labels": LABELS}, "test", "no array test_images"),
         ({"images": IMAGES, "labels": LABELS}, "validation", "it has train, test"),
         ({"images": IMAGES, "labels": LABELS / 2}, "train", "must be integers"),
+        (
+            {"images": IMAGES, "labels": ["cat", "dog", "cat"]},
+            "train",
+            "labels must be integers 0..k-1, not <U3: give the names .* as class_names",
+        ),
+        (
+            {"images": IMAGES, "labels": LABELS, "test_labels": ["cat"]},
+            "train",
+            "test_labels must be integers",
+        ),
+        (
+            {"images": IMAGES, "labels": ["cat"] * 3, "class_names": ["cat"]},
+            "train",
+            "labels must be integers, not <U3",
+        ),
+        (
+            # Each would have got a name: 2,000,000,001 of them.
+            {"images": IMAGES, "labels": LABELS * 2_000_000_000},
+            "train",
+            "labels go up to 2000000000, but without class_names must be below 65536",
+        ),
         ({"images": IMAGES / 255, "labels": LABELS}, "train", "must be uint8"),
         ({"images": IMAGES[..., 0], "labels": LABELS}, "train", r"\[3, 4, 4\]"),
         ({"images": IMAGES, "labels": LABELS[:2]}, "train", r"must be \[3\]"),
@@ -73,7 +94,7 @@ def test_damaged(tmp_path):
     content = bytearray(path.read_bytes())
     content[200] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"own\.npz is no readable"):
+    with pytest.raises(ValueError, match=r"own\.npz is damaged"):
         data.load(path, "train")
 
 

@@ -3,6 +3,7 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import shutil
 import signal
 
 import numpy as np
@@ -132,6 +133,55 @@ def test_a_damaged_directory_is_set_aside_and_prepared_again(
         assert_is_small(data.load("mnist", "train", data_dir=data_dir), "mnist")
     assert "set aside" in caplog.text
     assert visible(data_dir) == [".mnist.damaged1", "mnist"]
+
+
+METADATA = ("dataset_info.json", "features.json")
+
+
+@pytest.mark.parametrize("is_decoded", [False, True])
+@pytest.mark.parametrize("damage", ["empty", "cut", "gone", "other"])
+@pytest.mark.parametrize("name", METADATA)
+def test_damaged_metadata_is_repaired(data_dir, caplog, name, damage, is_decoded):
+    directory = data.prepare("mnist", data_dir)
+    if not is_decoded:
+        shutil.rmtree(directory / "decoded")
+    path = directory / name
+    whole = path.read_text()
+    torn = {"empty": "", "cut": whole[: len(whole) // 2], "other": "[1]"}
+    path.unlink() if damage == "gone" else path.write_text(torn[damage])
+    with caplog.at_level(logging.WARNING):
+        assert_is_small(data.load("mnist", "train", data_dir=data_dir), "mnist")
+    assert f"{path} is damaged" in caplog.text
+    assert path.read_text() == whole
+    assert visible(data_dir) == [".mnist.damaged1", "mnist"]
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_without_source_decoded_arrays_do_without_metadata(data_dir, caplog, name):
+    directory = data.prepare("mnist", data_dir)
+    (directory / name).write_text("")
+    shutil.rmtree(data_dir / "downloads")
+    with caplog.at_level(logging.WARNING):
+        assert_is_small(data.load("mnist", "train", data_dir=data_dir), "mnist")
+    assert "place train-images-idx3-ubyte.gz" in caplog.text
+    shutil.rmtree(directory / "decoded")
+    with pytest.raises(data.NoSourceError):
+        data.load("mnist", "train", data_dir=data_dir)
+
+
+def test_a_split_that_the_metadata_lost_is_repaired(data_dir):
+    directory = data.prepare("mnist", data_dir)
+    shutil.rmtree(directory / "decoded")
+    (directory / "dataset_info.json").write_text('{"fileFormat": "array_record"}')
+    assert_is_small(data.load("mnist", "train", data_dir=data_dir), "mnist")
+
+
+def test_class_names_are_the_catalogs(data_dir):
+    directory = data.prepare("cifar10", data_dir)
+    shutil.rmtree(directory / "decoded")
+    (directory / "label.labels.txt").write_text("airpl")
+    split = data.load("cifar10", "train", data_dir=data_dir)
+    assert split.class_names == CATALOG["cifar10"].class_names
 
 
 def test_an_unwritable_cache_does_not_matter(data_dir, caplog):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.data import small_sets
+from zeroone_jax import data
 from zeroone_jax.data import raw
 from zeroone_jax.data.catalog import CATALOG
 
@@ -43,7 +44,7 @@ def test_one_flipped_byte_is_caught(name):
     for file in dataset.splits["test"]:
         damaged = bytearray(files[file])
         damaged[len(damaged) // 2] ^= 1
-        with pytest.raises(raw.DamagedError, match=file):
+        with pytest.raises(data.DamagedError, match=file):
             raw.check(dataset, "test", {**files, file: bytes(damaged)})
 
 
@@ -51,5 +52,5 @@ def test_a_missing_file_is_named():
     dataset = small_sets.small("mnist")
     files = small_sets.raw_files(dataset)
     del files["t10k-labels-idx1-ubyte"]
-    with pytest.raises(raw.DamagedError, match=r"labels-idx1-ubyte .* missing"):
+    with pytest.raises(data.DamagedError, match=r"labels-idx1-ubyte .* missing"):
         raw.check(dataset, "test", files)

@@ -13,7 +13,7 @@ from zeroone_jax.data import raw, sources
 from zeroone_jax.data.catalog import CATALOG, DebianMirror, NpmMirror
 from zeroone_jax.data.download import UnavailableError
 from zeroone_jax.data.progress import Progress
-from zeroone_jax.data.raw import DamagedError
+from zeroone_jax.files import DamagedError
 
 
 def place_program(folder: pathlib.Path, name: str, script: str, monkeypatch) -> None:

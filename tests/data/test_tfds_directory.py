@@ -46,6 +46,15 @@ def test_find(folder, name, directory):
     assert tfds_directory.find(name, folder) == expected
 
 
+def test_find_prefers_what_describes_itself(folder):
+    (folder / "shapes" / "1.10.0" / "dataset_info.json").rename(
+        folder / "shapes" / "1.10.0" / "elsewhere.json"
+    )
+    assert tfds_directory.find("shapes", folder) == folder / "shapes" / "1.9.0"
+    torn = folder / "shapes" / "1.10.0"
+    assert tfds_directory.find("shapes:1.10.0", folder) == torn
+
+
 def test_prepared(folder):
     names = ["cifar10", "faces/large", "faces/small", "shapes"]
     assert tfds_directory.prepared(folder) == names

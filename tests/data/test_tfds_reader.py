@@ -172,6 +172,44 @@ def test_tfrecords_that_break_off(tmp_path, keep):
         data.load("pets", "train", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("torn", [None, "", '{"name": "pe', "[1]"])
+def test_damaged_metadata_is_named_with_a_remedy(tmp_path, name, torn):
+    path = prepare(tmp_path, {"image": IMAGE, "label": LABEL}, pets()) / name
+    path.unlink() if torn is None else path.write_text(torn)
+    with pytest.raises(data.DamagedError) as caught:
+        data.load("pets", "train", data_dir=tmp_path)
+    told = str(caught.value)
+    assert told.startswith(f"{path} is damaged (")
+    assert told.endswith("prepare the data set again with TFDS (`tfds build`)")
+    assert "\n" not in told
+
+
+def test_metadata_of_another_kind(tmp_path):
+    directory = prepare(tmp_path, {"image": IMAGE, "label": LABEL}, pets())
+    (directory / "features.json").write_text('{"pythonClassName": "nothing"}')
+    with pytest.raises(data.DamagedError, match=r"pets/1\.2\.3 is damaged"):
+        data.load("pets", "train", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "torn", [b"", b"cat\ndog\n", b"cat\ndog\nfr", b"cat\n\xffog\nfrog\n"]
+)
+def test_torn_class_names_are_said(tmp_path, torn):
+    # TFDS alone gives other names back, or numbers, and says nothing.
+    directory = prepare(tmp_path, {"image": IMAGE, "label": LABEL}, pets())
+    (directory / "label.labels.txt").write_bytes(torn)
+    with pytest.raises(data.DamagedError, match=r"label\.labels\.txt is damaged"):
+        data.load("pets", "train", data_dir=tmp_path)
+
+
+def test_classes_without_names_are_numbers(tmp_path):
+    label = tfds.features.ClassLabel(num_classes=3)
+    prepare(tmp_path, {"image": IMAGE, "label": label}, pets())
+    split = data.load("pets", "train", data_dir=tmp_path)
+    assert split.class_names == ("0", "1", "2")
+
+
 def test_other_formats_say_what_to_do(tmp_path):
     directory = prepare(tmp_path, {"image": IMAGE, "label": LABEL}, pets())
     info = directory / "dataset_info.json"

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,18 @@ def test_adversaries_are_those_of_the_library(settings, finished, networks):
         np.testing.assert_array_equal(saved[name], array, err_msg=name)
     np.testing.assert_array_equal(saved["label_before"], y)
     np.testing.assert_array_equal(saved["label_after"], 1 - y)
+
+
+def test_a_damaged_chunk_is_made_again(settings, finished, tmp_path, caplog):
+    path = tmp_path / "copy"
+    shutil.copytree(finished, path)
+    (path / "summary.json").unlink()
+    chunk = sorted((path / "chunks").iterdir())[1]
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    with caplog.at_level("WARNING"):
+        fill(path, settings, resume=True)
+    assert f"{chunk} is damaged" in caplog.text
+    assert_same_run(path, finished)
 
 
 @pytest.mark.parametrize("moment", ["the second chunk", "the report", "the summary"])
@@ -326,7 +339,7 @@ def test_every_attack_has_a_preset():
     [
         (["--preset=hopskipjump"], "one of <hop_skip_jump|"),
         (["--config.attack.radios=1"], "Did you mean"),
-        (["--config.attack.radius=wide"], "a number, adaptive"),
+        (["--config.attack.radius=wide"], "8/255), adaptive"),
         (["--config.attack.norm=l1"], "norm is 'l1', but must be one of 'l2', 'linf'"),
         (["--config.images.count=0"], "images.count is 0"),
     ],

@@ -78,11 +78,20 @@ def test_it_is_attacked_on_what_it_was_trained_on(trained, three_classes):
     assert not model.flat
 
 
+@pytest.mark.parametrize("torn", ["", '{"data": {"na', "[1]", "{}"])
+def test_damaged_settings_are_told(trained, tmp_path, torn):
+    (tmp_path / "network.npz").write_bytes((trained / "network.npz").read_bytes())
+    (tmp_path / "config.json").write_text(torn)
+    with pytest.raises(UserError, match=r"no model: .*config\.json") as caught:
+        attacked_models.load(str(tmp_path), double=False)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_network_is_told(trained, tmp_path):
     (tmp_path / "config.json").write_bytes((trained / "config.json").read_bytes())
     whole = (trained / "network.npz").read_bytes()
     (tmp_path / "network.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"network\.npz is no file of variables"):
+    with pytest.raises(UserError, match=r"network\.npz is damaged.*--resume"):
         attacked_models.load(str(tmp_path), double=False)
     with np.load(trained / "network.npz") as file:
         arrays = {name: file[name] for name in file.files}

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import os
 import types
 from typing import Literal
@@ -8,6 +9,8 @@ import pytest
 from absl import flags
 
 from experiments import command_line
+from experiments.sweeps import definition
+from zeroone_jax import runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,12 +155,67 @@ def test_settings_of_several_types():
     again = parse_mixed("--config.radius=0.3", "--config.budget=none")
     assert again == Mixed(radius=0.3)
     for word, message in [
-        ("--config.radius=wide", "a number, adaptive"),
+        ("--config.radius=wide", "a number .as 0.03 or 8/255., adaptive"),
         ("--config.norm=l3", "l2, linf"),
         ("--config.budget=1.5", "a whole number, none"),
     ]:
         with pytest.raises(flags.Error, match=message):
             parse_mixed(word)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ball:
+    """Settings that are real numbers.
+
+    Attributes:
+        epsilon: its radius.
+        steps: several numbers.
+        limit: a number or nothing.
+    """
+
+    epsilon: float = 0.3
+    steps: tuple[float, ...] = (0.5,)
+    limit: float | None = None
+
+
+def parse_ball(*words: str) -> Ball:
+    return command_line.parse_settings({"ball": Ball}, words)
+
+
+def test_numbers_may_be_fractions():
+    words = ["--config.epsilon=8/255", "--config.steps=1/255,0.5", "--config.limit=1/4"]
+    assert parse_ball(*words) == Ball(8 / 255, (1 / 255, 0.5), 0.25)
+    assert parse_ball("--config.epsilon", "1.5/255") == Ball(1.5 / 255)
+    assert parse_ball("--config.epsilon=1", "--config.steps=()") == Ball(1.0, ())
+    for field, text in [
+        ("epsilon", "8/0"),
+        ("steps", "8/0"),
+        ("epsilon", "8/"),
+        ("epsilon", "eight"),
+        ("limit", "1/2/3"),
+    ]:
+        with pytest.raises(command_line.UserError, match=r"as 0\.03 or 8/255"):
+            parse_ball(f"--config.{field}={text}")
+
+
+def test_help_says_that_numbers_may_be_fractions():
+    values = flags.FlagValues()
+    command_line.define_settings({"ball": Ball}, ["program"], values)
+    assert "numbers may be fractions, as in 8/255" in values["config"].help
+
+
+@pytest.mark.parametrize("launcher", definition.LAUNCHERS)
+def test_every_real_number_of_a_launcher_may_be_a_fraction(launcher):
+    presets = definition.LAUNCHERS[launcher].presets
+    written = 0
+    for name, make in presets.items():
+        words = [f"--preset={name}"]
+        for path, (_, _, value) in command_line._fields(make()).items():
+            if type(value) is float and math.isfinite(value):
+                words.append(f"--config.{path}={value!r}/1")
+        assert command_line.parse_settings(presets, words) == make()
+        written += len(words) - 1
+    assert written > 0
 
 
 def test_help_describes_inherited_fields():
@@ -179,3 +237,19 @@ def test_a_compilation_cache_is_that_of_started_processes_too(monkeypatch, tmp_p
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("error", [command_line.UserError, runs.DamagedError])
+def test_what_the_user_can_mend_is_one_line(monkeypatch, error):
+    def main(_):
+        raise error("a.json is damaged: remove it")
+
+    def run(start, flags_parser):
+        start(flags_parser(["program"]))
+
+    monkeypatch.setattr(command_line.app, "run", run)
+    monkeypatch.setattr(command_line.app, "parse_flags_with_usage", list)
+    monkeypatch.setattr(command_line, "_use_compilation_cache", lambda: None)
+    with pytest.raises(SystemExit) as caught:
+        command_line.run(main, lambda argv: None)
+    assert caught.value.code == "a.json is damaged: remove it"

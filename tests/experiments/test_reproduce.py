@@ -13,7 +13,7 @@ from experiments import reproduce, train_network
 from experiments.command_line import UserError
 from experiments.configs.network import Data, Evaluation, Experiment
 from experiments.reproductions import cross_checks, methods, plan, toy
-from zeroone_jax import training
+from zeroone_jax import runs, training
 from zeroone_jax.training import objectives
 
 pytestmark = pytest.mark.usefixtures("defined_flags")
@@ -109,6 +109,14 @@ def test_a_result_of_other_settings_is_not_taken_for_this(run):
     with pytest.raises(UserError, match="made with other settings"):
         run()
     assert json.loads(path.read_text()) == kept
+
+
+@pytest.mark.parametrize("only_report", [False, True])
+def test_a_damaged_result_is_told(run, only_report):
+    path = run.results / "natural-seed0.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(runs.DamagedError, match=r"natural-seed0.*move it away to"):
+        run(only_report=only_report)
 
 
 def test_a_result_from_before_a_setting_was_there_counts(run):

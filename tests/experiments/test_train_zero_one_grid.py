@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import types
 
 import jax
 import numpy as np
@@ -131,3 +132,12 @@ def test_a_data_set_that_does_not_go_with_a_run_is_the_users_error(
     solver = dataclasses.replace(second.solver, rows=0.001)
     with pytest.raises(UserError, match=r"rows=0\.001 leaves no row"):
         train([first, dataclasses.replace(second, solver=solver)], tmp_path)
+
+
+def test_a_damaged_summary_is_not_an_end(tmp_path, monkeypatch):
+    (tmp_path / "summary.json").write_text("")
+    options = types.SimpleNamespace(run=[])
+    monkeypatch.setattr(train_zero_one_grid, "members", lambda _: {tmp_path: None})
+    monkeypatch.setattr(train_zero_one_grid.flags, "FLAGS", options)
+    with pytest.raises(runs.DamagedError, match=r"summary\.json is damaged .*: remove"):
+        train_zero_one_grid.main(None)

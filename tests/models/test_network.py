@@ -1,5 +1,7 @@
 """The frame of networks: modes, types, and files."""
 
+import io
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -75,3 +77,14 @@ def test_files_keep_every_number(tmp_path):
         networks.load(tmp_path / "network.npz", wider)
     with pytest.raises(FileNotFoundError):
         networks.load(tmp_path / "nothing.npz", NETWORK)
+    whole = (tmp_path / "network.npz").read_bytes()
+    for torn in (b"", b"text", whole[: len(whole) // 2], npy_of(1)):
+        (tmp_path / "network.npz").write_bytes(torn)
+        with pytest.raises(ValueError, match=r"network\.npz is damaged"):
+            networks.load(tmp_path / "network.npz", NETWORK)
+
+
+def npy_of(number: int) -> bytes:
+    content = io.BytesIO()
+    np.save(content, number)
+    return content.getvalue()

@@ -1,3 +1,4 @@
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -170,6 +171,36 @@ def test_processes_find_what_one_finds():
     for name in ("lower", "infimum", "upper", "witness", "nodes"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     assert seen == list(range(1, 10))
+
+
+def test_no_process_is_started_unasked(monkeypatch):
+    # One would run an unguarded script again, and die.
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", None)
+    params = zero_one.linear(jnp.array([[3.0, 4.0]]), jnp.array([-5.0]))
+    x = np.random.default_rng(0).uniform(size=(100, 2))
+    found = measure(params, x, zero_one.predict(params, x), Config(box=False))
+    distance = np.abs(x @ [3.0, 4.0] - 5.0) / 5
+    np.testing.assert_allclose(found.lower, distance, rtol=1e-6)
+
+
+class Dying(concurrent.futures.ThreadPoolExecutor):
+    """A pool whose processes die, as those of an unguarded script do."""
+
+    def __init__(self, workers, context, start, arguments):
+        del context, start, arguments
+        super().__init__(workers)
+
+    def map(self, *arguments):
+        del arguments
+        raise concurrent.futures.process.BrokenProcessPool("terminated abruptly")
+        yield
+
+
+def test_a_process_that_died_is_explained(monkeypatch):
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Dying)
+    params = zero_one.linear(jnp.array([[3.0, 4.0]]), jnp.array([-5.0]))
+    with pytest.raises(RuntimeError, match="one of 2 processes has died: is the main"):
+        measure(params, [[0.5, 0.5]], [0], workers=2)
 
 
 LONG = """

@@ -16,8 +16,8 @@ from zeroone_jax.data.pipeline import (
     load,
 )
 from zeroone_jax.data.prepare import NoSourceError, prepare
-from zeroone_jax.data.raw import DamagedError
 from zeroone_jax.data.split import Split, as_features, select
+from zeroone_jax.files import DamagedError
 
 __all__ = [
     "DamagedError",

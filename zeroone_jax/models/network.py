@@ -14,7 +14,6 @@ Example:
 
 import dataclasses
 import pathlib
-import zipfile
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -25,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from zeroone_jax import files
 from zeroone_jax.types import Array, Key, LogitsFn, Params
 
 
@@ -174,12 +174,7 @@ def load(path: pathlib.Path, network: _Drawn) -> Variables:
         ValueError: the file is damaged, or holds another network's variables.
         FileNotFoundError: there is no such file.
     """
-    try:
-        # NumPy leaves a file that it opened itself open where it cannot read it.
-        with path.open("rb") as handle, np.load(handle) as file:
-            flat = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is no file of variables: {error}") from error
+    flat = files.read_npz(path)
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     expected = {
         name: leaf.shape

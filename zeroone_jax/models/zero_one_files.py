@@ -2,8 +2,9 @@
 
 import math
 import os
-import zipfile
+import pathlib
 import zlib
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.typing import DTypeLike
 
+from zeroone_jax import files
 from zeroone_jax.models.zero_one_params import Params, check
 
 _NAMES = ("w1", "b1", "w2", "b2")
@@ -36,10 +38,9 @@ def save(path: str | os.PathLike[str], params: Params) -> None:
         raise FileExistsError(f"{path} exists already")
     # Orbax would not write what lies on one process's devices only.
     arrays = jax.device_get({name: getattr(params, name) for name in _NAMES})
+    about = {"hidden_values": params.hidden_values, "crc32": _checksums(arrays)}
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(
-            path, arrays, custom_metadata={"hidden_values": params.hidden_values}
-        )
+        checkpointer.save(path, arrays, custom_metadata=about)
 
 
 def load(path: str | os.PathLike[str]) -> Params:
@@ -65,11 +66,15 @@ def load(path: str | os.PathLike[str]) -> Params:
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         try:
             arrays = checkpointer.restore(path, args=wanted)
-            hidden_values = checkpointer.metadata(path).custom_metadata["hidden_values"]
-        except (KeyError, OSError, ValueError) as error:
-            raise ValueError(
-                f"{path} is damaged or is no checkpoint of 01 networks: {error}"
-            ) from error
+            about = checkpointer.metadata(path).custom_metadata
+            hidden_values = about["hidden_values"]
+            # Orbax does not notice a flipped bit; earlier versions kept no checksums.
+            if _checksums(arrays) != about.get("crc32", _checksums(arrays)):
+                raise ValueError("arrays do not match their checksums")
+        # Which errors orbax raises on damage.
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+            what = "damaged or no checkpoint of 01 networks"
+            raise files.damaged(pathlib.Path(path), error, what=what) from error
     return _params(arrays, hidden_values, path)
 
 
@@ -105,7 +110,7 @@ def from_npz(
             what the file says, or `dtype` is float64 and `jax_enable_x64` is off.
     """
     path = os.fspath(path)
-    stored = _read_npz(path)
+    stored = files.read_npz(pathlib.Path(path))
     missing = [name for name in _NAMES if name not in stored]
     if missing:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {sorted(stored)}")
@@ -138,17 +143,8 @@ def from_npz(
     return _params(arrays, hidden_values or told or "01", path)
 
 
-def _read_npz(path: str) -> dict[str, np.ndarray]:
-    damaged = f"{path} is damaged or is no .npz file"
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{damaged}: {error}") from error
-    except TypeError as error:  # a lone array, as in a .npy file, is no context
-        raise ValueError(damaged) from error
+def _checksums(arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
+    return {name: zlib.crc32(arrays[name].tobytes()) for name in _NAMES}
 
 
 def _params(arrays: dict[str, np.ndarray], hidden_values: str, path: str) -> Params:

@@ -15,7 +15,6 @@ from zeroone_jax.models import zero_one
 from zeroone_jax.verification.distances import Config, Distance, Meter
 from zeroone_jax.verification.networks import Floats, Ints, Networks
 
-_WORTH_A_POOL = 64
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -47,7 +46,7 @@ def measure(
     y: ArrayLike,
     config: Config | None = None,
     *,
-    workers: int | None = None,
+    workers: int = 1,
     report: Callable[[int], None] | None = None,
 ) -> Distances:
     """Measures how far images are from the nearest point with another label.
@@ -63,9 +62,9 @@ def measure(
             is 0 and the witness the image itself.
         config: what is measured, and limits; by default the exact L2 distance in the
             box, with a minute an image.
-        workers: how many processes; by default one a core, or none but this one for
-            few images. A program that asks for more must have its main module guarded
-            by `if __name__ == "__main__"`, as always with processes.
+        workers: how many processes share the images; 1 is this one alone. A program
+            that asks for more must have its main module guarded by
+            `if __name__ == "__main__"`, as always with processes.
         report: called with the number of images done, after each.
 
     Returns:
@@ -73,6 +72,7 @@ def measure(
 
     Raises:
         ValueError: an argument has a wrong shape or value.
+        RuntimeError: a process has died.
 
     Example:
         >>> import jax.numpy as jnp
@@ -84,8 +84,6 @@ def measure(
     config = config or Config()
     networks = Networks.of(params)
     images, labels = _checked(networks, x, y)
-    if workers is None:
-        workers = (os.cpu_count() or 1) if len(images) >= _WORTH_A_POOL else 1
     if workers < 1:
         raise ValueError(f"workers is {workers}, but must be at least 1")
     found = []
@@ -131,7 +129,17 @@ def _mapped(
             workers, context, _start, (networks, config)
         ) as pool,
     ):
-        yield pool.map(_measured, images, labels)
+        yield _from_pool(pool.map(_measured, images, labels), workers)
+
+
+def _from_pool(distances: Iterator[Distance], workers: int) -> Iterator[Distance]:
+    try:
+        yield from distances
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise RuntimeError(
+            f"one of {workers} processes has died: is the main module guarded by "
+            '`if __name__ == "__main__":`? Or is memory short? workers=1 needs neither'
+        ) from error
 
 
 @contextlib.contextmanager

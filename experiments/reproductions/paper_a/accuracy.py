@@ -5,7 +5,6 @@ images that all models label rightly.
 """
 
 import dataclasses
-import json
 import pathlib
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from experiments.reproductions.plan import (
     Reproduction,
     Results,
     Scale,
+    read_result,
     write_table,
 )
 from zeroone_jax import runs as run_files
@@ -93,7 +93,7 @@ def right_of_all(place: Place, scale: Scale) -> np.ndarray:
                 f"{path} is not there: first run python -m experiments.reproduce "
                 f"--what=paper_a.accuracy --scale={scale} with the same folders"
             )
-        kept = json.loads(path.read_text())
+        kept = read_result(path)
         bits = np.frombuffer(bytes.fromhex(kept["right"]), np.uint8)
         rights.append(np.unpackbits(bits, count=kept["images"]).astype(bool))
     return np.flatnonzero(np.all(rights, axis=0))

@@ -7,13 +7,13 @@ the weights known. HopSkipJump asks every model as often: only its iterations en
 """
 
 import dataclasses
-import json
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
-from experiments import attacked_models, command_line
+from experiments import attacked_models, command_line, pieces
 from experiments.progress import Progress
 from experiments.reproductions.paper_a import distortion, groups, substitute
 from experiments.reproductions.paper_a.distortion_attacks import Piece
@@ -133,10 +133,10 @@ def _through_substitutes(
     records = []
     for seed in range(protocol.seeds):
         path = run.path / f"{label}-substitute-{seed}.json"
-        if not path.exists():
-            record = substitute.attacked(seed, model.label_fn, x, y, protocol)
-            runs.write_json(path, record)
-        records.append(json.loads(path.read_text()))
+        make = functools.partial(
+            substitute.attacked, seed, model.label_fn, x, y, protocol
+        )
+        records.append(pieces.record(path, make))
     return records
 
 

@@ -3,14 +3,15 @@
 import dataclasses
 import operator
 import pathlib
-import time
 from typing import Any
 
 import jax
 import numpy as np
 
+from experiments import cores
 from experiments.reproductions.paper_a.distortion_attacks import Images, Protocol
-from zeroone_jax import runs, verification
+from experiments.reproductions.plan import arrays_once
+from zeroone_jax import verification
 from zeroone_jax.models import zero_one
 
 # A vote alone may take so many times less than all together.
@@ -39,30 +40,30 @@ def measured(
     """
     count = min(protocol.exact_images, len(images.x))
     x, y = np.asarray(images.x[:count]).reshape(count, -1), np.asarray(images.y[:count])
-    if not path.exists():
-        began = time.monotonic()
+
+    def made() -> dict[str, np.ndarray]:
         votes = [
             jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
             for vote in range(len(networks.w1))
         ]
         config = verification.Config(seconds=protocol.exact_seconds / _ALONE)
-        alone = [verification.measure(vote, x, y, config) for vote in votes]
+        workers = cores.verifiers(count)
+        alone = [
+            verification.measure(vote, x, y, config, workers=workers) for vote in votes
+        ]
         config = dataclasses.replace(config, joint=False)
-        quick = verification.measure(networks, x, y, config)
+        quick = verification.measure(networks, x, y, config, workers=workers)
         config = verification.Config(seconds=protocol.exact_seconds)
-        joint = verification.measure(networks, x, y, config)
-        with runs.replacing(path) as partial:
-            np.savez(
-                partial,
-                votes=np.stack([found.infimum for found in alone]),
-                votes_lower=np.stack([found.lower for found in alone]),
-                certified=quick.lower,
-                lower=joint.lower,
-                infimum=joint.infimum,
-                seconds=np.array(time.monotonic() - began),
-            )
-    with np.load(path) as file:
-        arrays = dict(file)
+        joint = verification.measure(networks, x, y, config, workers=workers)
+        return {
+            "votes": np.stack([found.infimum for found in alone]),
+            "votes_lower": np.stack([found.lower for found in alone]),
+            "certified": quick.lower,
+            "lower": joint.lower,
+            "infimum": joint.infimum,
+        }
+
+    arrays = arrays_once(path, made)
     seconds = round(float(arrays.pop("seconds")), 1)
     closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
     return {

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import attacked_models
+from experiments import attacked_models, pieces
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.distortion import common_images
@@ -105,16 +105,16 @@ class PeerRun(TargetRun):
         progress = Progress(f"attacking {self.method} by ART", len(images.x))
         theirs = []
         for first in range(0, len(images.x), _PIECE):
-            path = run.path / f"art-{first}.npz"
-            if not path.exists():
+
+            def made(first: int = first) -> dict[str, np.ndarray]:
                 part = jax.tree.map(
                     operator.itemgetter(slice(first, first + _PIECE)), images
                 )
-                distance = art_distances(model, part, protocol.iterations, first)
-                with runs.replacing(path) as partial:
-                    np.savez(partial, allow_pickle=False, distance=distance)
-            with np.load(path) as file:
-                theirs.append(file["distance"])
+                found = art_distances(model, part, protocol.iterations, first)
+                return {"distance": found}
+
+            found = pieces.arrays(run.path / f"art-{first}.npz", made)
+            theirs.append(found["distance"])
             done = sum(map(len, theirs))
             progress.report(done, f"median {np.median(np.concatenate(theirs)):.4g}")
         run.finish(

@@ -5,7 +5,7 @@ seeds, with the course over the rounds.
 """
 
 import dataclasses
-import json
+import functools
 import pathlib
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import command_line
+from experiments import command_line, pieces
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.targets import TargetRun, with_classical
 from experiments.reproductions.plan import (
@@ -91,13 +91,8 @@ class SubstituteRun(TargetRun):
             progress = Progress(f"attacking {self.method}", protocol.seeds)
             records = []
             for seed in range(protocol.seeds):
-                path = run.path / f"seed-{seed}.json"
-                if not path.exists():
-                    began = time.monotonic()
-                    record = attacked(seed, model.label_fn, x, y, protocol)
-                    record["seconds"] = round(time.monotonic() - began, 1)
-                    run_files.write_json(path, record)
-                records.append(json.loads(path.read_text()))
+                make = functools.partial(_timed, seed, model.label_fn, x, y, protocol)
+                records.append(pieces.record(run.path / f"seed-{seed}.json", make))
                 last = records[-1]["adversarial_accuracy"][-1]
                 progress.report(seed + 1, f"leaves {last}")
         seconds = [record.pop("seconds") for record in records]
@@ -112,6 +107,15 @@ class SubstituteRun(TargetRun):
                 "session": run.sessions()[-1],
             }
         )
+
+
+def _timed(
+    seed: int, label_fn: LabelFn, x: Array, y: Array, protocol: Protocol
+) -> dict[str, Any]:
+    """Attacks once, as `attacked` does, and adds the "seconds" that it took."""
+    began = time.monotonic()
+    record = attacked(seed, label_fn, x, y, protocol)
+    return {**record, "seconds": round(time.monotonic() - began, 1)}
 
 
 def attacked(

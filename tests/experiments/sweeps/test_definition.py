@@ -10,6 +10,7 @@ from experiments.configs import sweeps
 from experiments.sweeps.definition import Sweep, runs_of
 from experiments.sweeps.language import chain, choices, product
 from tests.experiments.sweeps import tiny
+from zeroone_jax.runs import DamagedError
 
 
 @pytest.fixture(autouse=True)
@@ -166,4 +167,13 @@ def test_a_directory_of_another_sweep_is_not_taken(tmp_path):
     runs_of(sweep, tmp_path)
     (there / "config.json").write_text(json.dumps({**settings, "name": "fancy"}))
     with pytest.raises(UserError, match="name is 'fancy' there, 'plain' here"):
+        runs_of(sweep, tmp_path)
+
+
+def test_damaged_settings_are_named_with_a_remedy(tmp_path):
+    sweep = tiny.sweep()
+    path = tmp_path / runs_of(sweep, tmp_path)[0].job.name / "config.json"
+    path.parent.mkdir()
+    path.write_text("")
+    with pytest.raises(DamagedError, match=r"config\.json is damaged .*: choose"):
         runs_of(sweep, tmp_path)

@@ -43,6 +43,20 @@ def test_a_run_leaves_a_log_and_a_record(tmp_path):
     assert process.last_line(job) in ("hello", "no luck")
 
 
+@pytest.mark.parametrize("torn", [b"", b'{"host": "', b"\x93", b"3"])
+def test_a_torn_record_tells_nothing(tmp_path, torn):
+    job = job_of(tmp_path, "import sys; sys.exit('no luck')")
+    assert process.execute(job) == 1
+    pathlib.Path(job.log).with_suffix(".json").write_bytes(torn)
+    assert process.record(job) == {}
+    # As it is not known to have failed, it goes on.
+    pathlib.Path(job.run_dir).mkdir()
+    (pathlib.Path(job.run_dir) / "config.json").write_text("{}")
+    assert process.state(job, is_live=False) is State.INTERRUPTED
+    process.lose(job, "the node burnt")
+    assert process.state(job, is_live=False) is State.FAILED
+
+
 def test_states(tmp_path):
     job = job_of(tmp_path, "")
     run_dir = pathlib.Path(job.run_dir)

@@ -11,6 +11,7 @@ from experiments.sweeps import report
 from experiments.sweeps.definition import runs_of
 from experiments.sweeps.language import choices, product
 from tests.experiments.sweeps import tiny
+from zeroone_jax import runs
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,16 @@ def test_means_and_standard_errors_are_over_seeds(tmp_path):
     assert estimate.standard_error == pytest.approx(math.sqrt(7 / 3), rel=1e-12)
     assert large.finished == 1
     assert large.estimates["result (m)"] == (5.0, None)
+
+
+def test_a_damaged_summary_is_named_with_a_remedy(tmp_path):
+    sweep = tiny.sweep()
+    listed = runs_of(sweep, tmp_path)
+    finish(listed[0], 1.0)
+    path = pathlib.Path(listed[0].job.run_dir) / "summary.json"
+    path.write_text("")
+    with pytest.raises(runs.DamagedError, match=r"summary\.json is .*: remove it"):
+        report.grouped(sweep, listed)
 
 
 def test_what_is_written(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def test_an_unfinished_checkpoint_is_ignored(tmp_path):
         measure(run, 10)
     (tmp_path / "checkpoints" / "20.orbax-checkpoint-tmp").mkdir()
     with opened(tmp_path, resume=True) as run:
+        assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["10"]
         assert int(run.restore(state_at(0))["step"]) == 10
         measure(run, 20)
         assert int(run.restore(state_at(0))["step"]) == 20
@@ -185,41 +187,166 @@ def test_the_summary_comes_last(tmp_path):
         assert run.summary() == {"accuracy": 0.5}
 
 
-def test_replacing_is_all_or_nothing(tmp_path):
-    path = tmp_path / "table.md"
-    path.write_text("old")
-
-    def fail_halfway() -> None:
-        with runs.replacing(path) as partial:
-            partial.write_text("ne")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail_halfway()
-    assert path.read_text() == "old"
-    with runs.replacing(path) as partial:
-        assert partial.suffix == path.suffix
-        partial.write_text("new")
-    assert path.read_text() == "new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(record.getMessage() for record in caplog.records)
 
 
-def test_git_revision_is_the_commit_and_whether_it_is_dirty(tmp_path):
-    code = tmp_path / "code.py"
-    code.write_text("1")
+def cut_in_half(path: pathlib.Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
-    def git(*arguments: str) -> str:
-        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
 
-    assert runs.git_revision(code) == "unknown"
-    git("init")
-    assert runs.git_revision(code) == "unknown"
-    git("add", "code.py")
-    git("commit", "-m", "first", "--no-verify")
-    commit = git("rev-parse", "HEAD")
-    assert runs.git_revision(code) == commit
-    code.write_text("2")
-    assert runs.git_revision(code) == f"{commit}-dirty"
+def flip_a_bit(path: pathlib.Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def largest_file(folder: pathlib.Path) -> pathlib.Path:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return max(found, key=lambda path: path.stat().st_size)
+
+
+DAMAGE = {
+    "gone": shutil.rmtree,
+    "without its folder": lambda step: shutil.rmtree(step / "default"),
+    "empty": lambda step: (step / "default" / "_METADATA").write_bytes(b""),
+    "cut": lambda step: cut_in_half(largest_file(step)),
+    # Orbax restores other numbers from this one, and says nothing.
+    "flipped": lambda step: flip_a_bit(largest_file(step)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path, caplog, damage):
+    numbers = np.random.default_rng(0).normal(size=(40, 500)).astype(np.float32)
+    states = {step: {"weights": jnp.asarray(numbers + step)} for step in (10, 20)}
+    with opened(tmp_path) as run:
+        for step, state in states.items():
+            run.append_metrics([{"step": step}])
+            run.save(step, state)
+    whole = (tmp_path / "metrics.jsonl").read_bytes()
+    DAMAGE[damage](tmp_path / "checkpoints" / "20")
+    with caplog.at_level("WARNING"), opened(tmp_path, resume=True) as run:
+        restored = run.restore(states[10])
+        assert [record["step"] for record in run.metrics()] == [10]
+        assert run.sessions()[-1]["from_step"] == 10
+        np.testing.assert_array_equal(restored["weights"], states[10]["weights"])
+        assert f"checkpoint {tmp_path}/checkpoints/20 is" in logged(caplog)
+        assert "the run goes on from step 10" in logged(caplog)
+        # And so it does.
+        run.append_metrics([{"step": 20}])
+        run.save(20, states[20])
+    assert (tmp_path / "metrics.jsonl").read_bytes() == whole
+    caplog.clear()
+    with caplog.at_level("WARNING"), opened(tmp_path, resume=True) as run:
+        restored = run.restore(states[10])
+    np.testing.assert_array_equal(restored["weights"], states[20]["weights"])
+    assert not logged(caplog)
+
+
+def test_without_a_whole_checkpoint_the_user_decides(tmp_path, caplog):
+    with opened(tmp_path) as run:
+        measure(run, 10, 20)
+    folder = tmp_path / "checkpoints"
+    for step in ("10", "20"):
+        cut_in_half(folder / step / "default" / "_METADATA")
+    message = "none is whole.*remove this folder, and the run begins anew"
+    with pytest.raises(runs.RunError, match=message):
+        opened(tmp_path, resume=True)
+    assert sorted(entry.name for entry in folder.iterdir()) == ["10", "20"]
+    shutil.rmtree(folder)
+    with caplog.at_level("WARNING"), opened(tmp_path, resume=True) as run:
+        assert run.restore(state_at(0)) is None
+        assert run.metrics() == []
+    assert "the run goes on from the beginning" in logged(caplog)
+
+
+def test_checkpoints_without_checksums_are_taken_as_whole(tmp_path):
+    with opened(tmp_path) as run:
+        measure(run, 10, 20)
+    (tmp_path / "checksums.json").unlink()
+    with opened(tmp_path, resume=True) as run:
+        assert int(run.restore(state_at(0))["step"]) == 20
+    cut_in_half(tmp_path / "checkpoints" / "20" / "default" / "_METADATA")
+    message = r"checkpoints/20 cannot be read \(.*\): .*, or remove this checkpoint"
+    with (
+        opened(tmp_path, resume=True) as run,
+        pytest.raises(runs.RunError, match=message),
+    ):
+        run.restore(state_at(0))
+
+
+def test_a_finished_run_needs_no_checkpoint(tmp_path):
+    with opened(tmp_path) as run:
+        measure(run, 10)
+        run.finish({"accuracy": 0.5})
+    cut_in_half(tmp_path / "checkpoints" / "10" / "default" / "_METADATA")
+    with opened(tmp_path, resume=True) as run:
+        assert run.summary() == {"accuracy": 0.5}
+
+
+TORN = {"empty": b"", "cut": b'{"see', "garbage": b"\x93\0\n", "a list": b"[1]\n"}
+
+
+@pytest.mark.parametrize("torn", TORN.values(), ids=TORN)
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("config.json", "choose another directory, or copy the file from a run"),
+        ("summary.json", "remove it and resume the run"),
+    ],
+)
+def test_torn_files_are_named_with_a_remedy(tmp_path, name, remedy, torn):
+    with opened(tmp_path) as run:
+        measure(run, 10)
+        run.finish({"accuracy": 0.5})
+    (tmp_path / name).write_bytes(torn)
+
+    def finished() -> None:
+        with opened(tmp_path, resume=True) as run:
+            run.summary()
+
+    with pytest.raises(runs.RunError) as refused:
+        finished()
+    told = str(refused.value)
+    assert told.startswith(f"{tmp_path / name} is damaged (")
+    assert remedy in told
+    assert "\n" not in told
+
+
+def test_missing_settings_are_named_with_a_remedy(tmp_path):
+    with opened(tmp_path) as run:
+        measure(run, 10)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(runs.RunError, match=r"config\.json is damaged \(it is missing"):
+        opened(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "sessions.jsonl"])
+@pytest.mark.parametrize("line", [b"garbage", b"\x93\0", b"", b"3"])
+def test_a_garbage_line_is_named_with_a_remedy(tmp_path, name, line):
+    with opened(tmp_path) as run:
+        measure(run, 10)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes() + line + b"\n")
+
+    def resumed() -> None:
+        with opened(tmp_path, resume=True) as run:
+            run.restore(state_at(0))
+
+    message = rf"{name} is damaged \(line 2: .*\): remove that line to go on"
+    with pytest.raises(runs.RunError, match=message):
+        resumed()
+    # Nothing is locked, and what is told helps.
+    path.write_bytes(path.read_bytes().replace(line + b"\n", b""))
+    resumed()
+
+
+def test_lost_measurements_are_said(tmp_path, caplog):
+    with opened(tmp_path) as run:
+        measure(run, 10, 20)
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    with caplog.at_level("WARNING"), opened(tmp_path, resume=True) as run:
+        assert int(run.restore(state_at(0))["step"]) == 20
+    assert "metrics.jsonl ends at step 10, but the checkpoint" in logged(caplog)

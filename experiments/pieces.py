@@ -1,0 +1,72 @@
+"""Pieces of a run that are kept as files, so that each is made once.
+
+A piece that is damaged is made again, which is logged.
+"""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from absl import logging
+
+from zeroone_jax import runs
+
+_Piece = TypeVar("_Piece")
+
+
+def arrays(
+    path: pathlib.Path, make: Callable[[], Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Reads arrays, which are made first if they are not there.
+
+    Args:
+        path: the .npz file.
+        make: makes them.
+
+    Returns:
+        The arrays by name.
+    """
+    found = kept(path, runs.read_npz)
+    if found is not None:
+        return found
+    made = make()
+    with runs.replacing(path) as partial:
+        np.savez(partial, allow_pickle=False, **made)
+    return runs.read_npz(path)
+
+
+def record(path: pathlib.Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Reads a record, which is made first if it is not there.
+
+    Args:
+        path: the .json file.
+        make: makes it, of JSON's types.
+
+    Returns:
+        The record.
+    """
+    found = kept(path, runs.read_json)
+    if found is not None:
+        return found
+    runs.write_json(path, make())
+    return runs.read_json(path)
+
+
+def kept(path: pathlib.Path, read: Callable[[pathlib.Path], _Piece]) -> _Piece | None:
+    """Reads a piece if it is there.
+
+    Args:
+        path: the file.
+        read: reads it.
+
+    Returns:
+        The piece; None if it is to be made: it is not there, or damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except runs.DamagedError as error:
+        logging.warning("%s: it is made again", error)
+        return None

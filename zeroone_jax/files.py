@@ -1,0 +1,176 @@
+"""Files that are written completely or not at all, and read with care.
+
+What is read back may be torn: by a full disk, a power cut, a copy that broke off. Such
+a file is a `DamagedError`, whose one line names the file and what to do about it.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+_PARTIAL = ".partial-"
+_PIECE = 1 << 20
+_DAMAGED_NPZ = "damaged or no .npz file"
+
+
+class DamagedError(ValueError):
+    """A file does not hold what it should; the message names it and the remedy."""
+
+
+def damaged(
+    path: pathlib.Path, why: object, remedy: str = "", what: str = "damaged"
+) -> DamagedError:
+    """Makes the error that says that a file is damaged.
+
+    Args:
+        path: the file.
+        why: what is wrong with it; of an error, its first line is told.
+        remedy: what the reader can do, if anything is known.
+        what: what the file is, where it need not be damage.
+
+    Returns:
+        The error, whose message is one line.
+
+    Example:
+        >>> str(damaged(pathlib.Path("a.json"), "it is empty", "remove it"))
+        'a.json is damaged (it is empty): remove it'
+    """
+    told = (str(why).splitlines() or [type(why).__name__])[0]
+    return DamagedError(f"{path} is {what} ({told}){f': {remedy}' if remedy else ''}")
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Writes a file completely or not at all.
+
+    Args:
+        path: where the file shall be; an old one is replaced.
+
+    Yields:
+        A path beside it, with the same ending, to write to.
+    """
+    partial = partial_path(path)
+    yield partial
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.replace(path)
+
+
+def partial_path(path: pathlib.Path) -> pathlib.Path:
+    """Where `replacing` writes before a file is whole; a kill may leave it there."""
+    return path.with_name(f"{_PARTIAL}{path.name}")
+
+
+def is_partial(path: pathlib.Path) -> bool:
+    """Whether a file is one that a killed process had not finished."""
+    return path.name.startswith(_PARTIAL)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes a JSON file completely or not at all.
+
+    Args:
+        path: where.
+        value: of JSON's types.
+    """
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: pathlib.Path, remedy: str = "") -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Args:
+        path: the file.
+        remedy: what the reader can do if it is damaged.
+
+    Returns:
+        The object.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: it is no JSON, or no object.
+    """
+    content = path.read_bytes()
+    if not content.strip():
+        raise damaged(path, "it is empty", remedy)
+    try:
+        return json_object(content)
+    except ValueError as error:
+        raise damaged(path, error, remedy) from error
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Args:
+        text: the object, and nothing else.
+
+    Raises:
+        ValueError: it is no JSON, or no object.
+    """
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
+    return value
+
+
+def read_npz(
+    path: pathlib.Path, remedy: str = "", skip: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Reads the arrays of an `.npz` file.
+
+    Args:
+        path: the file.
+        remedy: what the reader can do if it is damaged.
+        skip: names of arrays that are left unread, to save time and memory.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: it is damaged, or no `.npz` file.
+    """
+    # NumPy leaves a file that it opened itself open where it cannot read it.
+    with path.open("rb") as stream:
+        try:
+            content = np.load(stream, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise ValueError("it is a lone array and no .npz file")
+            with content:
+                wanted = [name for name in content.files if name not in skip]
+                arrays = {name: content[name] for name in wanted}
+        except _UNREADABLE as error:
+            raise damaged(path, error, remedy, _DAMAGED_NPZ) from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise damaged(path, f"{name} is no array", remedy, _DAMAGED_NPZ)
+    return arrays
+
+
+# Which errors NumPy and zipfile raise on damage, by a test that flips every byte.
+_UNREADABLE = (
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def checksum(path: pathlib.Path) -> int:
+    """Computes the crc32 of a file's content."""
+    found = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            found = zlib.crc32(piece, found)
+    return found

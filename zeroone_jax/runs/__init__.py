@@ -1,0 +1,44 @@
+"""A run's directory: settings, metrics, checkpoints; one run fills it at a time.
+
+    config.json      the settings; a run resumes only under the same ones
+    sessions.jsonl   one line a start or resume: date, git revision, versions, device
+    metrics.jsonl    one line a measurement, in the order of its "step"
+    checkpoints/     the last two states (orbax), named by their step
+    checksums.json   of the checkpoints' files, so that damage is noticed
+    summary.json     what came out; its presence says that the run is finished
+
+Whatever a killed process leaves behind, `RunDirectory.restore` goes back to the last
+checkpoint and cuts the metrics there, so that a resumed run's files equal those of an
+uninterrupted one (the sessions, which tell the story, apart). A checkpoint that is
+damaged is removed, and the run goes on from the one before.
+
+Of a run on many hosts every process opens the directory, which they share, and calls
+its methods at the same places; the first process writes, all save and restore together,
+and another number of hosts may go on.
+"""
+
+from zeroone_jax.files import (
+    DamagedError,
+    read_json,
+    read_npz,
+    replacing,
+    write_json,
+)
+from zeroone_jax.runs.directory import RunDirectory, RunError, read_summary
+from zeroone_jax.runs.session import git_revision, session
+from zeroone_jax.runs.settings import differences, read_settings
+
+__all__ = [
+    "DamagedError",
+    "RunDirectory",
+    "RunError",
+    "differences",
+    "git_revision",
+    "read_json",
+    "read_npz",
+    "read_settings",
+    "read_summary",
+    "replacing",
+    "session",
+    "write_json",
+]
