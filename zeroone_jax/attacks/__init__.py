@@ -21,6 +21,7 @@ from zeroone_jax.attacks.carlini_wagner import (
     CarliniWagner as carlini_wagner,
 )
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool
+from zeroone_jax.attacks.expectation import expectation
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump
 from zeroone_jax.attacks.perturbation import Norm
@@ -50,6 +51,7 @@ __all__ = [
     "boundary",
     "carlini_wagner",
     "deep_fool",
+    "expectation",
     "fab",
     "fgsm",
     "hop_skip_jump",

@@ -147,7 +147,8 @@ def _randomised(outputs: np.ndarray, again: np.ndarray) -> str:
         return ""
     return (
         f"The model is random: asked twice, it gave {differ.sum()} of {len(differ)} "
-        "images other outputs. Attacks that expect one answer overrate it."
+        "images other outputs. Attacks that expect one answer overrate it: give "
+        "attacks.expectation of it."
     )
 
 
