@@ -63,7 +63,7 @@ def test_the_papers_attacks():
     assert cifar10.restarts == mnist.restarts == 20
     assert (cifar10.step_size, mnist.step_size) == (2 / 255, 0.01)
     assert cifar10.loss == mnist.loss == "cross_entropy"
-    assert not (cifar10.fit_box or mnist.fit_box)
+    assert {cifar10.fit_box, mnist.fit_box} == {False}
 
 
 @pytest.mark.parametrize("steps", [[-1, 3], [17]])
