@@ -117,6 +117,61 @@ def test_a_confident_model_still_has_a_gradient(ahead):
     np.testing.assert_allclose(one, [-expected], rtol=1e-4, atol=0)
 
 
+@hypothesis.given(logits_and_labels())
+@hypothesis.settings(max_examples=20)
+def test_the_soft_margin_rises_with_the_cross_entropy(drawn):
+    z, y = drawn
+    others = np.stack([np.delete(row, label) for row, label in zip(z, y, strict=True)])
+    behind = np.float64(others) - np.float64(z[np.arange(len(z)), y])[:, None]
+    expected = np.log(np.mean(np.exp(behind), axis=1))
+    measured = losses.soft_margin(jnp.asarray(z), jnp.asarray(y))
+    np.testing.assert_allclose(measured, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        np.logaddexp(0, np.float64(measured) + np.log(z.shape[1] - 1)),
+        losses.cross_entropy(jnp.asarray(z), jnp.asarray(y)),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-6, 1.0, 1e3, 1e6, 1e20])
+def test_the_soft_margin_has_a_slope_and_a_value_at_every_scale(scale):
+    z, y = scale * jnp.array([[9.0, 2.0, 1.0, -3.0]]), jnp.array([0])
+    value, slope = jax.value_and_grad(lambda z: losses.soft_margin(z, y)[0])(z)
+    share = np.exp(scale * (np.array([2.0, 1.0, -3.0]) - 2))
+    np.testing.assert_allclose(
+        slope[0], [-1, *share / share.sum()], rtol=1e-5, atol=1e-30
+    )
+    exact = scale * -7 + np.log1p(np.mean(np.expm1(np.log(share + 1e-300))))
+    if scale < 1e-3:
+        exact = scale * (np.mean([2.0, 1.0, -3.0]) - 9)
+    np.testing.assert_allclose(value, exact, rtol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_ratios_do_not_count_masked_classes(classes):
+    z = jnp.array([[3.0, 1.0, 0.5, -1.0]])[:, :classes]
+    masked = jnp.concatenate([z, jnp.full((1, 3), -jnp.inf)], axis=1)
+    y, target = jnp.array([0]), jnp.array([1])
+    for loss in (
+        losses.difference_of_logits_ratio,
+        lambda z, y: losses.targeted_difference_of_logits_ratio(z, y, target),
+    ):
+        sloped = jax.value_and_grad(lambda z, loss=loss: loss(z, y)[0])
+        plain, plain_slope = sloped(z)
+        value, slope = sloped(masked)
+        np.testing.assert_allclose(value, plain, rtol=1e-6)
+        np.testing.assert_allclose(slope[:, :classes], plain_slope, rtol=1e-6)
+        np.testing.assert_array_equal(slope[:, classes:], 0)
+    # A target that is masked itself: y is what can be lowered.
+    aim = jnp.array([classes])
+    slope = jax.grad(
+        lambda z: losses.targeted_difference_of_logits_ratio(z, y, aim)[0]
+    )(masked)
+    assert jnp.isfinite(slope).all()
+    assert slope[0, 0] < 0
+
+
 def test_ratios_know_neither_scale_nor_offset():
     generator = np.random.default_rng(0)
     z = generator.normal(size=(50, 5)).astype(np.float32)

@@ -186,6 +186,12 @@ def kl_divergence(outputs: Array, reference: Array) -> Array:
     return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=1)
 
 
+def widened(outputs: Array, like: Array) -> Array:
+    """Casts outputs to the type of images `like`, where that is the finer one."""
+    finer = jnp.finfo(like.dtype).eps < jnp.finfo(outputs.dtype).eps
+    return outputs.astype(like.dtype) if finer else outputs
+
+
 def of_class(z: Array, y: Array) -> Array:
     """Picks z[i, y[i]] of float [n, k]: float [n]."""
     return jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]

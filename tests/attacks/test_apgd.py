@@ -135,7 +135,12 @@ def trace(attack, y, start=None):
 def test_every_step_is_algorithm_1s(norm, loss):
     epsilon = {"linf": 0.02, "l2": 0.06}[norm]
     attack = attacks.apgd(
-        norm=norm, epsilon=epsilon, iterations=50, loss=loss, target_classes=1
+        norm=norm,
+        epsilon=epsilon,
+        iterations=50,
+        loss=loss,
+        target_classes=1,
+        fit_box=False,
     )
     z, _ = outputs_of(X)
     target = np.argsort(-np.where(np.eye(K)[Y] > 0, -np.inf, z), axis=1)[:, 0]
@@ -214,6 +219,33 @@ def test_targets_reach_classes_that_the_untargeted_loss_does_not():
     np.testing.assert_array_equal(losses.labels(trap(out.adversary)), 2)
 
 
+def test_a_loss_can_be_a_function():
+    settings = {"epsilon": 0.06, "iterations": 5}
+    ours, named = (
+        attacks.apgd(**settings, loss=loss)(KEY, model, X.astype(np.float32), Y)
+        for loss in (losses.margin, "margin")
+    )
+    jax.tree.map(np.testing.assert_array_equal, ours, named)
+
+
+@pytest.mark.parametrize(
+    "loss", ["targeted_margin", "targeted_cross_entropy", "targeted_dlr"]
+)
+def test_masked_classes_change_nothing(loss):
+    """Classes of logit -inf are as if they were not there."""
+    x, y = X.astype(np.float32), Y
+    attack = attacks.apgd(epsilon=0.06, iterations=10, loss=loss, target_classes=4)
+
+    def masked(x):
+        never = jnp.full((len(x), 3), -jnp.inf, x.dtype)
+        return jnp.concatenate([model(x), never], axis=1)
+
+    plain, out = (attack(KEY, fn, x, y) for fn in (model, masked))
+    assert 2 < plain.success.sum() < len(x)
+    np.testing.assert_array_equal(out.success, plain.success)
+    np.testing.assert_allclose(out.adversary, plain.adversary, atol=1e-5)
+
+
 def test_targeted():
     target = jnp.asarray((Y + 1) % K)
     for loss in ("cross_entropy", "dlr"):
@@ -272,7 +304,7 @@ def test_adversaries_are_in_ball_and_box_and_images_independent(norm):
         ({"iterations": 0}, "iterations is 0"),
         ({"restarts": 0}, "restarts is 0"),
         ({"target_classes": 0}, "target_classes is 0"),
-        ({"loss": "margin"}, "loss is 'margin', but must be one of"),
+        ({"loss": "hinge"}, "loss is 'hinge', but must be one of"),
         ({"norm": "l1"}, "norm is 'l1', but must be one of 'linf', 'l2'"),
         ({"loss": "targeted_dlr", "targeted": True}, "chooses targets by itself"),
     ],

@@ -1,6 +1,7 @@
 """Carlini and Wagner's attack against closed forms and a numpy version of its moves."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -101,6 +102,41 @@ def test_confidence_is_kept():
     models.check_result(confident, fn, x, y, "l2")
 
 
+def test_images_wrong_already_are_pushed_to_the_confidence():
+    fn, _, _, x, y = models.linear(9)
+    wrong = (y + 1) % 3
+    plain, confident = (
+        attacks.carlini_wagner(confidence=k, iterations=200)(KEY, fn, x, wrong)
+        for k in (0.0, 0.5)
+    )
+    np.testing.assert_array_equal(plain.distance, 0)
+    assert confident.success.all()
+    sure = losses.margin(fn(x), wrong) >= 0.5
+    assert 0 < sure.sum() < len(x)
+    np.testing.assert_array_equal(confident.distance == 0, sure)
+    assert (losses.margin(fn(confident.adversary), wrong) >= 0.5).all()
+
+
+def test_images_wrong_already_stay_so_where_the_confidence_is_out_of_reach():
+    fn, _, _, x, y = models.linear(9)
+    attack = attacks.carlini_wagner(confidence=1e3, iterations=5, search_steps=1)
+    out = attack(KEY, fn, x, (y + 1) % 3)
+    assert out.success.all()
+    np.testing.assert_array_equal(out.adversary, x)
+    np.testing.assert_array_equal(out.distance, 0)
+
+
+def test_black_images_are_not_given_up():
+    weights = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    bias = np.array([0.0, -1.0, -1.5], np.float32)
+    fn = jax.tree_util.Partial(models.linear_logits, weights, bias)
+    x = jnp.zeros((2, 2, 6))
+    out = attacks.carlini_wagner()(KEY, fn, x, jnp.zeros(2, jnp.int32))
+    assert out.success.all()
+    nearest = attacks.fab(norm="l2")(KEY, fn, x, jnp.zeros(2, jnp.int32))
+    np.testing.assert_allclose(out.distance, nearest.distance, rtol=0.02)
+
+
 def test_an_image_without_progress_leaves_its_descents_early():
     fn, _, _, x, y = models.linear(3)
     early, late = (
@@ -118,6 +154,7 @@ def test_an_image_without_progress_leaves_its_descents_early():
     [
         ({"norm": "linf"}, "norm is 'linf'"),
         ({"iterations": 0}, "iterations is 0"),
+        ({"iterations": 2.5}, "iterations is 2.5, but must be a whole number"),
         ({"search_steps": 0}, "search_steps is 0"),
         ({"learning_rate": -0.1}, "learning_rate is -0.1"),
         ({"initial_constant": 0.0}, "initial_constant is 0.0"),

@@ -110,6 +110,8 @@ def test_an_image_without_slopes_is_given_up_at_once():
         ({"targeted": True}, "targeted is True, but DeepFool"),
         ({"norm": "l1"}, "norm is 'l1'"),
         ({"iterations": 0}, "iterations is 0"),
+        ({"iterations": 2.5}, "iterations is 2.5, but must be a whole number"),
+        ({"candidates": 2.5}, "candidates is 2.5, but must be a whole number"),
         ({"overshoot": -0.1}, "overshoot is -0.1"),
         ({"candidates": 1}, "candidates is 1, but must be at least 2"),
     ],

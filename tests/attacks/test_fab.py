@@ -10,6 +10,7 @@ import pytest
 from tests.attacks import minimum_distance as models
 from tests.attacks.test_hyperplane import ORDER, least_length
 from zeroone_jax import attacks, losses
+from zeroone_jax.attacks import linearize
 
 KEY = jax.random.key(0)
 
@@ -127,7 +128,9 @@ def test_restarts_begin_within_half_of_what_is_reached():
         for _ in range(4):
             state, _ = step(state)
             starts.append(np.asarray(state.memory.point - x))
-        limit = np.minimum(state.memory.length, epsilon or {"linf": 0.3, "l2": 1}[norm])
+        limit = np.minimum(
+            state.memory.shortening.length, epsilon or {"linf": 0.3, "l2": 1}[norm]
+        )
         length = np.linalg.norm(starts[1], ORDER[norm], axis=1)
         assert (length <= limit / 2 * 1.001).all() or epsilon is None
         assert (length > 0).all()
@@ -174,3 +177,48 @@ def test_images_leave_within_epsilon(norm):
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         attacks.fab(**settings)
+
+
+def test_blocks_of_classes_find_the_nearest_of_all():
+    """With 40 classes, slopes of 16 are in memory at a time: the same hyperplane."""
+    fn, weights, _, x, y = models.linear(5, 40, 40, images=6)
+    reach = linearize.ranking(fn(x), y)
+    plane = linearize.nearest(fn, x, y, reach, "l2")
+    z = np.float64(fn(x))
+    behind = z[np.arange(6), y][:, None] - z
+    steep = np.linalg.norm(weights.T[None] - weights.T[np.asarray(y)][:, None], axis=2)
+    behind[np.arange(6), y], steep[np.arange(6), y] = np.inf, 1
+    distance = behind / steep
+    np.testing.assert_allclose(
+        -plane.ahead / plane.steepness, distance.min(axis=1), rtol=1e-4
+    )
+
+
+def test_memory_does_not_grow_with_the_classes():
+    def fn(x):
+        pooled = x.reshape(len(x), 7, 32, 7, 32, 3).mean((2, 4)).reshape(len(x), -1)
+        return pooled @ jnp.ones((147, 1000))
+
+    x = jax.ShapeDtypeStruct((4, 224, 224, 3), jnp.float32)
+    y = jax.ShapeDtypeStruct((4,), jnp.int32)
+    reach = jax.ShapeDtypeStruct((4, 999), jnp.int32)
+    nearest = jax.jit(lambda x, y, reach: linearize.nearest(fn, x, y, reach, "linf"))
+    needed = nearest.lower(x, y, reach).compile().memory_analysis().temp_size_in_bytes
+    # All slopes at once are 2.4 GB.
+    assert needed < 0.3e9
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf", "l1"])
+def test_restarts_begin_inside_the_box(norm):
+    x = jnp.zeros((2, 2, 6))
+    attack = attacks.fab(norm=norm, restarts=2, iterations=1)
+    nearest = jnp.full(2, jnp.inf)
+    start = attack._start(KEY, x, jnp.zeros(2, jnp.int32), nearest, jnp.asarray(1))
+    # Clipped, half of the pixels of a black image would stay black.
+    assert jnp.mean(start > 0) > 0.8
+
+
+@pytest.mark.parametrize("name", ["iterations", "restarts", "targeted_classes"])
+def test_fractions_are_no_counts(name):
+    with pytest.raises(ValueError, match=f"{name} is 2.5, but must be a whole number"):
+        attacks.fab(**{name: 2.5})

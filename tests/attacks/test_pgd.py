@@ -1,5 +1,7 @@
 """PGD against a plain NumPy version, step for step, and what every attack promises."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,8 @@ from zeroone_jax import attacks, losses
 from zeroone_jax.attacks import perturbation
 
 KEY = jax.random.key(0)
+# What the oracle is: the papers' PGD.
+papers = functools.partial(attacks.pgd, loss="cross_entropy", fit_box=False)
 D, K = 12, 4
 GENERATOR = np.random.default_rng(0)
 W1, W2 = GENERATOR.normal(size=(D, 16)), GENERATOR.normal(size=(16, K))
@@ -81,7 +85,7 @@ def points_of(attack, y=Y, start=None, steps=None):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_every_step_is_the_oracles(norm, momentum):
     epsilon, step_size = (0.1, 0.03) if norm == "linf" else (0.15, 0.04)
-    attack = attacks.pgd(
+    attack = papers(
         norm=norm,
         epsilon=epsilon,
         step_size=step_size,
@@ -121,7 +125,7 @@ def test_every_step_is_the_oracles(norm, momentum):
 
 def test_targeted_steps_go_downhill():
     target = (Y + 1) % K
-    attack = attacks.pgd(
+    attack = papers(
         epsilon=0.2, step_size=0.05, iterations=5, targeted=True, random_start=False
     )
     points, _, state = points_of(attack, target)
@@ -143,9 +147,7 @@ def test_targeted_steps_go_downhill():
 
 
 def test_early_stop_leaves_the_first_adversary():
-    attack = attacks.pgd(
-        epsilon=0.08, step_size=0.02, iterations=10, random_start=False
-    )
+    attack = papers(epsilon=0.08, step_size=0.02, iterations=10, random_start=False)
     out = attack(KEY, model, X, Y)
     wanted = oracle(X, Y, X, 0.08, 0.02, 10, "linf")
     wrong = np.array([oracle_gradient(point, Y)[2] != Y for point in wanted])
@@ -163,7 +165,7 @@ def test_early_stop_leaves_the_first_adversary():
 
 def test_any_optax_optimizer_is_the_step_rule():
     """Adam by hand, one state for each image."""
-    attack = attacks.pgd(
+    attack = papers(
         epsilon=0.3,
         iterations=6,
         random_start=False,
@@ -176,14 +178,16 @@ def test_any_optax_optimizer_is_the_step_rule():
     point, m, v = X.astype(np.float64), np.zeros(X.shape), np.zeros(X.shape)
     for t in range(1, 7):
         np.testing.assert_allclose(points[t - 1], point, atol=1e-4)
-        gradient = -oracle_gradient(point, Y)[0]
+        slopes, loss, _ = oracle_gradient(point, Y)
+        # Of the soft margin: the cross-entropy's over the other classes' probability.
+        gradient = -slopes / (1 - np.exp(-loss))[:, None]
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         step = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
         point = oracle_project(point - 0.02 * step, X, 0.3, "linf")
 
 
 def test_restarts_start_elsewhere_and_afresh():
-    attack = attacks.pgd(
+    attack = papers(
         epsilon=0.1, iterations=2, restarts=3, momentum=0.5, early_stop=False
     )
     points, _, state = points_of(attack, steps=9)
@@ -202,8 +206,8 @@ def test_restarts_start_elsewhere_and_afresh():
 
 def test_restarts_never_lose_what_was_found():
     settings = {"epsilon": 0.08, "iterations": 5}
-    one = attacks.pgd(**settings)(KEY, model, X, Y)
-    several = attacks.pgd(**settings, restarts=4)(KEY, model, X, Y)
+    one = papers(**settings)(KEY, model, X, Y)
+    several = papers(**settings, restarts=4)(KEY, model, X, Y)
     assert np.all(several.success >= one.success)
     np.testing.assert_array_equal(
         several.adversary[one.success], one.adversary[one.success]
@@ -228,9 +232,7 @@ def test_a_single_number_s_sign_is_two_classes(loss):
 
         y = np.array([1, 0])
         for epsilon, success in ((0.099, False), (0.101, True)):
-            attack = attacks.pgd(
-                epsilon=epsilon, iterations=3, loss=loss, early_stop=False
-            )
+            attack = papers(epsilon=epsilon, iterations=3, loss=loss, early_stop=False)
             out = attack(KEY, shaped, x, y)
             np.testing.assert_array_equal(out.success, success)
             np.testing.assert_allclose(
@@ -244,7 +246,7 @@ def test_a_single_number_s_sign_is_two_classes(loss):
 @pytest.mark.parametrize("norm", perturbation.NORMS)
 def test_adversaries_are_in_ball_and_box_and_wrong(norm):
     epsilon = {"linf": 0.1, "l2": 0.4, "l1": 1.0}[norm]
-    out = attacks.pgd(norm=norm, epsilon=epsilon, iterations=20)(KEY, model, X, Y)
+    out = papers(norm=norm, epsilon=epsilon, iterations=20)(KEY, model, X, Y)
     chex.assert_shape(out.adversary, X.shape)
     assert out.success.sum() > 3
     for adversary, image, label, success, distance in zip(
@@ -265,7 +267,7 @@ def test_l1_steps_pass_by_coordinates_at_the_border_of_the_box():
     def logit(x):
         return jnp.matmul(x, w, precision="highest") - 6.9
 
-    attack = attacks.pgd(norm="l1", epsilon=1.0, iterations=30, random_start=False)
+    attack = papers(norm="l1", epsilon=1.0, iterations=30, random_start=False)
     out = attack(KEY, logit, x, np.array([0]))
     assert out.success[0]
     assert out.adversary[0, 1] > 0.9
@@ -279,6 +281,33 @@ def test_fgsm_is_one_step_of_length_epsilon():
     np.testing.assert_allclose(out.adversary[wrong], wanted[wrong], atol=1e-6)
 
 
+def test_a_loss_can_be_a_function():
+    """The margin, given as a function, does what its name does."""
+    settings = {"epsilon": 0.08, "iterations": 4}
+    for targeted, y in ((False, Y), (True, (Y + 1) % K)):
+        ours, named = (
+            attacks.pgd(**settings, targeted=targeted, loss=loss)(KEY, model, X, y)
+            for loss in (losses.margin, "margin")
+        )
+        jax.tree.map(np.testing.assert_array_equal, ours, named)
+    with pytest.raises(ValueError, match=r"the loss returns shape \(\) for 20 images"):
+        attacks.pgd(**settings, loss=lambda z, y: jnp.sum(z))(KEY, model, X, Y)
+
+
+def test_steps_are_as_long_as_the_pixels_room():
+    x = jnp.array([[0.0, 1.0, 0.5, 0.02]])
+    attack = attacks.pgd(epsilon=0.1, step_size=0.01, random_start=False)
+
+    def fn(x):
+        return jnp.matmul(x, jnp.array([1.0, -1.0, 1.0, -1.0]), precision="highest")
+
+    state = attack.init(KEY, fn, x, jnp.array([0]))
+    moved = attack.step(KEY, fn, state)[0].memory.point
+    # Half the width of [0, .1], [.9, 1], [.4, .6] and [0, .12].
+    room = np.array([0.05, 0.05, 0.1, 0.06])
+    np.testing.assert_allclose(moved - x, 0.1 * room * [[1, -1, 1, -1]], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -289,7 +318,7 @@ def test_fgsm_is_one_step_of_length_epsilon():
         ({"iterations": 2.5}, r"iterations is 2\.5, but must be a whole number"),
         ({"restarts": 2, "random_start": False}, "restarts is 2, but without"),
         ({"momentum": -0.5}, "momentum is -0.5"),
-        ({"loss": "hinge"}, "loss is 'hinge', but must be one of 'cross_entropy'"),
+        ({"loss": "hinge"}, "loss is 'hinge', but must be one of 'margin'"),
         ({"norm": "l3"}, "norm is 'l3', but must be one of 'linf', 'l2', 'l1'"),
         ({"chunk": 0}, "chunk is 0"),
     ],

@@ -10,7 +10,14 @@ from zeroone_jax import attacks, losses
 from zeroone_jax.evaluation import gradient_masking
 
 KEY = jax.random.key(4)
-ATTACK = attacks.pgd(epsilon=0.05, step_size=0.008, iterations=16, restarts=3)
+ATTACK = attacks.pgd(
+    epsilon=0.05,
+    step_size=0.008,
+    iterations=16,
+    restarts=3,
+    fit_box=False,
+    loss="cross_entropy",
+)
 W, B = linear_models.draw(2)
 X, Y = linear_models.images(30, W, B)
 MODEL = linear_models.partial(W, B)
@@ -55,6 +62,8 @@ def test_the_papers_attacks():
     assert (cifar10.iterations, mnist.iterations) == (500, 1000)
     assert cifar10.restarts == mnist.restarts == 20
     assert (cifar10.step_size, mnist.step_size) == (2 / 255, 0.01)
+    assert cifar10.loss == mnist.loss == "cross_entropy"
+    assert {cifar10.fit_box, mnist.fit_box} == {False}
 
 
 @pytest.mark.parametrize("steps", [[-1, 3], [17]])

@@ -56,7 +56,13 @@ def test_pgd_goes_where_foolbox_goes(doubled, norm):
     fn, x, y, module = doubled
     epsilon, step_size = RADII[norm]
     attack = attacks.pgd(
-        norm=norm, epsilon=epsilon, step_size=step_size, iterations=6, early_stop=False
+        norm=norm,
+        epsilon=epsilon,
+        step_size=step_size,
+        iterations=6,
+        fit_box=False,
+        loss="cross_entropy",
+        early_stop=False,
     )
     step = jax.jit(lambda state: attack.step(KEY, fn, state)[0])
     state = jax.jit(lambda x, y: attack.init(KEY, fn, x, y))(x, y)

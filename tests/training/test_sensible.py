@@ -194,7 +194,13 @@ def test_without_a_threshold_it_is_projected_gradient_ascent(norm):
     start = find(5, x, y, confidence=1e-30, norm=norm, step_size=0.0)
     adversary = find(5, x, y, confidence=1e-30, norm=norm, start=start)
     attack = attacks.pgd(
-        norm=norm, epsilon=EPSILON, step_size=STEP, iterations=STEPS, early_stop=False
+        norm=norm,
+        epsilon=EPSILON,
+        step_size=STEP,
+        iterations=STEPS,
+        fit_box=False,
+        loss="cross_entropy",
+        early_stop=False,
     )
     state = jax.jit(lambda: attack.init(KEY, tiny.logits, x, y, start))()
     step = jax.jit(lambda state: attack.step(KEY, tiny.logits, state)[0])
@@ -297,3 +303,23 @@ def test_images_outside_the_box_are_refused():
         sensible_adversary(KEY, tiny.logits, x + 1, y, EPSILON, STEP, STEPS)
     with pytest.raises(ValueError, match="start has shape"):
         sensible_adversary(KEY, tiny.logits, x, y, EPSILON, STEP, STEPS, start=x[:, :2])
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_starts_can_fit_the_box(norm):
+    x, y = jnp.zeros_like(tiny.images(3)[0]), tiny.images(3)[1]
+    settings = sensible.Settings(EPSILON, STEP, STEPS, norm=norm, fit_box=True)
+    point = sensible.init(KEY, tiny.logits, x, y, settings).point
+    # Clipped points of the Linf ball leave half of black pixels black.
+    assert jnp.mean(point > 0) > 0.99
+    assert jnp.max(perturbation.size(point - x, norm)) <= np.float32(EPSILON)
+
+
+def test_a_sure_network_still_gives_its_slope():
+    """The cross-entropy and its gradient are exactly 0 at a margin of 100."""
+    x, y = tiny.images(3)
+    y = losses.labels(tiny.logits(x))
+    settings = sensible.Settings(EPSILON, STEP, STEPS)
+    state = sensible.init(KEY, tiny.logits, x, y, settings, start=x)
+    sure = sensible.step(lambda x: 1e5 * tiny.logits(x), state, settings)[0]
+    assert (jnp.max(jnp.abs(sure.point - x).reshape(len(x), -1), axis=1) > 0).all()

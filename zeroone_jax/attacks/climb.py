@@ -21,7 +21,7 @@ Loss: TypeAlias = (
 )
 """The name of a loss, or a function of outputs float [n, k] and y i32 [n] to [n]."""
 
-_SMALL, _ORDINARY = 1.0, 20.0
+_SMALL, _ORDINARY = 0.1, 20.0
 """Logits of a range below the one are stretched to the other for the cross-entropy."""
 
 LOSSES: dict[str, Callable[[Array, Array], Array]] = {

@@ -179,10 +179,9 @@ class DeepFool(Attack):
         """The nearest boundary of the linearized model; no slopes if none is needed."""
 
         def level() -> linearize.Hyperplane:
-            z = losses.as_logits(fn(points))
-            wide = z.astype(jnp.promote_types(z.dtype, points.dtype))
+            z = losses.widened(losses.as_logits(fn(points)), points)
             flat = jnp.zeros(points.shape[:1], points.dtype)
-            return linearize.Hyperplane(wide, flat, jnp.zeros_like(points), flat)
+            return linearize.Hyperplane(z, flat, jnp.zeros_like(points), flat)
 
         return loops.cond(
             sloped,

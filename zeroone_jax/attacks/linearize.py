@@ -129,8 +129,7 @@ def _logits(fn: LogitsFn, points: Array) -> tuple[Array, Callable[[Array], Any]]
     """The logits, no coarser than the points, and what pulls slopes back from them."""
 
     def logits(points: Array) -> Array:
-        z = losses.as_logits(fn(points))
-        return z.astype(jnp.promote_types(z.dtype, points.dtype))
+        return losses.widened(losses.as_logits(fn(points)), points)
 
     return jax.vjp(logits, points)
 

@@ -74,8 +74,8 @@ def margins(fn: LogitsFn, points: Array, y: Array) -> tuple[Array, Array]:
         model gave them, float [n, k].
     """
     z = losses.as_logits(fn(points))
-    wide = jnp.promote_types(z.dtype, points.dtype)
-    return losses.margin(z.astype(wide), y).astype(points.dtype), z
+    margin = losses.margin(losses.widened(z, points), y)
+    return margin.astype(points.dtype), z
 
 
 def begin(

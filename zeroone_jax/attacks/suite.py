@@ -1,11 +1,11 @@
-"""Suites: AutoAttack's plan, one for models with labels only, and the two papers'.
+"""Suites: AutoAttack's plan, others for targets and for labels, and the two papers'.
 
 `report = standard("linf", 8 / 255)(key, logits_fn, x, y)` runs attacks one after
 another; see `suite_run.Suite` for what becomes of the images, and `SuiteReport` for
 what is told.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.boundary import Boundary
@@ -27,6 +27,7 @@ __all__ = [
     "paper_a",
     "paper_b",
     "standard",
+    "targeted",
 ]
 
 
@@ -36,6 +37,7 @@ def standard(
     *,
     every: bool = False,
     image_shape: tuple[int, int, int] | None = None,
+    levels: int | None = None,
 ) -> Suite:
     """AutoAttack's standard plan (Croce and Hein 2020), for functions of logits.
 
@@ -48,6 +50,8 @@ def standard(
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         every: whether every attack meets every image.
         image_shape: (height, width, channels) of flat images [n, d], for Square.
+        levels: of the grid that adversaries must lie on, 255 for images of eight bits;
+            None for any numbers.
 
     Returns:
         The `Suite`.
@@ -90,6 +94,53 @@ def standard(
         norm=norm,
         epsilon=epsilon,
         every=every,
+        levels=levels,
+    )
+
+
+def targeted(
+    norm: Literal["linf", "l2"],
+    epsilon: float,
+    *,
+    every_class: bool = False,
+    image_shape: tuple[int, int, int] | None = None,
+    levels: int | None = None,
+) -> Suite:
+    """What reaches a given class, for functions of logits.
+
+    AutoPGD on the margin, AutoPGD on the cross-entropy, FAB and Square, each targeted.
+    The settings are those of `standard`, but for AutoPGD's starts and steps, which fit
+    the box.
+
+    Args:
+        norm: "linf" or "l2".
+        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
+        every_class: whether the suite is given labels, and goes after every other class
+            in turn until one is reached; otherwise it is given targets.
+        image_shape: as for `standard`.
+        levels: as for `standard`.
+
+    Returns:
+        The `Suite`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    goal: dict[str, Any] = {"norm": norm, "epsilon": epsilon, "targeted": True}
+    square = Square(
+        max_queries=5000, schedule_queries=10_000, image_shape=image_shape, **goal
+    )
+    return Suite(
+        stages=(
+            Stage(name="apgd_margin", attack=AutoPGD(loss="margin", **goal)),
+            Stage(name="apgd_ce", attack=AutoPGD(loss="cross_entropy", **goal)),
+            Stage(name="fab", attack=FastAdaptiveBoundary(**goal)),
+            Stage(name="square", attack=square, black_box=True),
+        ),
+        norm=norm,
+        epsilon=epsilon,
+        every_class=every_class,
+        levels=levels,
     )
 
 
@@ -98,6 +149,7 @@ def decision(
     epsilon: float | None = None,
     *,
     max_queries: int = 10_000,
+    levels: int | None = None,
 ) -> Suite:
     """What can be done with labels only, for functions of labels.
 
@@ -109,6 +161,7 @@ def decision(
         epsilon: the radius of a ball that images leave the suite in; None for the
             least distance over all attacks.
         max_queries: how often each attack may ask about an image.
+        levels: as for `standard`.
 
     Returns:
         The `Suite`.
@@ -138,6 +191,7 @@ def decision(
         ),
         norm=norm,
         epsilon=epsilon,
+        levels=levels,
     )
 
 
@@ -188,6 +242,7 @@ def paper_b(
     *,
     every: bool = False,
     image_shape: tuple[int, int, int] | None = None,
+    levels: int | None = None,
 ) -> Suite:
     """Paper B's evaluation (section B5 of our notes) in Linf, and `standard` after it.
 
@@ -202,6 +257,7 @@ def paper_b(
         step_size: PGD's.
         every: whether every attack meets every image.
         image_shape: as for `standard`.
+        levels: as for `standard`.
 
     Returns:
         The `Suite`, for functions of logits.
@@ -232,4 +288,6 @@ def paper_b(
         ),
     )
     beside = standard("linf", epsilon, image_shape=image_shape).stages
-    return Suite(stages=paper + beside, norm="linf", epsilon=epsilon, every=every)
+    return Suite(
+        stages=paper + beside, norm="linf", epsilon=epsilon, every=every, levels=levels
+    )
