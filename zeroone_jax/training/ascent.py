@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks.attack import image_keys
 from zeroone_jax.attacks.perturbation import (
     Norm,
@@ -51,7 +52,7 @@ def ascend(
         moved = point + each(length, x) * direction(gradient, norm)
         return project(moved, x, epsilon, norm)
 
-    return jax.lax.fori_loop(0, steps, climb, start)
+    return loops.fori_loop(0, steps, climb, start)
 
 
 def random_start(

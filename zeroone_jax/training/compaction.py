@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.types import Array
 
 Examples = TypeVar("Examples")
@@ -62,7 +63,7 @@ def _from(
         number, examples = carry
         return number + 1, step(number, examples)
 
-    number, examples = jax.lax.while_loop(going, forward, (number, examples))
+    number, examples = loops.while_loop(going, forward, (number, examples))
     if not fewer:
         return examples, number
     rows = jnp.argsort(done(examples))[:half]
