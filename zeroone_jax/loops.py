@@ -95,7 +95,8 @@ def _axes(tree: Any) -> list[frozenset[str]]:
 def _varies(leaf: Any) -> frozenset[str]:
     """The mesh axes over which an array, or its shape and type, varies."""
     kind: Any = leaf if isinstance(leaf, jax.ShapeDtypeStruct) else jax.typeof(leaf)
-    return kind.manual_axis_type.varying
+    # None where the caller's shard_map does not check.
+    return kind.manual_axis_type.varying if kind.manual_axis_type else frozenset()
 
 
 def _inside_shard_map() -> bool:

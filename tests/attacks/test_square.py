@@ -171,7 +171,7 @@ def test_start_is_the_first_point():
     result = attack(KEY, one_logit, x, y, start)
     assert result.success.all()
     np.testing.assert_allclose(
-        result.adversary, jnp.clip(start, x - 0.1, x + 0.1), rtol=1e-6
+        result.adversary, jnp.clip(start, x - 0.1, x + 0.1), atol=1e-7
     )
 
 

@@ -72,7 +72,8 @@ class FastAdaptiveBoundary(Attack):
     `start` replaces the image as the first point of the first run.
 
     Attributes:
-        epsilon: an image leaves once an adversary is as near as this; None to go on.
+        epsilon: an image leaves once an adversary is as near as this, and only such
+            adversaries are successes; None to look for the nearest, however far it is.
             Restarts lie within half of it (of .3, 1 and 5 where it is None, for Linf,
             L2 and L1), and of the distance already reached.
         iterations: steps of each run.
