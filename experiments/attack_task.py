@@ -69,7 +69,7 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         x, y = model.images(chosen), jnp.asarray(chosen.labels)
         attack = _built(experiment.attack, split, model.flat)
         goal = y
-        if isinstance(attack, attacks.Attack) and attack.targeted:
+        if _wants_targets(attack):
             goal = (y + 1) % len(split.class_names)
         start = None
         if _takes_starts(attack) and experiment.start != "noise":
@@ -104,6 +104,14 @@ def _built(
     if flat and isinstance(settings, attacks.square) and settings.image_shape is None:
         return dataclasses.replace(settings, image_shape=(height, width, channels))
     return settings
+
+
+def _wants_targets(attack: Attacking) -> bool:
+    """Whether it is given the classes to reach in the place of labels."""
+    if isinstance(attack, verification.Config):
+        return False
+    every = isinstance(attack, attacks.suite.Suite) and attack.every_class
+    return attack.targeted and not every
 
 
 def _takes_starts(attack: Attacking) -> bool:
@@ -158,7 +166,7 @@ def _starts(
     pool: Array,
     labels: Array,
 ) -> Array:
-    targeted = isinstance(attack, attacks.Attack) and attack.targeted
+    targeted = _wants_targets(attack)
     if experiment.start == "nearest":
         return attacks.nearest_start(x, goal, pool, labels, attack.norm, targeted)
     key = jax.random.key(experiment.seed)

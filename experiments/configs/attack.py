@@ -217,7 +217,7 @@ def _is_attack(name: str) -> bool:
 
 _FIRST = "hop_skip_jump"
 _NAMES = [name for name in attacks.__all__ if _is_attack(name)]
-_SUITES = ("standard", "decision", "paper_a", "paper_b")
+_SUITES = ("standard", "targeted", "decision", "paper_a", "paper_b")
 
 PRESETS: dict[str, Callable[[], Experiment]] = {
     **{name: _preset(name) for name in [_FIRST, *_NAMES]},

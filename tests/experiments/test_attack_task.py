@@ -66,3 +66,12 @@ def test_what_cannot_be_had_is_named(settings, changes, message, monkeypatch):
         changes = {"images": images}
     with pytest.raises(UserError, match=message):
         attack_task.prepare(dataclasses.replace(settings, **changes))
+
+
+@pytest.mark.parametrize(("every_class", "ahead"), [(False, 1), (True, 0)])
+def test_targeted_suites_are_given_targets_or_labels(settings, every_class, ahead):
+    preset = configs.PRESETS["suite_targeted"]().attack
+    suite = dataclasses.replace(preset, every_class=every_class)
+    task = attack_task.prepare(dataclasses.replace(settings, attack=suite))
+    labels = np.asarray(task.split.labels)
+    np.testing.assert_array_equal(task.goal, (labels + ahead) % 2)
