@@ -157,6 +157,7 @@ def test_a_strange_directory_is_refused(tmp_path, resume):
     assert not (tmp_path / "config.json").exists()
 
 
+@pytest.mark.slow("starts processes")
 def test_one_process_at_a_time(tmp_path):
     # The other process dies without cleaning up; its lock must die with it.
     program = (
@@ -204,6 +205,7 @@ def test_replacing_is_all_or_nothing(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
 
 
+@pytest.mark.slow("starts processes")
 def test_git_revision_is_the_commit_and_whether_it_is_dirty(tmp_path):
     code = tmp_path / "code.py"
     code.write_text("1")

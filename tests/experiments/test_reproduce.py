@@ -160,6 +160,7 @@ def test_mnist_has_what_the_table_needs():
     assert set(seeds) >= confidences | others
 
 
+@pytest.mark.slow("trains networks")
 def test_the_toy_is_the_papers():
     """PGD training loses the rarer part of a class, sensible training nothing."""
     small = toy.Toy(points=2000)
@@ -173,6 +174,7 @@ def test_the_toy_is_the_papers():
         assert accuracy["natural"] > 0.99
 
 
+@pytest.mark.slow("trains networks")
 def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
     small = toy.Toy(points=600, iterations=6)
     text = toy.report({}, tmp_path, tmp_path, small)
