@@ -205,7 +205,6 @@ def test_replacing_is_all_or_nothing(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
 
 
-@pytest.mark.slow("starts processes")
 def test_git_revision_is_the_commit_and_whether_it_is_dirty(tmp_path):
     code = tmp_path / "code.py"
     code.write_text("1")
