@@ -154,8 +154,8 @@ class FitTest(parameterized.TestCase):
             assert accuracy.min() > 0.7
         assert np.mean(np.asarray(zero_one.predict(result.params, x)) == y) > 0.7
 
-    @pytest.mark.slow("compiles a program a preset")
     @parameterized.parameters(*sorted(coordinate_descent.PRESETS))
+    @pytest.mark.slow("compiles a program a preset")
     def test_every_preset_learns(self, name):
         x, y = blobs(rows=80)
         config = dataclasses.replace(
@@ -209,8 +209,8 @@ class GridTest(parameterized.TestCase):
         for other in alone[1:]:
             assert np.any(np.asarray(other.params.w1 != alone[0].params.w1))
 
-    @pytest.mark.slow("compiles a program a size")
     @parameterized.parameters((2, 1), (2, 3))
+    @pytest.mark.slow("compiles a program a size")
     def test_same_result_in_any_chunks(self, chunk, together):
         """As on a processor, and as where there is room for several runs."""
         x, y = blobs()

@@ -87,6 +87,7 @@ def run(made, two_runs, tmp_path):
     return Launcher(tmp_path / "copy", two_runs)
 
 
+@pytest.mark.slow("trains networks")
 def test_what_is_there_is_not_made_again(run, capsys):
     assert run() == 0
     assert run(only_report=True) == 0
@@ -101,6 +102,7 @@ def test_what_is_there_is_not_made_again(run, capsys):
     assert {"config", "seconds", "session"} <= set(kept)
 
 
+@pytest.mark.slow("trains networks")
 def test_a_result_of_other_settings_is_not_taken_for_this(run):
     path = run.results / "natural-seed0.json"
     kept = json.loads(path.read_text())
@@ -111,6 +113,7 @@ def test_a_result_of_other_settings_is_not_taken_for_this(run):
     assert json.loads(path.read_text()) == kept
 
 
+@pytest.mark.slow("trains networks")
 def test_a_result_from_before_a_setting_was_there_counts(run):
     path = run.results / "natural-seed0.json"
     kept = json.loads(path.read_text())
@@ -123,6 +126,7 @@ def test_a_result_from_before_a_setting_was_there_counts(run):
         run()
 
 
+@pytest.mark.slow("trains networks")
 @pytest.mark.parametrize("shard", ["2", "0/2", "3/2", "a/b"])
 def test_shards_that_are_none_are_refused(run, shard):
     with pytest.raises(UserError, match="shard is"):
@@ -184,6 +188,7 @@ def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
         assert animation.n_frames > 3
 
 
+@pytest.mark.slow("trains networks")
 @pytest.mark.parametrize("check", [cross_checks.TRANSFER, cross_checks.MASKING])
 def test_checks_are_measured_once_for_the_same_networks(
     made, two_runs, tmp_path, check
