@@ -39,7 +39,9 @@ def test_an_attack_finds_the_same():
     assert bool(expected.success.all())
     for batch_size in (1000, 7):
         fn = foreign(host, batch_size=batch_size)
-        chex.assert_trees_all_equal(attack(jax.random.key(1), fn, x, y), expected)
+        found = attack(jax.random.key(1), fn, x, y)
+        # Programs that are not the same may round otherwise.
+        chex.assert_trees_all_close(found, expected, atol=1e-6)
 
 
 def test_vmapped_and_in_batches():
