@@ -1,10 +1,10 @@
-# make demo · test · lint · bench · notebooks: each creates .venv on first use.
+# make demo · test · test-all · lint · bench · notebooks: each creates .venv on first use.
 # make peers adds the libraries we compare with, and compares.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test peers lint bench notebooks clean
+.PHONY: demo test test-all peers lint bench notebooks clean
 
 # The stamp is newer than setup.py once the environment matches it.
 $(VENV)/installed: setup.py
@@ -22,8 +22,16 @@ $(VENV)/peers-installed: $(VENV)/installed
 demo: $(VENV)/installed
 	$(RUN) -m experiments.demo
 
+TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
+
+# Minutes: every algorithm at a small size, but no processes and no real training. What
+# runs for a moment only is not worth optimising.
 test: $(VENV)/installed
-	$(RUN) -m pytest -n auto --dist loadfile
+	XLA_FLAGS=--xla_backend_optimization_level=0 \
+	$(RUN) -m pytest $(TOGETHER) -m "not slow" --hypothesis-profile=quick
+
+test-all: $(VENV)/installed
+	$(RUN) -m pytest $(TOGETHER)
 
 peers: $(VENV)/peers-installed
 	$(RUN) -m pytest tests/peers
@@ -42,4 +50,4 @@ notebooks: $(VENV)/installed
 	$(RUN) -m colab.execute
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .jax_cache build *.egg-info

@@ -50,7 +50,7 @@ setuptools.setup(
             "nbclient>=0.10",
             "nbformat>=5.10",
             "pytest>=8.0",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.7",
             "scikit-learn>=1.5",
             *_RAY,
             *_SLURM,

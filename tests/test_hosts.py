@@ -74,10 +74,12 @@ def assert_equal(kept, tree):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow("starts processes")
 def test_coordinate_descent_is_the_same_to_the_bit(folder, alone):
     assert_equal(arrays(folder / "descent.npz"), alone)
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_training_is_the_same_to_rounding(folder, count):
     here = jax.tree.leaves(host_worker.train(jax.devices()[:count]))
@@ -85,6 +87,7 @@ def test_training_is_the_same_to_rounding(folder, count):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.slow("starts processes")
 def test_the_first_process_writes_alone(folder):
     run = folder / "whole"
     lines = (run / "metrics.jsonl").read_text().splitlines()
@@ -94,12 +97,14 @@ def test_the_first_process_writes_alone(folder):
     assert json.loads((run / "summary.json").read_text()) == {"iteration": 220}
 
 
+@pytest.mark.slow("starts processes")
 def test_all_are_told_of_a_directory_that_cannot_be_opened(folder):
     told = {(folder / f"refused-{process}").read_text() for process in (0, 1)}
     assert len(told) == 1
     assert "seed is 7 there, 8 here" in told.pop()
 
 
+@pytest.mark.slow("starts processes")
 def test_killed_on_two_hosts_it_resumes_on_one(folder, alone):
     killed = folder / "killed"
     assert not (killed / "summary.json").exists()
@@ -110,6 +115,7 @@ class StoppedError(Exception):
     pass
 
 
+@pytest.mark.slow("starts processes")
 def test_stopped_on_one_host_it_resumes_on_two(folder, alone):
     def stop(step):
         raise StoppedError
@@ -123,6 +129,7 @@ def test_stopped_on_one_host_it_resumes_on_two(folder, alone):
     assert [json.loads(line)["from_step"] for line in sessions] == [0, 200]
 
 
+@pytest.mark.slow("starts processes")
 def test_processes_that_do_not_come_are_named():
     script = (
         "from zeroone_jax import hosts; "

@@ -30,6 +30,7 @@ def prepared():
         pytest.skip(str(error))
 
 
+@pytest.mark.slow("starts notebooks")
 @every_notebook
 def test_runs_without_noise(path, prepared):
     notebook = execute.run(path, scale="smoke", timeout=300)
@@ -80,6 +81,7 @@ def test_noise(output, found):
     assert len(execute.noise(nbformat.v4.new_notebook(cells=[cell]))) == found
 
 
+@pytest.mark.slow("starts notebooks")
 def test_what_is_noisy_is_not_stored(tmp_path):
     path = noisy(tmp_path)
     before = path.read_bytes()

@@ -25,6 +25,13 @@ def readme():
     return RESULTS.with_name("README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("target", ["demo", "test", "test-all", "peers"])
+def test_commands(readme, target):
+    makefile = RESULTS.with_name("Makefile").read_text(encoding="utf-8")
+    assert f"\n{target}: " in makefile
+    assert f"\nmake {target} " in readme
+
+
 def test_ensembles(readme):
     assert tables.markdown(ensembles.table(RESULTS / "zero_one")) in readme
 

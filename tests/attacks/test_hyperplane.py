@@ -52,7 +52,6 @@ def least_length(point, slope, rise, norm):
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @hypothesis.given(seed=strategies.integers(0, 10**6))
-@hypothesis.settings(max_examples=40)
 def test_the_move_is_the_smallest(norm, seed):
     point, slope, rise = draw(seed)
     move = np.asarray(project(point, slope, rise, norm))

@@ -55,7 +55,6 @@ def nearest_in_ball(move, epsilon, norm):
 @pytest.mark.parametrize("norm", perturbation.NORMS)
 def test_projection(norm, dtype):
     @hypothesis.given(images_and_points())
-    @hypothesis.settings(max_examples=150)
     def check(drawn):
         x, move, epsilon = drawn
         x = jnp.asarray(x, dtype)

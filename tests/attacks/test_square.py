@@ -175,7 +175,6 @@ def test_start_is_the_first_point():
     )
 
 
-@hypothesis.settings(max_examples=20)
 @hypothesis.given(seed=st.integers(0, 2**32 - 1), norm=st.sampled_from(["linf", "l2"]))
 def test_points_stay_in_box_and_ball(seed, norm):
     generator = np.random.default_rng(seed)

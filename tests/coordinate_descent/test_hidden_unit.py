@@ -198,7 +198,6 @@ REPEATED = {
 
 class VisitTest(parameterized.TestCase):
     @parameterized.parameters(*SETTINGS)
-    @hypothesis.settings(max_examples=40)
     @hypothesis.given(st.data())
     def test_one_try_finds_the_best_move_there_is(self, name, data):
         config = SETTINGS[name]
@@ -244,7 +243,6 @@ class VisitTest(parameterized.TestCase):
         assert found == expected_gain(problem, config)
 
     @parameterized.parameters(*REPEATED)
-    @hypothesis.settings(max_examples=40)
     @hypothesis.given(st.data())
     def test_repeated_tries_go_on_improving(self, name, data):
         config = REPEATED[name]

@@ -155,7 +155,6 @@ class FitThresholdTest(parameterized.TestCase):
 
 class VisitTest(parameterized.TestCase):
     @parameterized.parameters(*SETTINGS)
-    @hypothesis.settings(max_examples=30)
     @hypothesis.given(st.data())
     def test_moves_one_weight_and_fits_the_threshold(self, name, data):
         config = SETTINGS[name]
@@ -187,7 +186,6 @@ class VisitTest(parameterized.TestCase):
         assert distance.min() <= 0.5001
 
     @parameterized.parameters("real", "real_windowed", "binary")
-    @hypothesis.settings(max_examples=30)
     @hypothesis.given(st.data())
     def test_takes_the_best_move_if_it_is_better(self, name, data):
         config = SETTINGS[name]
@@ -218,7 +216,6 @@ class VisitTest(parameterized.TestCase):
         assert min(np.abs(found - w).max() for w in moved) <= 0.5001
 
     @parameterized.parameters("cross_entropy", "binary_cross_entropy")
-    @hypothesis.settings(max_examples=30)
     @hypothesis.given(st.data())
     def test_never_raises_the_cross_entropy(self, name, data):
         config = SETTINGS[name]

@@ -33,6 +33,20 @@ def small(**changes):
 
 
 KEY = jax.random.key(7)
+# A tenth of the real one: what is proved of many segments needs no long ones.
+SEGMENT = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_segments():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensemble, "SEGMENT", SEGMENT)
+        # The jitted function would not notice the patch, nor its end.
+        ensemble.segment.clear_cache()
+        yield
+    ensemble.segment.clear_cache()
+
+
 TUNINGS = (
     {"rows": 1.0, "hidden_steps": (0.3, 0.1)},
     {"rows": 0.29, "output_step": 0.4},
@@ -93,19 +107,20 @@ class FitTest(parameterized.TestCase):
     @parameterized.parameters("screened", "blind")
     def test_same_result_when_interrupted(self, search):
         x, y = blobs()
-        config = small(iterations=2 * coordinate_descent.SEGMENT + 30, search=search)
+        config = small(iterations=2 * SEGMENT + 10, search=search)
         states = []
         whole = coordinate_descent.fit(
             KEY, x, y, config, on_segment=lambda state, _: states.append(state)
         )
-        assert [int(state.iteration) for state in states] == [200, 400, 430]
+        ends = [SEGMENT, 2 * SEGMENT, 2 * SEGMENT + 10]
+        assert [int(state.iteration) for state in states] == ends
         # As from a checkpoint: through the host.
         stored = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), states[0])
         rest = coordinate_descent.fit(KEY, x, y, config, state=stored)
         chex.assert_trees_all_equal(whole.params, rest.params)
         chex.assert_trees_all_equal(whole.state, rest.state)
         chex.assert_trees_all_equal(
-            jax.tree.map(lambda leaf: leaf[200:], whole.history), rest.history
+            jax.tree.map(lambda leaf: leaf[SEGMENT:], whole.history), rest.history
         )
 
     def test_noisy_features_give_the_same_result_on_any_number_of_devices(self):
@@ -121,7 +136,7 @@ class FitTest(parameterized.TestCase):
     def test_compiled_once(self):
         x, y = blobs(seed=3)
         ensemble.segment.clear_cache()
-        config = small(iterations=2 * coordinate_descent.SEGMENT + 7)
+        config = small(iterations=2 * SEGMENT + 7)
         coordinate_descent.fit(KEY, x, y, config)
         assert ensemble.segment._cache_size() == 1
         for changes in TUNINGS:
@@ -140,6 +155,7 @@ class FitTest(parameterized.TestCase):
         assert np.mean(np.asarray(zero_one.predict(result.params, x)) == y) > 0.7
 
     @parameterized.parameters(*sorted(coordinate_descent.PRESETS))
+    @pytest.mark.slow("compiles a program a preset")
     def test_every_preset_learns(self, name):
         x, y = blobs(rows=80)
         config = dataclasses.replace(
@@ -182,7 +198,7 @@ class GridTest(parameterized.TestCase):
     def test_each_run_is_that_of_fit(self, changes, classes):
         """Three runs of three networks on eight devices."""
         x, y = blobs(classes=classes)
-        keys, configs = grid(votes=3, iterations=210)
+        keys, configs = grid(votes=3, iterations=SEGMENT + 10)
         configs = [dataclasses.replace(each, **changes) for each in configs]
         alone = [
             coordinate_descent.fit(key, x, y, config, devices=jax.devices()[:1])
@@ -194,6 +210,7 @@ class GridTest(parameterized.TestCase):
             assert np.any(np.asarray(other.params.w1 != alone[0].params.w1))
 
     @parameterized.parameters((2, 1), (2, 3))
+    @pytest.mark.slow("compiles a program a size")
     def test_same_result_in_any_chunks(self, chunk, together):
         """As on a processor, and as where there is room for several runs."""
         x, y = blobs()
@@ -205,7 +222,7 @@ class GridTest(parameterized.TestCase):
 
     def test_goes_on_from_different_iterations(self):
         x, y = blobs()
-        keys, configs = grid(iterations=2 * coordinate_descent.SEGMENT + 30)
+        keys, configs = grid(iterations=2 * SEGMENT + 10)
         told = []
         whole = coordinate_descent.fit_grid(
             keys,
@@ -219,7 +236,7 @@ class GridTest(parameterized.TestCase):
         states = coordinate_descent.initial_grid(keys, x, y, configs)
         states[0], states[2] = told[0][1], told[8][1]
         rest = coordinate_descent.fit_grid(keys, x, y, configs, states=states)
-        for run, begun in enumerate((200, 0, 430)):
+        for run, begun in enumerate((SEGMENT, 0, 2 * SEGMENT + 10)):
             chex.assert_trees_all_equal(rest[run].params, whole[run].params)
             chex.assert_trees_all_equal(rest[run].state, whole[run].state)
             chex.assert_trees_all_equal(

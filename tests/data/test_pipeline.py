@@ -58,6 +58,7 @@ class TestLoad:
         second = data.load("mnist", "train", data_dir=data_dir)
         np.testing.assert_array_equal(first.images, second.images)
 
+    @pytest.mark.slow("starts processes")
     def test_import_is_light(self):
         program = (
             "import sys, zeroone_jax.data; "

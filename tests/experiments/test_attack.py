@@ -165,6 +165,7 @@ def command(settings, path, *words):
     ]
 
 
+@pytest.mark.slow("starts processes")
 def test_sigkill_resumes_to_the_same(settings, finished, tmp_path):
     with subprocess.Popen(command(settings, tmp_path), cwd=REPOSITORY) as process:
         until = time.monotonic() + 120
@@ -334,6 +335,7 @@ def test_every_attack_has_a_preset():
         json.dumps(launcher.as_json(preset()))
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize(
     ("words", "message"),
     [

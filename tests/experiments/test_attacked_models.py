@@ -14,6 +14,8 @@ from experiments.configs.network import Data, Evaluation, Experiment
 from zeroone_jax import attacks, data, runs, training
 from zeroone_jax.models import network as networks
 
+pytestmark = pytest.mark.slow("trains a network")
+
 KINDS = {
     "pgd": attacks.pgd(epsilon=0.1, iterations=5),
     "square": attacks.square(epsilon=0.1, max_queries=20),

@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from experiments import demo
@@ -23,6 +24,7 @@ PROTOCOL = substitute.Protocol(
 )
 
 
+@pytest.mark.slow("trains networks")
 def test_the_demo_attacks_three_models(two_classes, tmp_path):
     solver = zero_one.Experiment(
         data=zero_one.Data(str(two_classes), (0, 1)), solver=SMALL

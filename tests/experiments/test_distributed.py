@@ -59,6 +59,7 @@ def trained(three_classes, tmp_path_factory):
     return folder, printed
 
 
+@pytest.mark.slow("starts processes")
 def test_the_network_is_that_of_one_process(trained):
     folder, _ = trained
     with (
@@ -74,6 +75,7 @@ def test_the_network_is_that_of_one_process(trained):
     assert two["accuracy"] == one["accuracy"]
 
 
+@pytest.mark.slow("starts processes")
 def test_the_first_process_prints_and_writes(trained):
     folder, (first, second) = trained
     assert f"Run directory: {folder / 'two'}" in first
@@ -84,6 +86,7 @@ def test_the_first_process_prints_and_writes(trained):
     assert steps == sorted(set(steps))
 
 
+@pytest.mark.slow("starts processes")
 def test_hosts_share_the_images_to_attack(trained):
     folder, _ = trained
     settings = [
@@ -104,6 +107,7 @@ def test_hosts_share_the_images_to_attack(trained):
         assert one == two, name
 
 
+@pytest.mark.slow("starts processes")
 def test_networks_of_coordinate_descent_are_those_of_one_process(two_classes, tmp_path):
     settings = [
         f"--config.data.name={two_classes}",

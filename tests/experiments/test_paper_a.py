@@ -60,6 +60,7 @@ def read(folder: pathlib.Path, name: str) -> dict:
     return json.loads((folder / f"{name}-seed0.json").read_text())
 
 
+@pytest.mark.slow("trains on real images")
 def test_models_are_trained_and_counted(folder, counted, capsys):
     place = Place(folder, folder, None)
     common = accuracy.right_of_all(place, "smoke")
@@ -82,6 +83,7 @@ def test_common_images_need_all_models(tmp_path):
         accuracy.right_of_all(Place(tmp_path, tmp_path, None), "smoke")
 
 
+@pytest.mark.slow("trains on real images")
 def test_distortions_stay_above_what_is_certain(folder, attacked):
     found = read(attacked, "mlp01")
     protocol = distortion_attacks.protocol("smoke")
@@ -110,6 +112,7 @@ def test_distortions_stay_above_what_is_certain(folder, attacked):
             assert image.width > 500
 
 
+@pytest.mark.slow("trains on real images")
 def test_tables_of_models_that_are_no_sign_networks(attacked, tmp_path):
     """There is nothing exact to tell, and some images may have no start."""
     found = read(attacked, "mlp01") | {"exact": None}
@@ -146,6 +149,7 @@ def test_pictures_show_the_nearest_of_all_attacks_in_whatever_shape(tmp_path):
     assert distortion_pictures.grid(models, tmp_path / "nowhere") is None
 
 
+@pytest.mark.slow("trains on real images")
 def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):
     """A killed run goes on after its last piece."""
     (run,) = folder.glob("mlp01-seed0-*/piece-study.npz")
@@ -169,6 +173,7 @@ def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):
     assert now["exact"] == kept["exact"]
 
 
+@pytest.mark.slow("trains on real images")
 def test_substitutes_leave_records_and_a_table(folder, counted):
     results = launched(folder, "paper_a.substitute")
     found = read(results, "sigmoid")
@@ -187,6 +192,7 @@ def test_substitutes_leave_records_and_a_table(folder, counted):
     assert (results / "rounds.png").exists()
 
 
+@pytest.mark.slow("trains on real images")
 def test_white_box_attacks_leave_less_the_harder_they_are(folder, counted):
     results = launched(folder, "paper_a.white_box")
     zero_one, sigmoid = (read(results, name) for name in ("mlp01", "sigmoid"))
@@ -201,6 +207,7 @@ def test_white_box_attacks_leave_less_the_harder_they_are(folder, counted):
     assert f"{min(zero_one['left'].values()):.4f}" in text
 
 
+@pytest.mark.slow("trains on real images")
 def test_votes_are_compared_under_each_setting(folder):
     results = launched(folder, "paper_a.sensitivity")
     found = read(results, "blind-rows-0.05")
@@ -216,6 +223,7 @@ def test_votes_are_compared_under_each_setting(folder):
     assert ".771 / .780" in line
 
 
+@pytest.mark.slow("trains on real images")
 def test_the_authors_networks_hang_on_rounding_and_ours_do_not(
     folder, counted, reference, cifar10_0v1
 ):

@@ -19,6 +19,7 @@ from experiments.reproductions.paper_a import (
 pytestmark = pytest.mark.usefixtures("defined_flags")
 
 
+@pytest.mark.slow("trains on real images")
 def test_the_smallest_scale_goes_on_where_it_was(tmp_path, monkeypatch):
     def launched():
         flags.FLAGS(["reproduce"])

@@ -35,6 +35,7 @@ def launched(folder: pathlib.Path, what: str = "pairs") -> dict:
     return json.loads(result.read_text())
 
 
+@pytest.mark.slow("trains on real images")
 def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch):
     found = launched(tmp_path)
     assert found["class_names"] == ["airplane", "automobile"]
@@ -74,6 +75,7 @@ def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch)
     assert again["indices"] == found["indices"]
 
 
+@pytest.mark.slow("trains on real images")
 def test_searches_are_compared_on_the_same_images(tmp_path):
     found = launched(tmp_path, "searches")
     assert set(found["pieces"]) == {"mlp01", "mlp01-blind"}

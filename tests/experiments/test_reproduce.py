@@ -87,6 +87,7 @@ def run(made, two_runs, tmp_path):
     return Launcher(tmp_path / "copy", two_runs)
 
 
+@pytest.mark.slow("trains networks")
 def test_what_is_there_is_not_made_again(run, capsys):
     assert run() == 0
     assert run(only_report=True) == 0
@@ -101,6 +102,7 @@ def test_what_is_there_is_not_made_again(run, capsys):
     assert {"config", "seconds", "session"} <= set(kept)
 
 
+@pytest.mark.slow("trains networks")
 def test_a_result_of_other_settings_is_not_taken_for_this(run):
     path = run.results / "natural-seed0.json"
     kept = json.loads(path.read_text())
@@ -119,6 +121,7 @@ def test_a_damaged_result_is_told(run, only_report):
         run(only_report=only_report)
 
 
+@pytest.mark.slow("trains networks")
 def test_a_result_from_before_a_setting_was_there_counts(run):
     path = run.results / "natural-seed0.json"
     kept = json.loads(path.read_text())
@@ -131,6 +134,7 @@ def test_a_result_from_before_a_setting_was_there_counts(run):
         run()
 
 
+@pytest.mark.slow("trains networks")
 @pytest.mark.parametrize("shard", ["2", "0/2", "3/2", "a/b"])
 def test_shards_that_are_none_are_refused(run, shard):
     with pytest.raises(UserError, match="shard is"):
@@ -168,6 +172,7 @@ def test_mnist_has_what_the_table_needs():
     assert set(seeds) >= confidences | others
 
 
+@pytest.mark.slow("trains networks")
 def test_the_toy_is_the_papers():
     """PGD training loses the rarer part of a class, sensible training nothing."""
     small = toy.Toy(points=2000)
@@ -181,6 +186,7 @@ def test_the_toy_is_the_papers():
         assert accuracy["natural"] > 0.99
 
 
+@pytest.mark.slow("trains networks")
 def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
     small = toy.Toy(points=600, iterations=6)
     text = toy.report({}, tmp_path, tmp_path, small)
@@ -190,6 +196,7 @@ def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
         assert animation.n_frames > 3
 
 
+@pytest.mark.slow("trains networks")
 @pytest.mark.parametrize("check", [cross_checks.TRANSFER, cross_checks.MASKING])
 def test_checks_are_measured_once_for_the_same_networks(
     made, two_runs, tmp_path, check

@@ -72,6 +72,7 @@ def attempts(folder: pathlib.Path) -> list[int]:
     ]
 
 
+@pytest.mark.slow("starts processes")
 def test_finished_runs_are_skipped_and_failed_ones_retried_on_request(folder, capfd):
     (folder / "broken").touch()
     finished, failed = State.FINISHED, State.FAILED
@@ -94,6 +95,7 @@ def test_finished_runs_are_skipped_and_failed_ones_retried_on_request(folder, ca
     assert [row["n"] for row in rows] == [3, 3]
 
 
+@pytest.mark.slow("starts processes")
 def test_the_command_line(folder, tmp_path):
     """Dry, then with failures."""
     script = tmp_path / "script.py"
@@ -135,6 +137,7 @@ def test_a_folder_has_one_sweep_at_a_time(folder):
         pass
 
 
+@pytest.mark.slow("starts processes")
 def test_ctrl_c_kills_the_runs_and_leaves_all_resumable(folder, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -194,6 +197,7 @@ def test_a_missing_extra_is_named(folder, monkeypatch):
         engines.Slurm(folder, needs, workers=1, hours=1, partition=None)
 
 
+@pytest.mark.slow("starts Ray")
 def test_a_cluster_that_does_not_answer_is_named_at_once():
     needs = engines.Needs(cpus=1, gpus=0)
     # Nobody listens on the port that was just given back.
@@ -217,6 +221,7 @@ def test_an_engine_that_cannot_start_is_the_users_error(folder):
         run(folder, engine=Full())
 
 
+@pytest.mark.slow("starts processes")
 def test_submitit(folder):
     """Slurm's launcher, by submitit's stand-in for Slurm."""
     (folder / "broken").touch()
@@ -240,6 +245,7 @@ def test_without_slurm_there_is_no_slurm(folder, monkeypatch):
         engines.Slurm(folder, engines.Needs(1, 0), workers=1, hours=1, partition=None)
 
 
+@pytest.mark.slow("starts processes")
 def test_a_preempted_run_is_submitted_again(folder):
     job = runs_of(tiny.sweep(), folder)[0].job
     again = engines.Requeued().checkpoint(job)

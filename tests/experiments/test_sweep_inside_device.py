@@ -5,6 +5,8 @@ import json
 import pathlib
 import time
 
+import pytest
+
 from experiments import run_directory, sweep, train_zero_one
 from experiments.command_line import parse_settings
 from experiments.configs import sweeps
@@ -15,6 +17,8 @@ from experiments.sweeps.language import choices, product
 from experiments.sweeps.process import State
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow("starts processes")
 
 
 def made(images: pathlib.Path, inside: str, rows=(0.5, 1.0)) -> Sweep:

@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from experiments import sweep
 from experiments.sweeps import engines, process, report
 from experiments.sweeps.definition import runs_of
@@ -13,6 +15,7 @@ from tests.experiments.sweeps import small
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
+@pytest.mark.slow("starts Ray")
 def test_a_lost_node_costs_no_run(two_classes, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")

@@ -162,6 +162,7 @@ def call(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
 
 
+@pytest.mark.slow("starts processes")
 def test_sigkill_at_random_moments_resumes_to_the_same(
     experiment, two_classes, tmp_path
 ):
@@ -197,6 +198,7 @@ def test_sigkill_at_random_moments_resumes_to_the_same(
     assert json.loads(lines[-1])["from_step"] > 0
 
 
+@pytest.mark.slow("starts processes")
 def test_a_finished_run_is_only_shown(two_classes, finished):
     words = command(two_classes, finished, "--config.solver.iterations=500")
     before_this = (finished / "metrics.jsonl").stat().st_mtime_ns
@@ -206,6 +208,7 @@ def test_a_finished_run_is_only_shown(two_classes, finished):
     assert (finished / "metrics.jsonl").stat().st_mtime_ns == before_this
 
 
+@pytest.mark.slow("starts processes")
 def test_other_settings_are_refused(two_classes, finished):
     words = command(two_classes, finished, "--config.solver.iterations=600")
     done = call(*words, "--resume")
@@ -217,6 +220,7 @@ def test_other_settings_are_refused(two_classes, finished):
     assert "holds a run already" in again.stderr
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -238,6 +242,7 @@ def test_mistakes_are_told_without_a_traceback(two_classes, tmp_path, word, mess
         opened(tmp_path / "run", Experiment()).close()
 
 
+@pytest.mark.slow("starts processes")
 def test_help_is_worth_reading():
     done = call(sys.executable, "-m", "experiments.train_zero_one", "--help")
     for wanted in ("--resume", "paper_100_votes:", "--config.solver.votes (8):"):

@@ -80,11 +80,13 @@ def assert_same_runs(folder: pathlib.Path, expected: pathlib.Path) -> None:
         assert one.keys() == two.keys()
 
 
+@pytest.mark.slow("trains networks")
 def test_directories_are_those_of_separate_runs(experiments, separate, tmp_path):
     train(experiments, tmp_path)
     assert_same_runs(tmp_path, separate)
 
 
+@pytest.mark.slow("trains networks")
 def test_killed_between_two_runs_checkpoints_all_resume(
     experiments, separate, tmp_path, monkeypatch
 ):

@@ -126,7 +126,6 @@ def test_majority_wants_votes():
         zero_one.majority(jnp.array([1, 0]))
 
 
-@hypothesis.settings(deadline=None, max_examples=20)
 @hypothesis.given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.sampled_from(SHAPES),

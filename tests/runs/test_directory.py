@@ -159,6 +159,7 @@ def test_a_strange_directory_is_refused(tmp_path, resume):
     assert not (tmp_path / "config.json").exists()
 
 
+@pytest.mark.slow("starts processes")
 def test_one_process_at_a_time(tmp_path):
     # The other process dies without cleaning up; its lock must die with it.
     program = (

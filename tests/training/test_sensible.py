@@ -85,7 +85,6 @@ def find(seed, x, y, **settings):
     return sensible_adversary(jax.random.key(seed), tiny.logits, x, y, **settings)
 
 
-@hypothesis.settings(max_examples=25)
 @hypothesis.given(
     seed=st.integers(0, 10**6),
     confidence=st.floats(0.015625, 1, width=32),

@@ -161,6 +161,7 @@ def test_64_units_leave_bounds_not_a_hang():
     assert 0 < found.lower[0] <= found.infimum[0] <= found.upper[0]
 
 
+@pytest.mark.slow("starts processes")
 def test_processes_find_what_one_finds():
     params = small_networks(3, 3, 4, 5)
     x = np.random.default_rng(3).uniform(size=(9, 5))
@@ -216,6 +217,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.skipif(not pathlib.Path("/proc/self/task").exists(), reason="no /proc")
 def test_a_killed_search_leaves_no_process_behind(tmp_path):
     script = tmp_path / "long.py"

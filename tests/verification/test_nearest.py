@@ -33,7 +33,6 @@ def half_spaces(draw):
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("box", [False, True])
 @hypothesis.given(half_spaces())
-@hypothesis.settings(max_examples=40)
 def test_the_nearest_point_is_the_oracles(norm, box, case):
     normals, x, rise = case
     solver = solver_of(norm, box, normals, x)

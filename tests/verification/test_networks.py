@@ -15,7 +15,6 @@ from zeroone_jax.verification.networks import Image, Networks
     st.integers(1, 5),
     st.sampled_from(zero_one.HIDDEN_VALUES),
 )
-@hypothesis.settings(max_examples=25)
 def test_flips_of_units_flip_the_votes_they_should(seed, votes, hidden_values):
     params = small_networks(seed, votes, 4, 3, hidden_values)
     x, other = np.random.default_rng(seed).uniform(size=(2, 3))

@@ -30,6 +30,7 @@ def is_alive(pid: int) -> bool:
     return path.exists() and path.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow("starts processes")
 def test_a_run_leaves_a_log_and_a_record(tmp_path):
     job = job_of(tmp_path, "import sys; print('hello'); sys.exit('no luck')")
     assert process.state(job, is_live=True) is State.WAITING
@@ -57,6 +58,7 @@ def test_a_torn_record_tells_nothing(tmp_path, torn):
     assert process.state(job, is_live=False) is State.FAILED
 
 
+@pytest.mark.slow("starts processes")
 def test_states(tmp_path):
     job = job_of(tmp_path, "")
     run_dir = pathlib.Path(job.run_dir)
@@ -77,6 +79,7 @@ def test_states(tmp_path):
     assert process.state(job, is_live=False) is State.FINISHED
 
 
+@pytest.mark.slow("starts processes")
 def test_settings_of_jax_go_with_the_run(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_EXAMPLE", "5")
     job = job_of(tmp_path, "import os; print(os.environ['JAX_EXAMPLE'])")
@@ -85,6 +88,7 @@ def test_settings_of_jax_go_with_the_run(tmp_path, monkeypatch):
     assert process.last_line(job) == "5"
 
 
+@pytest.mark.slow("starts processes")
 def test_a_stopped_run_is_interrupted_not_failed(tmp_path):
     job = job_of(
         tmp_path,
@@ -97,6 +101,7 @@ def test_a_stopped_run_is_interrupted_not_failed(tmp_path):
     assert not is_alive(int(wait_for(tmp_path / "pid")))
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 def test_a_run_does_not_outlive_who_waits_for_it(tmp_path):
     code = (
