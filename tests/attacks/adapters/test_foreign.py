@@ -87,7 +87,9 @@ def test_an_attack_finds_the_same_and_asks_nothing_in_vain(name):
     attack, meter = LABEL_ATTACKS[name], Meter()
     out = attack(jax.random.key(1), foreign(meter, batch_size=5), X, Y)
     assert out.success.all()
-    chex.assert_trees_all_equal(out, attack(jax.random.key(1), own, X, Y))
+    # Programs that are not the same may round otherwise.
+    expected = attack(jax.random.key(1), own, X, Y)
+    chex.assert_trees_all_close(out, expected, atol=1e-6)
     check_bill(meter, out.queries)
     np.testing.assert_array_equal(out.queries[LABELS != Y], 1)
 

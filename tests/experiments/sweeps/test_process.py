@@ -44,6 +44,7 @@ def test_a_run_leaves_a_log_and_a_record(tmp_path):
     assert process.last_line(job) in ("hello", "no luck")
 
 
+@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize("torn", [b"", b'{"host": "', b"\x93", b"3"])
 def test_a_torn_record_tells_nothing(tmp_path, torn):
     job = job_of(tmp_path, "import sys; sys.exit('no luck')")

@@ -145,8 +145,11 @@ class ProjectedGradient(InBall):
         """Computes the loss; see `Objective`."""
         start_key, search_key, key = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
+        climbed = losses.soft_margin
         if self.mode == "training":
             fixed = jax.lax.stop_gradient(params)
+            # Images see one another there, so it matters how much each loss counts.
+            climbed = losses.cross_entropy
 
             def logits_fn(x: Array) -> Array:
                 return model.train(fixed, x, search_key)[0]
@@ -154,7 +157,7 @@ class ProjectedGradient(InBall):
         epsilon = self.epsilon * self.grown(batch)
         start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
-            lambda point: losses.soft_margin(logits_fn(point), batch.y), batch, start
+            lambda point: climbed(logits_fn(point), batch.y), batch, start
         )
         return plain_loss(params, model, batch, adversary, key)
 
