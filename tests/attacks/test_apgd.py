@@ -257,7 +257,16 @@ def test_targeted():
         )
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "dlr", "targeted_dlr"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "targeted_dlr",
+        *(
+            pytest.param(loss, marks=pytest.mark.slow("the same once more"))
+            for loss in ("cross_entropy", "dlr")
+        ),
+    ],
+)
 def test_single_numbers_and_two_classes_are_alike(loss):
     """A linear model: success exactly where the ball reaches across."""
     w = np.linspace(-1, 1, D).astype(np.float32)

@@ -302,6 +302,7 @@ def test_single_numbers_as_labels():
     [PGD, attacks.hop_skip_jump(max_queries=500)],
     ids=lambda attack: type(attack).__name__,
 )
+@pytest.mark.slow("compiles attacks of several sizes")
 def test_memory_grows_with_the_chunk_not_with_images_or_queries(attack):
     fn = model if attack.needs == "logits" else attacks.as_label_fn(model)
 

@@ -11,7 +11,15 @@ from zeroone_jax import attacks, losses
 KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize(("size", "classes"), [(40, 1), (40, 2), (40, 5), (3072, 10)])
+@pytest.mark.parametrize(
+    ("size", "classes"),
+    [
+        (40, 1),
+        (40, 2),
+        (40, 5),
+        pytest.param(3072, 10, marks=pytest.mark.slow("large images")),
+    ],
+)
 def test_linear_models_give_the_closed_form(size, classes):
     fn, weights, bias, x, y = models.linear(7, size, classes, images=8)
     out = attacks.carlini_wagner()(KEY, fn, x, y)

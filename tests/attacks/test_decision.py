@@ -101,6 +101,7 @@ def test_an_image_meets_the_same_adversary_alone() -> None:
     )
 
 
+@pytest.mark.slow("compiles attacks for several devices")
 def test_several_devices_find_the_same(attack: DecisionAttack) -> None:
     x, y, out = outcome(attack)
     mesh = jax.make_mesh((4,), ("images",), axis_types=(jax.sharding.AxisType.Auto,))

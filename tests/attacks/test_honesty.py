@@ -191,18 +191,29 @@ def on_grid(array):
     return np.round(steps) / np.float32(255)
 
 
+SAVED = (
+    attacks.pgd(epsilon=8 / 255, iterations=10),
+    attacks.fab(norm="l2", iterations=10, epsilon=0.2),
+    attacks.ray_s(max_queries=300),
+)
+SAVED_MORE = (
+    attacks.pgd(epsilon=0.2, norm="l2", iterations=10),
+    attacks.fab(norm="linf", iterations=10),
+    attacks.deep_fool(norm="l2", iterations=10),
+    attacks.carlini_wagner(iterations=30, search_steps=4),
+    attacks.hop_skip_jump(iterations=3, max_queries=300),
+    attacks.square(epsilon=8 / 255, max_queries=100, image_shape=(1, 6, 1)),
+)
+
+
 @pytest.mark.parametrize(
     "attack",
     [
-        attacks.pgd(epsilon=8 / 255, iterations=10),
-        attacks.pgd(epsilon=0.2, norm="l2", iterations=10),
-        attacks.fab(norm="linf", iterations=10),
-        attacks.fab(norm="l2", iterations=10, epsilon=0.2),
-        attacks.deep_fool(norm="l2", iterations=10),
-        attacks.carlini_wagner(iterations=30, search_steps=4),
-        attacks.hop_skip_jump(iterations=3, max_queries=300),
-        attacks.ray_s(max_queries=300),
-        attacks.square(epsilon=8 / 255, max_queries=100, image_shape=(1, 6, 1)),
+        *SAVED,
+        *(
+            pytest.param(one, marks=pytest.mark.slow("all attacks"))
+            for one in SAVED_MORE
+        ),
     ],
     ids=lambda attack: f"{type(attack).__name__}-{attack.norm}",
 )

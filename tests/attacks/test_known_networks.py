@@ -32,6 +32,7 @@ def test_one_restart_finds_more_than_the_papers(reference, attack, papers):
     assert np.mean(found) >= papers + 1
 
 
+@pytest.mark.slow("a convolutional network")
 def test_proved_images_are_not_broken(reference):
     network = known_networks.mnist(reference)
     proved = np.flatnonzero(~network.breakable)[:16]

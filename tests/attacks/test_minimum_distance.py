@@ -120,6 +120,7 @@ def test_models_are_traced_once(attack):
 
 
 @pytest.mark.parametrize("name", ["deep_fool-l2", "carlini_wagner", "fab-linf"])
+@pytest.mark.slow("attacks once more, in float64")
 def test_float64(name):
     with jax.enable_x64(True):
         _, weights, bias, x, y = models.linear(4)

@@ -34,24 +34,32 @@ def sharded(function):
     )
 
 
+QUICK = (
+    attacks.pgd(epsilon=8 / 255, iterations=3, levels=255),
+    attacks.apgd(epsilon=0.1, iterations=4, loss="targeted_dlr"),
+    attacks.fab(iterations=3),
+    attacks.hop_skip_jump(iterations=2),
+)
+MORE = (
+    attacks.pgd(epsilon=0.1, iterations=3),
+    attacks.pgd(epsilon=0.5, norm="l1", iterations=3, momentum=0.5),
+    attacks.apgd(epsilon=0.1, iterations=4),
+    attacks.fab(norm="l1", iterations=3, restarts=2),
+    attacks.deep_fool(iterations=3),
+    attacks.carlini_wagner(iterations=5, search_steps=2),
+    attacks.square(epsilon=0.1, max_queries=30),
+    attacks.square(epsilon=0.3, norm="l2", max_queries=9),
+    attacks.spsa(epsilon=0.1, iterations=2, samples=16),
+    attacks.boundary(iterations=2),
+    attacks.ray_s(max_queries=40),
+)
+
+
 @pytest.mark.parametrize(
     "attack",
     [
-        attacks.pgd(epsilon=0.1, iterations=3),
-        attacks.pgd(epsilon=0.5, norm="l1", iterations=3, momentum=0.5),
-        attacks.apgd(epsilon=0.1, iterations=4),
-        attacks.apgd(epsilon=0.1, iterations=4, loss="targeted_dlr"),
-        attacks.fab(iterations=3),
-        attacks.fab(norm="l1", iterations=3, restarts=2),
-        attacks.deep_fool(iterations=3),
-        attacks.carlini_wagner(iterations=5, search_steps=2),
-        attacks.square(epsilon=0.1, max_queries=30),
-        attacks.square(epsilon=0.3, norm="l2", max_queries=9),
-        attacks.spsa(epsilon=0.1, iterations=2, samples=16),
-        attacks.hop_skip_jump(iterations=2),
-        attacks.boundary(iterations=2),
-        attacks.ray_s(max_queries=40),
-        attacks.pgd(epsilon=8 / 255, iterations=3, levels=255),
+        *QUICK,
+        *(pytest.param(one, marks=pytest.mark.slow("all attacks")) for one in MORE),
     ],
     ids=lambda attack: f"{type(attack).__name__}-{attack.norm}",
 )

@@ -52,7 +52,13 @@ def check(report, fn, y, plan):
     ]
 
 
-@pytest.mark.parametrize("fn", [three_classes, single_number])
+@pytest.mark.parametrize(
+    "fn",
+    [
+        three_classes,
+        pytest.param(single_number, marks=pytest.mark.slow("the same once more")),
+    ],
+)
 def test_standard(fn):
     y = losses.labels(fn(X))
     plan = suite.standard("linf", 0.04)
@@ -61,6 +67,7 @@ def test_standard(fn):
     assert 0 < report.robust_accuracy < report.clean_accuracy == 1
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_standard_of_flat_images():
     y = losses.labels(three_classes(X))
     plan = suite.standard("l2", 0.2, image_shape=SHAPE)
@@ -83,7 +90,10 @@ def test_standards_settings_are_autoattacks():
     assert [stage.black_box for stage in plan.stages] == [False, False, False, True]
 
 
-@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize(
+    "norm",
+    ["l2", pytest.param("linf", marks=pytest.mark.slow("the same once more"))],
+)
 def test_decision(norm):
     fn = attacks.as_label_fn(three_classes)
     y = fn(X)
@@ -101,6 +111,7 @@ def test_decision(norm):
         assert len(mine) == 0 or mine.min() <= stage.distance + 1e-6
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_paper_a():
     fn = attacks.as_label_fn(three_classes)
     y = fn(X)
@@ -116,6 +127,7 @@ def test_paper_a():
     assert plan.epsilon is None
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_paper_b():
     y = losses.labels(three_classes(X))
     plan = suite.paper_b(epsilon=0.06, step_size=0.02, every=True)

@@ -166,6 +166,7 @@ def test_sizes_are_few_and_near():
     assert tally.padded(10, 5) == 15
 
 
+@pytest.mark.slow("compiles suites for several devices")
 def test_real_attacks_in_any_order_and_on_any_devices():
     """Whether there are others in the batch, filling included, changes nothing."""
     suite = Suite(

@@ -78,6 +78,7 @@ class FitTest(parameterized.TestCase):
         assert np.all(np.diff(result.history.pocket_accuracy, axis=0) >= 0)
 
     @parameterized.parameters("screened", "blind")
+    @pytest.mark.slow("compiles for one, two and eight devices")
     def test_same_result_on_any_number_of_devices(self, search):
         x, y = blobs()
         config = small(search=search, votes=5)
@@ -144,6 +145,7 @@ class FitTest(parameterized.TestCase):
             coordinate_descent.fit(jax.random.key(1), x, y, other)
         assert ensemble.segment._cache_size() == 1
 
+    @pytest.mark.slow("long iterations")
     def test_one_against_all(self):
         x, y = blobs(classes=3, rows=150)
         result = coordinate_descent.fit(KEY, x, y, small(votes=3, iterations=200))
@@ -191,11 +193,17 @@ class FitTest(parameterized.TestCase):
 
 class GridTest(parameterized.TestCase):
     @parameterized.named_parameters(
-        ("screened", {}, 2),
         ("classes", {"search": "blind", "votes": 1}, 3),
         ("linear", {"hidden": 0, "adversarial_step": 0.05, "tries": 3}, 2),
     )
-    def test_each_run_is_that_of_fit(self, changes, classes):
+    @pytest.mark.slow("other kinds of networks")
+    def test_each_run_is_that_of_fit_for(self, changes, classes):
+        self._assert_each_run_is_that_of_fit(changes, classes)
+
+    def test_each_run_is_that_of_fit(self):
+        self._assert_each_run_is_that_of_fit({}, 2)
+
+    def _assert_each_run_is_that_of_fit(self, changes, classes):
         """Three runs of three networks on eight devices."""
         x, y = blobs(classes=classes)
         keys, configs = grid(votes=3, iterations=SEGMENT + 10)
@@ -220,6 +228,7 @@ class GridTest(parameterized.TestCase):
             chunked = coordinate_descent.fit_grid(keys, x, y, configs)
         chex.assert_trees_all_equal(whole, chunked)
 
+    @pytest.mark.slow("three runs in pieces")
     def test_goes_on_from_different_iterations(self):
         x, y = blobs()
         keys, configs = grid(iterations=2 * SEGMENT + 10)

@@ -195,6 +195,7 @@ def test_sigkill_resumes_to_the_same(settings, finished, tmp_path):
         np.testing.assert_allclose(mine["adversary"], theirs["adversary"], atol=1e-5)
 
 
+@pytest.mark.slow("runs a launcher")
 def test_wrong_images_and_targets(networks, two_classes, tmp_path):
     images = configs.Images(str(two_classes), count=20, only_correct=False)
     ray_s = attacks.ray_s(max_queries=100)
@@ -246,6 +247,7 @@ def test_polishing_brings_what_was_found_nearer(
         np.testing.assert_array_equal(after["queries"], before["queries"] + 2)
 
 
+@pytest.mark.slow("runs a launcher")
 def test_polishing_knows_no_l1(networks, two_classes, tmp_path):
     attack = attacks.pgd(epsilon=1.0, norm="l1", iterations=1)
     with pytest.raises(UserError, match="polish knows the norms l2 and linf"):
@@ -265,6 +267,7 @@ def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
         launcher.fill(made, task, run)
 
 
+@pytest.mark.slow("runs a launcher")
 def test_an_attack_without_slopes_says_so(networks, two_classes, tmp_path):
     for name, made, expected in [
         ("pgd", attacks.pgd(epsilon=0.1, iterations=2), 1.0),
@@ -278,6 +281,7 @@ def test_an_attack_without_slopes_says_so(networks, two_classes, tmp_path):
         assert not (tmp_path / name / "curve.png").exists()
 
 
+@pytest.mark.slow("runs a launcher")
 def test_suites(networks, two_classes, tmp_path):
     settings = experiment(
         networks, two_classes, configs.PRESETS["suite_decision"]().attack, at_a_time=5

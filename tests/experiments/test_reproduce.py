@@ -114,6 +114,7 @@ def test_a_result_of_other_settings_is_not_taken_for_this(run):
 
 
 @pytest.mark.parametrize("only_report", [False, True])
+@pytest.mark.slow("trains networks")
 def test_a_damaged_result_is_told(run, only_report):
     path = run.results / "natural-seed0.json"
     path.write_text(path.read_text()[:100])

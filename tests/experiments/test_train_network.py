@@ -74,6 +74,7 @@ def finished(experiment, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow("trains a network")
 def test_a_run_directory_holds_everything(experiment, finished):
     names = {entry.name for entry in finished.iterdir()}
     assert names >= {
@@ -142,6 +143,7 @@ def test_what_is_saved_is_what_was_attacked(experiment, finished):
 
 
 @pytest.mark.parametrize("moment", ["training", "an attack", "the summary"])
+@pytest.mark.slow("trains a network")
 def test_killed_at_a_moment_it_resumes_to_the_same(
     experiment, finished, tmp_path, monkeypatch, moment
 ):

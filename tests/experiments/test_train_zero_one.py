@@ -135,6 +135,7 @@ def before(name: str) -> Callable[[pytest.MonkeyPatch], None]:
 @pytest.mark.parametrize(
     "moment", ["a checkpoint", "params", "the report", "the summary"]
 )
+@pytest.mark.slow("runs a launcher")
 def test_killed_at_a_moment_it_resumes_to_the_same(
     experiment, finished, tmp_path, monkeypatch, moment
 ):
@@ -237,6 +238,7 @@ def test_help_is_worth_reading():
         assert wanted in done.stdout
 
 
+@pytest.mark.slow("runs a launcher")
 def test_one_vs_all_with_noise(three_classes, tmp_path):
     data = Data(str(three_classes), classes=(), noise=0.1)
     solver = dataclasses.replace(SMALL, hidden=0, iterations=30)

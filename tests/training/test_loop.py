@@ -153,6 +153,7 @@ def test_average_follows_the_weights(whole):
     assert 0 < behind < apart(states[0].params, expected.params)
 
 
+@pytest.mark.slow("trains networks")
 def test_members_train_as_if_alone():
     """Each on its own batches; their keys are the run's with their number."""
     together = fit(DEEP, IAAT, CONFIG, members=3)
@@ -239,6 +240,7 @@ def test_patience_ends_training():
     assert np.asarray(resumed.step).tolist() == [max(steps)] * 2
 
 
+@pytest.mark.slow("compiles for several devices")
 def test_devices_may_get_unlike_shares_of_a_batch():
     config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
     for settings in ({}, {"accumulate": 2}):
