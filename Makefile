@@ -27,7 +27,7 @@ TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
 # Minutes: every algorithm at a small size, but no processes and no real training. What
 # runs for a moment only is not worth optimising.
 test: $(VENV)/installed
-	XLA_FLAGS=--xla_backend_optimization_level=0 \
+	XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true" \
 	$(RUN) -m pytest $(TOGETHER) -m "not slow" --hypothesis-profile=quick
 
 test-all: $(VENV)/installed

@@ -14,7 +14,14 @@ KEY = jax.random.key(0)
 
 @pytest.mark.parametrize(
     ("norm", "law"),
-    [("l2", "signs"), ("l2", "gaussian"), ("linf", "signs"), ("linf", "uniform")],
+    [
+        ("l2", "signs"),
+        ("linf", "signs"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow("the papers' laws"))
+            for one in (("l2", "gaussian"), ("linf", "uniform"))
+        ),
+    ],
 )
 def test_the_distance_to_a_hyperplane_is_reached(norm: str, law: str) -> None:
     x, y = models.images(8, 10)

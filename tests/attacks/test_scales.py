@@ -99,7 +99,13 @@ def assert_found_as_in_float32(attack, plain, coarse, y):
     assert 0.9 < np.median(ratio) < 1.1
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        jnp.bfloat16,
+        pytest.param(jnp.float16, marks=pytest.mark.slow("the same once more")),
+    ],
+)
 @pytest.mark.parametrize("attack", SHORTENING, ids=lambda a: type(a).__name__ + a.norm)
 def test_low_precision_loses_no_adversaries(attack, dtype):
     plain, coarse = perceptron(jnp.float32), perceptron(dtype)

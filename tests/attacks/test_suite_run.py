@@ -257,7 +257,10 @@ def test_probabilities_are_told():
     assert report.warnings[0].startswith("The model returns probabilities")
 
 
-@pytest.mark.parametrize(("iterations", "warned"), [(3, True), (100, False)])
+@pytest.mark.parametrize(
+    ("iterations", "warned"),
+    [(3, True), pytest.param(100, False, marks=pytest.mark.slow("converges"))],
+)
 def test_an_attack_that_has_not_converged_is_told(iterations, warned):
     """A narrow ridge that bends: a few moves do not get far along it."""
 

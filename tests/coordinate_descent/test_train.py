@@ -92,6 +92,7 @@ class FitTest(parameterized.TestCase):
             chex.assert_trees_all_equal(alone.history, other.history)
 
     @parameterized.parameters(1, 2)
+    @pytest.mark.slow("compiles a program a size")
     def test_same_result_in_any_chunks(self, chunk):
         x, y = blobs()
         whole = coordinate_descent.fit(KEY, x, y, small())
@@ -124,6 +125,7 @@ class FitTest(parameterized.TestCase):
             jax.tree.map(lambda leaf: leaf[SEGMENT:], whole.history), rest.history
         )
 
+    @pytest.mark.slow("compiles for one and eight devices")
     def test_noisy_features_give_the_same_result_on_any_number_of_devices(self):
         x, y = blobs()
         noise = np.random.default_rng(0).normal(0, 0.1, x.shape)
@@ -176,6 +178,7 @@ class FitTest(parameterized.TestCase):
 
     @hypothesis.settings(max_examples=10)
     @hypothesis.given(st.integers(0, 2**31 - 1))
+    @pytest.mark.slow("long iterations")
     def test_labels_do_not_hang_on_rounding(self, seed):
         x, y = blobs(seed=seed % 1000)
         params = coordinate_descent.fit(jax.random.key(seed), x, y, small()).params
@@ -200,6 +203,7 @@ class GridTest(parameterized.TestCase):
     def test_each_run_is_that_of_fit_for(self, changes, classes):
         self._assert_each_run_is_that_of_fit(changes, classes)
 
+    @pytest.mark.slow("three runs of three networks")
     def test_each_run_is_that_of_fit(self):
         self._assert_each_run_is_that_of_fit({}, 2)
 

@@ -56,6 +56,7 @@ def rows(linear):
     return robust_accuracy.evaluate(KEY, model, x, y, PLAN)
 
 
+@pytest.mark.slow("all attacks of a plan")
 def test_every_attack_finds_the_share_that_is_known(linear, rows):
     expected = linear[-1]
     assert 0.2 < expected.mean() < 0.8

@@ -112,6 +112,7 @@ def test_a_damaged_chunk_is_made_again(settings, finished, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("moment", ["the second chunk", "the report", "the summary"])
+@pytest.mark.slow("runs a launcher")
 def test_killed_at_a_moment_it_resumes_to_the_same(
     settings, finished, tmp_path, monkeypatch, moment
 ):

@@ -104,6 +104,7 @@ def test_a_run_directory_holds_everything(experiment, finished):
     ]
 
 
+@pytest.mark.slow("trains a network")
 def test_it_looks_and_saves_every_so_many_epochs_and_at_the_end(
     experiment, finished, tmp_path
 ):

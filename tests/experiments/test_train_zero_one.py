@@ -66,6 +66,7 @@ def finished(
     return path
 
 
+@pytest.mark.slow("trains networks")
 def test_a_run_directory_holds_everything(experiment, finished):
     names = {entry.name for entry in finished.iterdir()}
     assert names >= {

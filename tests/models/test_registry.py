@@ -32,7 +32,16 @@ def test_available_are_these():
     assert models.available() == tuple(SIZES)
 
 
-@pytest.mark.parametrize("name", SIZES)
+DEEP = ("resnet32", "resnet44", "resnet56", "wrn_28_10", "wrn_34_10")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow("deep") if name in DEEP else ())
+        for name in SIZES
+    ],
+)
 def test_every_network_takes_images_of_many_shapes(name):
     network = models.build(name, (32, 32, 3), 10)
     variables = jax.eval_shape(network.init, jax.random.key(0))
