@@ -229,7 +229,14 @@ def test_a_loss_can_be_a_function():
 
 
 @pytest.mark.parametrize(
-    "loss", ["targeted_margin", "targeted_cross_entropy", "targeted_dlr"]
+    "loss",
+    [
+        "targeted_dlr",
+        *(
+            pytest.param(loss, marks=pytest.mark.slow("the same once more"))
+            for loss in ("targeted_margin", "targeted_cross_entropy")
+        ),
+    ],
 )
 def test_masked_classes_change_nothing(loss):
     """Classes of logit -inf are as if they were not there."""

@@ -31,7 +31,15 @@ ATTACKS = {
 }
 
 
-@pytest.fixture(params=ATTACKS)
+SLOW = ("hop_skip_jump linf", "hop_skip_jump adaptive")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow("once more") if name in SLOW else ())
+        for name in ATTACKS
+    ]
+)
 def attack(request: pytest.FixtureRequest) -> DecisionAttack:
     return ATTACKS[request.param]
 

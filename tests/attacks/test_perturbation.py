@@ -27,10 +27,14 @@ def dtype(request):
 
 @st.composite
 def images_and_points(draw):
-    pixels = st.one_of(st.sampled_from([0.0, 1.0, 0.5, 1 / 3]), st.floats(0, 1))
+    pixels = st.one_of(
+        st.sampled_from([0.0, 1.0, 0.5, 1 / 3]), st.floats(0, 1, allow_subnormal=False)
+    )
     x = draw(hnp.arrays(np.float64, SHAPE, elements=pixels))
     far = draw(st.sampled_from([1e-6, 1e-3, 0.1, 1.0, 10.0]))
-    move = draw(hnp.arrays(np.float64, SHAPE, elements=st.floats(-1, 1)))
+    move = draw(
+        hnp.arrays(np.float64, SHAPE, elements=st.floats(-1, 1, allow_subnormal=False))
+    )
     return x, far * move, draw(st.sampled_from(EPSILONS))
 
 

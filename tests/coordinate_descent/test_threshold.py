@@ -164,7 +164,8 @@ class ThresholdNearTest(parameterized.TestCase):
 
 
 class BetweenTest(parameterized.TestCase):
-    @hypothesis.given(rows(), st.floats(-45, 45, width=32))
+    # XLA takes subnormal numbers for 0.
+    @hypothesis.given(rows(), st.floats(-45, 45, width=32, allow_subnormal=False))
     def test_keeps_every_row_on_its_side(self, drawn, cut):
         projection = drawn[0].astype(np.float32)
         moved = float(threshold.between(jnp.asarray(projection), jnp.float32(cut)))

@@ -100,14 +100,21 @@ class FitTest(parameterized.TestCase):
             chunked = coordinate_descent.fit(KEY, x, y, small())
         chex.assert_trees_all_equal(whole.params, chunked.params)
 
+    @pytest.mark.slow("compiles for several numbers of votes")
     def test_a_vote_does_not_depend_on_the_others(self):
         x, y = blobs()
         few = coordinate_descent.fit(KEY, x, y, small(votes=2)).params
         many = coordinate_descent.fit(KEY, x, y, small(votes=6)).params
         chex.assert_trees_all_equal(few, jax.tree.map(lambda leaf: leaf[:2], many))
 
-    @parameterized.parameters("screened", "blind")
-    def test_same_result_when_interrupted(self, search):
+    def test_same_result_when_interrupted(self):
+        self._assert_same_when_interrupted("screened")
+
+    @pytest.mark.slow("the same once more")
+    def test_same_result_when_the_blind_search_is_interrupted(self):
+        self._assert_same_when_interrupted("blind")
+
+    def _assert_same_when_interrupted(self, search):
         x, y = blobs()
         config = small(iterations=2 * SEGMENT + 10, search=search)
         states = []

@@ -55,6 +55,7 @@ def assert_same_run(path, expected):
         assert (path / name).read_bytes() == (expected / name).read_bytes(), name
 
 
+@pytest.mark.slow("runs a launcher")
 def test_a_run_directory_holds_everything(finished):
     for name in ("adversaries.png", "curve.png"):
         with Image.open(finished / name) as image:
@@ -77,6 +78,7 @@ def test_a_run_directory_holds_everything(finished):
     assert len((finished / "metrics.jsonl").read_text().splitlines()) == 7
 
 
+@pytest.mark.slow("runs a launcher")
 def test_adversaries_are_those_of_the_library(settings, finished, networks):
     with np.load(finished / "adversaries.npz") as file:
         saved = {name: file[name] for name in file.files}
@@ -99,6 +101,7 @@ def test_adversaries_are_those_of_the_library(settings, finished, networks):
     np.testing.assert_array_equal(saved["label_after"], 1 - y)
 
 
+@pytest.mark.slow("runs a launcher")
 def test_a_damaged_chunk_is_made_again(settings, finished, tmp_path, caplog):
     path = tmp_path / "copy"
     shutil.copytree(finished, path)
@@ -137,6 +140,7 @@ def test_killed_at_a_moment_it_resumes_to_the_same(
     assert_same_run(tmp_path, finished)
 
 
+@pytest.mark.slow("runs a launcher")
 def test_finished_chunks_are_not_attacked_again(
     settings, finished, tmp_path, monkeypatch
 ):
@@ -234,6 +238,7 @@ def test_verification(networks, two_classes, tmp_path, preset):
         image.verify()
 
 
+@pytest.mark.slow("runs a launcher")
 def test_polishing_brings_what_was_found_nearer(
     networks, two_classes, finished, tmp_path
 ):

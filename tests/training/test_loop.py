@@ -253,6 +253,7 @@ def test_devices_may_get_unlike_shares_of_a_batch():
         assert_same(shared.batch_stats, alone.batch_stats, atol=1e-5)
 
 
+@pytest.mark.slow("compiles for several devices")
 def test_devices_share_a_batch():
     config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
     sense = objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0)
@@ -284,6 +285,7 @@ def test_pieces_keep_memory_in_order():
     assert correlation > 0.9
 
 
+@pytest.mark.slow("trains networks")
 def test_augmented_images_are_those_of_the_pipeline():
     """Drawn anew at every update."""
     big = np.repeat(np.repeat(IMAGES, 2, 1), 2, 2)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from zeroone_jax import attacks, losses
+from zeroone_jax import attacks, losses, models
 from zeroone_jax.attacks import perturbation
 from zeroone_jax.training import sensible, sensible_adversary
 
@@ -23,14 +23,7 @@ EPSILON, STEP, STEPS = 0.1, 0.03, 7
 def convolve(x, kernel, bias):
     """Of kernels (out, in, height, width), stride 2, padding 2."""
     kernel = jnp.transpose(kernel, (2, 3, 1, 0))
-    out = jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (2, 2),
-        ((2, 2), (2, 2)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision="highest",
-    )
+    out = models.convolve(x, kernel, (2, 2), ((2, 2), (2, 2)), precision="highest")
     return out + bias[None, None, None]
 
 
@@ -150,6 +143,7 @@ def test_examples_are_alone():
     np.testing.assert_allclose(find(3, x[4:7], y[4:7]), together[4:7], atol=1e-6)
 
 
+@pytest.mark.slow("compiles a program a size")
 def test_halves_of_the_batch_go_the_same_way():
     x, y = tiny.images(5, count=130)
     settings = sensible.Settings(EPSILON, STEP, STEPS, 0.4)

@@ -247,9 +247,14 @@ def test_settings_out_of_range_are_refused(method, settings, message):
     "method",
     [
         objectives.projected_gradient,
-        objectives.trades,
-        objectives.friendly,
-        objectives.instance_adaptive,
+        *(
+            pytest.param(method, marks=pytest.mark.slow("the same once more"))
+            for method in (
+                objectives.trades,
+                objectives.friendly,
+                objectives.instance_adaptive,
+            )
+        ),
     ],
 )
 def test_a_growing_ball_is_a_smaller_one_at_first(method):
