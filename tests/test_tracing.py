@@ -169,6 +169,12 @@ def test_within_a_users_own_jit():
     np.testing.assert_allclose(whole(W, X), jnp.matmul(X, W), rtol=1e-6)
 
 
+def test_labels_of_a_function_with_rules_have_no_slope():
+    ruled = with_rule(jnp.full((1, 3), 3.0))
+    labels = tracing.capture(lambda x: jnp.argmax(ruled(x), axis=1), X)
+    np.testing.assert_array_equal(labels(X), jnp.argmax(ruled(X), axis=1))
+
+
 def test_captured_twice_is_captured_once():
     captured = tracing.capture(of_a_global, X)
     assert tracing.capture(captured, X) is captured

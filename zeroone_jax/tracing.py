@@ -120,6 +120,8 @@ class _Program:
         self._places = {id(array): place for place, array in enumerate(self.arrays)}
         reader = _Reader(self._places)
         signature = [reader.read(closed)]
+        kinds = [leaf.dtype for leaf in jax.tree.leaves(self.output)]
+        sloped &= all(jnp.issubdtype(kind, jnp.inexact) for kind in kinds)
         if sloped and _has_rules(closed.jaxpr):
             signature.append(reader.read(_sloped(function, x, self.output)))
         self._signature = (str(jax.tree.structure(self.output)), *signature)

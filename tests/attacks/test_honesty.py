@@ -53,6 +53,18 @@ def test_attacks_and_suites_answer_for_the_model_as_it_is_now():
     assert run.in_chunks._cache_size() == compiled
 
 
+def test_weights_may_be_bound_to_another_device():
+    first, second = jax.devices()[:2]
+    weights = jax.device_put(W, second)
+    found = PGD(KEY, linear(weights), jax.device_put(X, first), Y)
+    np.testing.assert_array_equal(found.success, PGD(KEY, linear(W), X, Y).success)
+
+
+def test_a_single_image_is_told_what_to_do():
+    with pytest.raises(ValueError, match=r"give a single image as x\[None\]"):
+        PGD(KEY, linear(W), X, Y[0])
+
+
 def blind_on(bad, fill=jnp.nan):
     """The linear model, but a logit is `fill` where the first pixel is above `bad`."""
 

@@ -112,7 +112,8 @@ class Attack(abc.ABC):
             not depend on it.
         levels: the largest whole number of the grid that adversaries must lie on, 255
             for images that are saved with eight bits; None for any numbers. They are
-            rounded to it, inside the ball, and asked about again there (`grid`).
+            rounded to it, inside the ball, and asked about again there (`grid`); an
+            image without success is returned as it is.
     """
 
     norm: Norm = "linf"
@@ -284,6 +285,7 @@ class Attack(abc.ABC):
         if devices is not None:
             return run.spread(self, devices, key, model, x, y, start)
         axis = run.device_axis(x)
+        model = run.beside(model, x)
         if axis is None:
             return run.in_chunks(self, key, model, x, y, start)
         return run.on_devices(self, axis, key, model, x, y, start)

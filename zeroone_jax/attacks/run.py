@@ -28,6 +28,25 @@ def device_axis(x: Array) -> tuple[jax.sharding.Mesh, Any] | None:
     return cast(jax.sharding.Mesh, x.sharding.mesh), spec[0]
 
 
+def beside(tree: Any, x: Array) -> Any:
+    """Lays arrays that are bound to other devices than images where the images are."""
+    if isinstance(x, jax.core.Tracer) or not x.committed:
+        return tree
+    axis = device_axis(x)
+
+    def move(leaf: Any) -> Any:
+        bound = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
+        if not bound or not leaf.committed:
+            return leaf
+        if leaf.sharding.device_set == x.sharding.device_set:
+            return leaf
+        if axis is None:
+            return jax.device_put(leaf, x.sharding)
+        return device_mesh.everywhere(leaf, axis[0])
+
+    return jax.tree.map(move, tree)
+
+
 def spread(
     attack: "Attack",
     devices: Sequence[jax.Device],
