@@ -143,6 +143,7 @@ class FitTest(parameterized.TestCase):
         )
         chex.assert_trees_all_close(alone.params, several.params, atol=1e-5)
 
+    @pytest.mark.slow("fits four times")
     def test_compiled_once(self):
         x, y = blobs(seed=3)
         ensemble.segment.clear_cache()
