@@ -12,7 +12,8 @@ from zeroone_jax.verification import Config, measure
 @pytest.fixture(scope="module")
 def right(trained):
     """A vote, and a hundred images that it labels right."""
-    params, x, y = trained.right(1)
+    with jax.enable_x64(True):
+        params, x, y = trained.right(1)
     return params, x[:100], y[:100]
 
 
