@@ -162,7 +162,8 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "images": len(success),
         "wrong_before": int(before.sum()),
         "broken": int(success.sum()),
-        "robust_accuracy": float(np.mean(~success)),
+        # Where the model has no label the distance is NaN.
+        "robust_accuracy": float(np.mean(~success & ~np.isnan(distance))),
         "norm": outcome.norm,
         "distance": {
             name: float(function(found)) if len(found) else None

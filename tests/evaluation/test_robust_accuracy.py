@@ -158,3 +158,19 @@ def test_more_images_than_there_are(linear):
         robust_accuracy.evaluate(KEY, model, x[:39], y[:39], PLAN)
     with pytest.raises(ValueError, match="attack is 'pgd', but must be one of 'fgsm'"):
         robust_accuracy.evaluate_one(KEY, model, x, y, PLAN, "pgd")
+
+
+def test_images_without_a_label_are_neither_right_nor_robust():
+    x = jnp.asarray([[0.2], [0.4], [0.6], [0.8]], jnp.float32)
+
+    def blind(x):
+        return jnp.where(x[:, 0] > 0.7, jnp.nan, x[:, 0] - 0.5)
+
+    attack = attacks.pgd(epsilon=0.01, iterations=2)
+    planned = plans.Planned(name="pgd", attack=attack, images=len(x))
+    plan = plans.Evaluation(name="one", epsilon=0.01, attacks=(planned,), paper="pgd")
+    y = jnp.asarray([0, 0, 1, 1], jnp.int32)
+    with pytest.warns(RuntimeWarning, match="NaN or infinite at 1 of 4"):
+        outcome = robust_accuracy.evaluate_one(KEY, blind, x, y, plan, "pgd")
+    np.testing.assert_array_equal(outcome.correct, [True, True, True, False])
+    np.testing.assert_array_equal(outcome.robust, outcome.correct)

@@ -139,7 +139,7 @@ def _record(
         state, broken_by = carry
         turn = state.iteration % points
         state, info = attack.step(key, fn, state)
-        broken = info.labels != y
+        broken = attack.broken(info.labels, y)
         broken_by = jnp.where(broken, jnp.minimum(broken_by, turn), broken_by)
         return (state, broken_by), jnp.mean(info.loss)
 

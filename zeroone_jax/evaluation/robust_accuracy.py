@@ -107,10 +107,11 @@ def evaluate_one(
     fn = logits_fn if attack.needs == "logits" else attacks.as_label_fn(logits_fn)
     found = attack(key, fn, x[:images], y[:images])
     distance = np.asarray(found.distance)
-    # At distance 0 are the images that were wrong already.
+    # At distance 0 are the images that were wrong already; without a label it is NaN.
+    correct = distance > 0
     within = distance <= distance.dtype.type(plan.epsilon)
     warnings = found.warnings if isinstance(found, suite.SuiteReport) else ()
-    return Outcome(name, distance > 0, ~within, warnings)
+    return Outcome(name, correct, correct & ~within, warnings)
 
 
 def summarize(outcomes: Sequence[Outcome], plan: Evaluation) -> list[Row]:
