@@ -105,5 +105,6 @@ def _record(
     nothing = jnp.full((len(x), len(budgets)), jnp.inf, x.dtype)
     state, curve = jax.lax.while_loop(active, step, (state, looked(state, nothing)))
     state = attack.finish(key, fn, state)
-    curve = jnp.where(to_do[:, None], looked(state, curve), 0)
+    at_once = jnp.where(labels < 0, jnp.inf, 0).astype(x.dtype)
+    curve = jnp.where(to_do[:, None], looked(state, curve), at_once[:, None])
     return Recorded(attack.conclude(fn, state, labels, to_do)[0], curve)
