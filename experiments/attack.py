@@ -47,7 +47,6 @@ from experiments import (
 from experiments.configs import attack as configs
 from experiments.progress import Progress
 from zeroone_jax import attacks, hosts, runs, verification
-from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import sign_network
 from zeroone_jax.evaluation import query_curve
 
@@ -188,7 +187,7 @@ def _verify(
 ) -> dict[str, np.ndarray]:
     """Computes distances; witnesses count as adversaries, nodes as queries."""
     found = verification.measure(
-        sign_network.networks(task.fn),
+        sign_network.networks(task.model),
         task.x[rows],
         task.y[rows],
         config,
@@ -211,38 +210,34 @@ def _attack(
     task: attack_task.Task,
     rows: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Attacks some images; the same number every time, so that it compiles once."""
-    mesh = device_mesh.mesh("images", jax.local_devices())
-    count, size = len(rows), min(experiment.at_a_time, len(task.x))
-    size = -(-size // mesh.size) * mesh.size
-    filled = np.concatenate([rows, np.repeat(rows[:1], size - count)])
+    """Attacks some images, compiled for as many as there are at most at a time."""
     key = jax.random.key(experiment.seed)
-    x, goal, start = device_mesh.spread(
-        jax.tree.map(lambda a: a[filled], (task.x, task.goal, task.start)), mesh
-    )
+    x, goal, start = jax.tree.map(lambda a: a[rows], (task.x, task.goal, task.start))
+    devices = jax.local_devices()
+    room = min(experiment.at_a_time, len(task.x))
     others: dict[str, Any] = {}
     if isinstance(attack, attacks.suite.Suite):
-        report = attack(key, task.fn, x, goal, start)
+        report = attack(key, task.fn, x, goal, start, devices=devices)
         result = attacks.AttackResult(*report[:4])
         others = {
-            "strongest": np.asarray(report.strongest)[:count],
+            "strongest": np.asarray(report.strongest),
             "stages": np.array([stage.name for stage in report.stages]),
             "warnings": np.array(report.warnings, dtype=str),
         }
     elif attack.needs == "labels":
         most = getattr(attack, "max_queries", None) or _MOST_QUERIES
         budgets = query_curve.budgets(most, _LOOKS)
-        result, distances = query_curve.record(
-            attack, key, task.fn, x, goal, start, budgets
+        result, curve = query_curve.record(
+            attack, key, task.fn, x, goal, start, budgets, devices=devices, room=room
         )
-        others = {"budgets": budgets, "curve": np.asarray(distances)[:count]}
+        others = {"budgets": budgets, "curve": np.asarray(curve)}
     else:
-        result = attack(key, task.fn, x, goal, start)
+        result = attack.watch(
+            key, task.fn, x, goal, start, devices=devices, room=room
+        ).result
     if experiment.polish:
-        result = _polished(task, filled, result)
-    found = {
-        name: np.asarray(array)[:count] for name, array in result._asdict().items()
-    }
+        result = _polished(task, rows, result)
+    found = {name: np.asarray(array) for name, array in result._asdict().items()}
     return {**found, **others}
 
 
@@ -254,7 +249,7 @@ def _polished(
         raise ValueError("polish knows the norms l2 and linf, but the attack is in l1")
     polishing = verification.cell_polishing(norm=task.attack.norm)
     key, x, y = jax.random.key(0), task.x[rows], task.y[rows]
-    near = polishing(key, task.fn, x, y, result.adversary)
+    near = polishing(key, task.model, x, y, result.adversary)
     return attacks.AttackResult(
         jnp.where(near.success[:, None], near.adversary, result.adversary),
         result.success,

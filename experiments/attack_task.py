@@ -24,8 +24,9 @@ class Task(NamedTuple):
     Attributes:
         name: what to call the attack.
         attack: the attack, the suite, or what is to be verified.
-        fn: the model, as the attack needs it.
-        label_fn: the model's labels.
+        model: the classifier.
+        fn: the classifier, or its labels, as the attack needs it.
+        label_fn: its labels.
         split: the images chosen, for their shape, indices and class names.
         x: float [n, d] or [n, height, width, channels], the images.
         y: i32 [n], their labels.
@@ -35,6 +36,7 @@ class Task(NamedTuple):
 
     name: str
     attack: Attacking
+    model: LogitsFn
     fn: LogitsFn | LabelFn
     label_fn: LabelFn
     split: data.Split
@@ -80,9 +82,18 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
     labels = isinstance(attack, verification.Config) or attack.needs == "labels"
-    fn = model.label_fn if labels else model.logits_fn
-    name = name_of(experiment.attack)
-    return Task(name, attack, fn, model.label_fn, chosen, x, y, goal, start)
+    return Task(
+        name=name_of(experiment.attack),
+        attack=attack,
+        model=model.logits_fn,
+        fn=model.label_fn if labels else model.logits_fn,
+        label_fn=model.label_fn,
+        split=chosen,
+        x=x,
+        y=y,
+        goal=goal,
+        start=start,
+    )
 
 
 def name_of(settings: attacks.Attack | configs.Suite | verification.Config) -> str:

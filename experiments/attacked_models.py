@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments import command_line, train_network
-from zeroone_jax import attacks, data, runs
+from zeroone_jax import data, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, LabelFn, LogitsFn
@@ -32,8 +32,8 @@ class Model(NamedTuple):
     """A trained model.
 
     Attributes:
-        logits_fn: images to scores.
-        label_fn: images to labels.
+        logits_fn: the classifier.
+        label_fn: its labels.
         source: what it was trained on.
         dtype: the type of the images it takes.
         flat: whether it takes images as rows [n, d]; else [n, height, width, channels].
@@ -90,14 +90,8 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
 
 
 def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Model:
-    params = zero_one.astype(params, dtype)
-    return Model(
-        jax.tree_util.Partial(zero_one.vote_scores, params),
-        jax.tree_util.Partial(zero_one.predict, params),
-        source,
-        dtype,
-        flat=True,
-    )
+    vote = zero_one.Vote.flat(zero_one.astype(params, dtype))
+    return Model(vote, vote.labels, source, dtype, flat=True)
 
 
 def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
@@ -109,8 +103,8 @@ def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Mod
         lambda array: array.astype(dtype),
         _read(lambda: networks.load(place / "network.npz", network)),
     )
-    logits_fn = network.logits_fn(variables)
-    return Model(logits_fn, attacks.as_label_fn(logits_fn), source, dtype, flat=False)
+    trained = network.bind(variables)
+    return Model(trained, trained.labels, source, dtype, flat=False)
 
 
 def _read(read: Callable[[], _Read]) -> _Read:

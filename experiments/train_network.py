@@ -127,7 +127,7 @@ def fill(
         for name in ("train", "test")
     )
     x, y = network_report.test_images(test)
-    logits_fn = model.logits_fn(variables)
+    logits_fn = model.bind(variables)
     planned = network_report.plan(experiment.evaluation, len(x))
     progress = Progress("attacking", len(planned.attacks))
     rows = network_report.evaluate(
@@ -255,8 +255,8 @@ def _train(
             variables = device_mesh.own(training.variables(state))
             record |= network_report.watched(
                 experiment.evaluation,
-                model.logits_fn(variables),
-                climbed.logits_fn(variables),
+                model.bind(variables),
+                climbed.bind(variables),
                 x_test,
                 y_test,
             )

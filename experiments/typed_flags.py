@@ -29,7 +29,7 @@ def flag_type(hint: Any) -> Any:
     alternatives = typing.get_origin(hint) in (typing.Union, types.UnionType)
     literal = typing.get_origin(hint) is typing.Literal
     # The flags' own parser of numbers knows no fractions.
-    fractions = hint is float or float in typing.get_args(hint)
+    fractions = _has_numbers(hint)
     if not alternatives and not literal and not fractions:
         return hint
     return config_flags.register_flag_parser_for_type(
@@ -69,7 +69,7 @@ def parse(hint: Any, text: str) -> Any:
         elif typing.get_origin(alternative) is tuple:
             try:
                 words = text.strip("()[]").split(",")
-                kind = typing.get_args(alternative)[0]
+                kind = _alternatives(typing.get_args(alternative)[0])[0]
                 return tuple(_plain(kind, word.strip()) for word in words if word)
             except ValueError:
                 continue
@@ -100,6 +100,10 @@ class _Parser(flags.ArgumentParser):
         return self.syntactic_help
 
 
+def _has_numbers(hint: Any) -> bool:
+    return hint is float or any(map(_has_numbers, typing.get_args(hint)))
+
+
 def _alternatives(hint: Any) -> list[Any]:
     """Types, and the words of `Literal`s."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -116,7 +120,7 @@ def _described(hint: Any) -> str:
         if isinstance(one, str):
             described.append(one)
         elif typing.get_origin(one) is tuple:
-            kind = typing.get_args(one)[0]
+            kind = _alternatives(typing.get_args(one)[0])[0]
             each = " (as 0.03 or 8/255)" if kind is float else ""
             described.append(f"numbers{each} with commas between")
         elif one in names:

@@ -159,7 +159,7 @@ def _trained(
     found = [result[0] for result in results.values()]
     wanted = found[0]["config"]["data"]
     split = data.load(wanted["name"], "test", tuple(wanted["classes"]) or None)
-    models = {}
+    models: dict[str, LogitsFn] = {}
     for result in found:
         config = result["config"]
         path = runs_dir / result["run"] / "network.npz"
@@ -169,7 +169,7 @@ def _trained(
                 "train the network here"
             )
         network = train_network.build(config, split)
-        models[result["method"]] = network.logits_fn(networks.load(path, network))
+        models[result["method"]] = network.bind(networks.load(path, network))
     return found[0]["config"], models, network_report.test_images(split)
 
 

@@ -11,8 +11,8 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from zeroone_jax import attacks, losses
-from zeroone_jax.attacks import attack as frame
 from zeroone_jax.attacks import run
+from zeroone_jax.attacks import state as frame
 
 KEY = jax.random.key(3)
 SHAPE = (2, 3, 2)
@@ -45,7 +45,6 @@ class Nothing(NamedTuple):
     """An `Info` of nothing."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Jump(attacks.Attack):
     """Draws one point for each image and takes it, or `start`, if it is wrong."""
 
@@ -217,9 +216,9 @@ def test_one_compilation_for_all_parameters():
 
 
 def test_the_same_function_is_compiled_once(together):
-    before = run.in_chunks._cache_size()
+    before = run._in_chunks._cache_size()
     close(PGD(KEY, model, X, Y), together)
-    assert run.in_chunks._cache_size() == before
+    assert run._in_chunks._cache_size() == before
 
 
 def test_within_a_users_own_jit(together):

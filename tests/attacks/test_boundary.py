@@ -7,7 +7,7 @@ import pytest
 
 from tests.attacks import decision_models as models
 from zeroone_jax import attacks
-from zeroone_jax.attacks.attack import Attack, State
+from zeroone_jax.attacks import Attack, State
 from zeroone_jax.attacks.perturbation import size
 
 KEY = jax.random.key(0)

@@ -12,9 +12,9 @@ import pytest
 
 from tests.attacks import decision_models as models
 from zeroone_jax import attacks
-from zeroone_jax.attacks.attack import AttackResult, State
 from zeroone_jax.attacks.decision import DecisionAttack
 from zeroone_jax.attacks.perturbation import size
+from zeroone_jax.attacks.state import AttackResult, State
 
 KEY = jax.random.key(0)
 MODEL = models.shifted(0.0)
@@ -256,7 +256,7 @@ def test_settings_out_of_range_are_refused(setting: dict, message: str) -> None:
 
 
 def test_a_step_forward_of_the_whole_way_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"forward is 1\.0, but must be below 1"):
+    with pytest.raises(ValueError, match=r"forward is 1\.0, but must be in \(0,1\)"):
         attacks.boundary(forward=1.0)
 
 

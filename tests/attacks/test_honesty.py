@@ -45,12 +45,12 @@ def test_attacks_and_suites_answer_for_the_model_as_it_is_now():
     )
     assert not tiny(KEY, model, X, Y).success.any()
     assert suite(KEY, model, X, Y).robust_accuracy == 1
-    compiled = run.in_chunks._cache_size()
+    compiled = run._in_chunks._cache_size()
     weights["w"] = -W
     assert tiny(KEY, model, X, Y).success.all()
     report = suite(KEY, model, X, Y)
     assert report.clean_accuracy == report.robust_accuracy == 0
-    assert run.in_chunks._cache_size() == compiled
+    assert run._in_chunks._cache_size() == compiled
 
 
 def test_weights_may_be_bound_to_another_device():

@@ -194,11 +194,11 @@ def test_what_may_be_attacked():
     y = zero_one.predict(PARAMS, x)
     attack = ATTACKS["crossing"]
     expected = attack(KEY, PARAMS, x, y)
-    for function in (zero_one.predict, zero_one.vote_scores):
-        fn = jax.tree_util.Partial(function, PARAMS)
-        np.testing.assert_array_equal(
-            attack(KEY, fn, x, y).adversary, expected.adversary
-        )
+    vote = zero_one.Vote.flat(PARAMS)
+    np.testing.assert_array_equal(attack(KEY, vote, x, y).adversary, expected.adversary)
+    pictures = x.reshape(3, 2, 3, 4)
+    found = attack(KEY, vote, pictures, y).adversary
+    np.testing.assert_array_equal(found.reshape(x.shape), expected.adversary)
     for fn in (lambda x: zero_one.predict(PARAMS, x), PARAMS.w1):
         with pytest.raises(TypeError, match=r"needs a 01 network's weights: give it"):
             attack(KEY, fn, x, y)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.attacks import frame_checks
 from zeroone_jax import attacks
-from zeroone_jax.attacks import attack as frame
+from zeroone_jax.attacks import state as frame
 
 KEY = jax.random.key(11)
 GENERATOR = np.random.default_rng(11)

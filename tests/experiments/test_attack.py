@@ -83,7 +83,7 @@ def test_adversaries_are_those_of_the_library(settings, finished, networks):
     with np.load(finished / "adversaries.npz") as file:
         saved = {name: file[name] for name in file.files}
     params = zero_one.from_npz(networks)
-    predict = jax.tree_util.Partial(zero_one.predict, params)
+    predict = zero_one.Vote.flat(params).labels
     test = data.load(settings.images.name, "test")
     x, y = map(jnp.asarray, data.as_features(test))
     correct = np.flatnonzero(np.asarray(predict(x) == y))[:7]

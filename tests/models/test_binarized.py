@@ -66,14 +66,14 @@ def test_it_is_a_01_network(members):
         batch_stats=jax.tree.map(jnp.asarray, stats),
     )
     x = jnp.asarray(GENERATOR.random((500, *SHAPE)), jnp.float32)
-    labels = attacks.as_label_fn(ensemble.logits_fn(variables))(x)
+    labels = attacks.as_label_fn(ensemble.bind(variables))(x)
     assert 20 < int(jnp.sum(labels)) < 480
     written = binarized.as_zero_one(variables)
     rows = x.reshape(500, 12)
     np.testing.assert_array_equal(zero_one.predict(written, rows), labels)
     one = jax.tree.map(lambda array: array[0], variables)
     alone = zero_one.predict(binarized.as_zero_one(one), rows)
-    np.testing.assert_array_equal(alone, attacks.as_label_fn(network.logits_fn(one))(x))
+    np.testing.assert_array_equal(alone, attacks.as_label_fn(network.bind(one))(x))
 
 
 def test_more_classes_are_no_01_network():

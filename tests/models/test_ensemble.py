@@ -48,7 +48,7 @@ def test_votes_are_counted_and_the_lower_class_wins_a_tie():
     np.testing.assert_allclose(shares, counts / 2)
     ties = (counts == counts.max(1, keepdims=True)).sum(1) > 1
     assert ties.any()
-    label_fn = attacks.as_label_fn(made.logits_fn(variables))
+    label_fn = attacks.as_label_fn(made.bind(variables))
     np.testing.assert_array_equal(label_fn(X), counts.argmax(1))
 
 
@@ -57,7 +57,7 @@ def test_functions_of_equal_ones_are_compiled_once():
     variables = networks.Variables({}, {})
 
     def structure(made):
-        return jax.tree.structure(made.logits_fn(variables))
+        return jax.tree.structure(made.bind(variables))
 
     assert structure(ensemble()) == structure(ensemble())
     assert structure(ensemble()) != structure(ensemble("votes"))

@@ -45,7 +45,7 @@ def test_modes_differ_by_statistics_and_dropout():
     moved = variables.replace(batch_stats=statistics)
     assert not np.allclose(NETWORK.apply(moved, X), NETWORK.apply(variables, X))
     np.testing.assert_array_equal(
-        NETWORK.logits_fn(variables)(X), NETWORK.apply(variables, X)
+        NETWORK.bind(variables)(X), NETWORK.apply(variables, X)
     )
 
 

@@ -51,7 +51,7 @@ def test_forward_derivatives_and_second_ones():
 
 
 def test_a_network_says_the_same_in_training():
-    network, x = mlp.Module(mlp.Config(hidden=(4, 3))), drawn(6, 2, 2, 3)
+    network, x = mlp.Module(classes=2, hidden=(4, 3)), drawn(6, 2, 2, 3)
     variables = network.init(jax.random.key(0), x)
     evaluated, trained = (
         network.apply(variables, x, train=train) for train in (False, True)

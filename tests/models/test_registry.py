@@ -46,7 +46,7 @@ def test_every_network_takes_images_of_many_shapes(name):
     network = models.build(name, (32, 32, 3), 10)
     variables = jax.eval_shape(network.init, jax.random.key(0))
     assert sum(leaf.size for leaf in jax.tree.leaves(variables.params)) == SIZES[name]
-    least = registry.NETWORKS[name](4).least_size
+    least = registry.NETWORKS[name](classes=4).least_size
     network = models.build(name, (least, least + 3, 1), 4, jnp.bfloat16)
     variables = jax.eval_shape(network.init, jax.random.key(0))
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
@@ -62,7 +62,7 @@ def test_every_network_takes_images_of_many_shapes(name):
 )
 @pytest.mark.parametrize("side", [0, 1])
 def test_images_that_are_too_small(name, side):
-    least = registry.NETWORKS[name](10).least_size
+    least = registry.NETWORKS[name](classes=10).least_size
     shape = [least, least, 3]
     shape[side] -= 1
     with pytest.raises(ValueError, match=rf"{name}, which needs .* at least {least}"):

@@ -10,7 +10,7 @@ import pytest
 
 from zeroone_jax import attacks, losses
 from zeroone_jax.attacks import adapters
-from zeroone_jax.models import mlp
+from zeroone_jax.models import Network, mlp
 
 foolbox = pytest.importorskip("foolbox", reason="extra 'peers' is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -21,13 +21,10 @@ SHAPE = (4, 3, 2)
 
 def network(classes=3):
     """A function whose labels differ from image to image."""
-    config = mlp.Config(hidden=(9,), classes=classes)
-    params = mlp.init(jax.random.key(0), 24, config)
-    return jax.tree_util.Partial(_centred, jax.tree.map(lambda a: 4 * a, params))
-
-
-def _centred(params, x):
-    return mlp.apply(params, 2 * x - 1)
+    made = Network(mlp.Module(hidden=(9,), classes=classes), SHAPE)
+    variables = jax.tree.map(lambda a: 4 * a, made.init(jax.random.key(0)))
+    model = made.bind(variables)
+    return lambda x: model(2 * x - 1)
 
 
 def single(x):

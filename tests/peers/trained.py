@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from zeroone_jax import data, losses
-from zeroone_jax.models import cnn, mlp
+from zeroone_jax import data, losses, models
+from zeroone_jax.models import Ensemble
 
 _TEST_IMAGES = 1000
 _BATCH = 100
@@ -18,55 +18,51 @@ class Trained(NamedTuple):
     """A network twice.
 
     Attributes:
-        logits_fn: f32 [n, h, w, c] to logits [n, k]; a `jax.tree_util.Partial`.
+        logits_fn: f32 [n, h, w, c] to logits [n, k].
         torch_module: the same weights, f32 [n, c, h, w] to logits [n, k].
         x: f32 [1000, h, w, c], the first test images.
         y: i32 [1000], their labels.
     """
 
-    logits_fn: jax.tree_util.Partial
+    logits_fn: models.Classifier
     torch_module: Any
     x: jax.Array
     y: jax.Array
 
 
 def sigmoid_mlp(train, test):
-    config = mlp.Config(members=8)
     x, y = images(train)
-    params = mlp.init(jax.random.key(0), x[0].size, config)
-    params = fit(params, mlp.members, x, y, epochs=15, rate=2e-3)
-    return _trained(mlp.apply, params, torch_mlp(params), test)
+    ensemble = Ensemble(models.build("mlp_sigmoid20", x.shape[1:], 2), 8)
+    variables = fit(ensemble, x, y, epochs=15, rate=2e-3)
+    return _trained(ensemble, variables, torch_mlp(ensemble, variables), test)
 
 
 def small_cnn(train, test):
     x, y = images(train)
-    params = cnn.init(jax.random.key(0), x.shape[1:], cnn.LENET)
-
-    def members(params, x):
-        return cnn.apply(params, x)[None]
-
-    params = fit(params, members, x[:4000], y[:4000], epochs=4, rate=2e-3)
-    return _trained(cnn.apply, params, torch_cnn(params), test)
+    ensemble = Ensemble(models.build("lenet", x.shape[1:], 2), 1)
+    variables = fit(ensemble, x[:4000], y[:4000], epochs=4, rate=2e-3)
+    return _trained(ensemble, variables, torch_cnn(ensemble, variables), test)
 
 
 def mlp_10(train, test):
     x, y = images(train)
-    config = mlp.Config(hidden=(200, 200), activation="relu", classes=10)
-    params = mlp.init(jax.random.key(0), x[0].size, config)
-    params = fit(params, mlp.members, x[:10_000], y[:10_000], epochs=4, rate=1e-3)
-    return _trained(mlp.apply, params, torch_mlp(params), test)
+    ensemble = Ensemble(models.build("mlp_relu200", x.shape[1:], 10), 1)
+    variables = fit(ensemble, x[:10_000], y[:10_000], epochs=4, rate=1e-3)
+    return _trained(ensemble, variables, torch_mlp(ensemble, variables), test)
 
 
 def images(split):
     return jnp.asarray(split.images, jnp.float32) / 255, jnp.asarray(split.labels)
 
 
-def fit(params, members, x, y, epochs, rate):
+def fit(ensemble, x, y, epochs, rate):
     """Trains by Adam on the cross-entropy of every member."""
     optimizer = optax.adam(rate)
+    params = ensemble.init(jax.random.key(0))
 
     def loss(params, x, y):
-        of_members = jax.vmap(losses.cross_entropy, (0, None))(members(params, x), y)
+        logits = ensemble.members_logits(params, x)
+        of_members = jax.vmap(losses.cross_entropy, (0, None))(logits, y)
         return of_members.mean(axis=1).sum()
 
     @jax.jit
@@ -83,17 +79,18 @@ def fit(params, members, x, y, epochs, rate):
     return params
 
 
-def torch_mlp(params):
+def torch_mlp(ensemble, variables):
     """The ensemble as a torch module."""
     import torch
 
-    units = {"sigmoid": torch.sigmoid, "relu": torch.relu}[params.config.activation]
-    depth = len(params.config.hidden)
+    module = ensemble.network.module
+    units = {"sigmoid": torch.sigmoid, "relu": torch.relu}[module.activation]
+    depth = len(module.hidden)
 
     class Module(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.weights = _parameters(torch, params.layers)
+            self.weights = _parameters(torch, variables.params)
 
         def forward(self, x):
             value = x.permute(0, 2, 3, 1).reshape(1, len(x), -1)
@@ -110,17 +107,20 @@ def torch_mlp(params):
     return Module().eval()
 
 
-def torch_cnn(params):
+def torch_cnn(ensemble, variables):
     """The network as a torch module."""
     import torch
     from torch.nn import functional
 
-    convolutions, depth = len(params.config.channels), len(params.config.hidden)
+    module = ensemble.network.module
+    convolutions, depth = len(module.channels), len(module.hidden)
 
     class Module(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.weights = _parameters(torch, params.layers)
+            self.weights = _parameters(
+                torch, jax.tree.map(lambda a: a[0], variables.params)
+            )
 
         def forward(self, value):
             for layer in range(convolutions):
@@ -129,7 +129,7 @@ def torch_cnn(params):
                     value,
                     kernel.permute(3, 2, 0, 1),
                     bias,
-                    padding=params.config.padding,
+                    padding=module.padding,
                 )
                 value = functional.max_pool2d(torch.relu(value), 2)
             value = value.permute(0, 2, 3, 1).reshape(len(value), -1)
@@ -154,7 +154,9 @@ def _parameters(torch, layers):
     )
 
 
-def _trained(apply, params, module, test):
+def _trained(ensemble, variables, module, test):
     x, y = images(test)
-    logits_fn = jax.tree_util.Partial(apply, params)
-    return Trained(logits_fn, module, x[:_TEST_IMAGES], y[:_TEST_IMAGES])
+    model = ensemble.bind(variables)
+    if ensemble.members == 1:
+        model = ensemble.network.bind(jax.tree.map(lambda a: a[0], variables))
+    return Trained(model, module, x[:_TEST_IMAGES], y[:_TEST_IMAGES])

@@ -43,7 +43,7 @@ def test_it_ends_between_the_truth_and_the_start(norm, seed):
 
 def test_attacks_in_l2_stay_above_the_truth_and_polishing_brings_them_nearer(trained):
     params, x, y = trained.right(3)
-    label_fn = jax.tree_util.Partial(zero_one.predict, params)
+    label_fn = zero_one.Vote.flat(params).labels
     truth = measure(params, x, y).lower
     pool = jnp.asarray(trained.x[:500])
     labels = zero_one.predict(params, pool)
@@ -55,7 +55,7 @@ def test_attacks_in_l2_stay_above_the_truth_and_polishing_brings_them_nearer(tra
         found = attack(_KEY, label_fn, x, y, start)
         assert found.success.all()
         assert (found.distance >= truth).all()
-        sharper = cell_polishing()(_KEY, label_fn, x, y, found.adversary)
+        sharper = cell_polishing()(_KEY, params, x, y, found.adversary)
         assert (sharper.distance <= found.distance).all()
         assert (sharper.distance >= truth).all()
         assert np.median(sharper.distance) < 0.7 * np.median(found.distance)

@@ -5,7 +5,6 @@ diverse parameter-free attacks", Algorithm 1; with the targeted loss, the "APGD-
 AutoAttack.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
@@ -16,8 +15,16 @@ import numpy as np
 
 from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, climb, linearize
-from zeroone_jax.attacks.attack import Attack, State, where
-from zeroone_jax.attacks.perturbation import direction, each, project, size
+from zeroone_jax.attacks.attack import Attack
+from zeroone_jax.attacks.perturbation import (
+    direction,
+    each,
+    largest_radius,
+    project,
+    size,
+)
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 Targeted: TypeAlias = Literal[
@@ -93,7 +100,6 @@ class Info(NamedTuple):
     step_size: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class AutoPGD(Attack):
     """Climbs with momentum, halving the step where the loss stops rising.
 
@@ -126,7 +132,7 @@ class AutoPGD(Attack):
             False, as in AutoAttack: starts are even in the ball, then clipped.
     """
 
-    epsilon: float
+    epsilon: Number
     iterations: int = 100
     restarts: int = 1
     loss: climb.Loss | Targeted = "margin"
@@ -319,7 +325,7 @@ class AutoPGD(Attack):
             rises=jnp.zeros(point.shape[:1], jnp.int32),
             checked_highest=lowest,
             halved=jnp.zeros(point.shape[:1], bool),
-            step_size=jnp.full(point.shape[:1], 2 * self.epsilon, point.dtype),
+            step_size=2 * largest_radius(self.epsilon, point),
             stretch=jnp.ones_like(lowest),
             targets=targets,
             loss=lowest,

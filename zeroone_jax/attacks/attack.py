@@ -1,8 +1,10 @@
 """What every attack is: settings that can be called, a state, and steps of its own.
 
-An attack is a frozen dataclass of its settings. Called, it attacks a batch of images;
-the whole of it is one jitted function. `init`, `step` and `finish` are public, for
-whoever wants to record, draw or stop: a call is nothing but a loop over them.
+An attack is a frozen dataclass of its settings, and a pytree whose leaves are its real
+numbers (`settings.Settings`): another epsilon compiles nothing. Called, it attacks a
+batch of images; the whole of it is one jitted function. `init`, `step` and `finish` are
+public, for whoever wants to draw or stop: a call is nothing but a loop over them, and
+`watch` is that loop with an observer.
 
 Images are independent of one another. An image's random numbers come from the key and
 from the image and label themselves (`image_keys`), so that it meets the same adversary
@@ -11,10 +13,9 @@ as the model rounds alike there; see `decision.DecisionAttack` for what else hap
 """
 
 import abc
-import dataclasses
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
@@ -24,85 +25,15 @@ from jax.typing import ArrayLike
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks, grid, run
 from zeroone_jax.attacks.paid import model_of, only
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import Norm, inside, largest_radius, size
+from zeroone_jax.attacks.predict import predict
+from zeroone_jax.attacks.settings import Number, Settings
+from zeroone_jax.attacks.state import AttackResult, Course, State, where
+from zeroone_jax.models.classifier import Classifier
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 
-class AttackResult(NamedTuple):
-    """What an attack found.
-
-    Attributes:
-        adversary: float [n, ...] in [0,1], x's shape and type. Where `success` is
-            False: the point that came nearest to success, inside the ball, for attacks
-            in a ball; the image itself for attacks that look for the least distance.
-        success: bool [n], whether the adversary's label, by the caller's function, is
-            wrong (of a targeted attack: is the target).
-        distance: float [n], the size of `adversary - x` in the attack's norm; 0 where
-            the image itself was an adversary, infinite where there is no success. NaN
-            where the model has no label for the image itself (`losses.labels`): such
-            an image is not attacked.
-        queries: i32 [n], how often the model was asked about the image; a forward pass
-            counts one, together with its gradient if that was taken.
-    """
-
-    adversary: Array
-    success: Array
-    distance: Array
-    queries: Array
-
-
-class State(NamedTuple):
-    """What the loop and every attack share. Attacks add to it in `memory`.
-
-    Attributes:
-        x: float [n, ...], the images.
-        y: i32 [n], their labels, or the targets.
-        adversary: float [n, ...], the best so far, as in `AttackResult`.
-        found: bool [n], whether `adversary` is one.
-        active: bool [n], whether the image is still searched for. `step` leaves the
-            others as they are.
-        queries: i32 [n], so far.
-        iteration: i32 [], steps done.
-        memory: a pytree of arrays of the attack's own; random keys are not kept in it
-            but made anew by `image_keys` and `iteration`.
-    """
-
-    x: Array
-    y: Array
-    adversary: Array
-    found: Array
-    active: Array
-    queries: Array
-    iteration: Array
-    memory: Any
-
-    @classmethod
-    def beginning(
-        cls,
-        x: Array,
-        y: Array,
-        memory: Any,
-        adversary: Array | None = None,
-        queries: int = 0,
-    ) -> Self:
-        """Makes the state in which nothing is found and every image is active.
-
-        Args:
-            x: float [n, ...], the images.
-            y: i32 [n], their labels, or the targets.
-            memory: the attack's own arrays.
-            adversary: float [n, ...], the first points; the images, by default.
-            queries: how often each image was asked about already.
-        """
-        none = jnp.zeros(x.shape[:1], bool)
-        asked = jnp.full(x.shape[:1], queries, jnp.int32)
-        first = x if adversary is None else adversary
-        zero = jnp.asarray(0, jnp.int32)
-        return cls(x, y, first, none, ~none, asked, zero, memory)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Attack(abc.ABC):
+class Attack(Settings, abc.ABC):
     """The frame of an attack.
 
     Attributes:
@@ -173,7 +104,7 @@ class Attack(abc.ABC):
 
     def conclude(
         self, fn: LogitsFn | LabelFn, state: State, labels: Array, to_do: Array
-    ) -> tuple[AttackResult, Array]:
+    ) -> Course:
         """Asks the model whether what came out is true.
 
         Args:
@@ -183,22 +114,27 @@ class Attack(abc.ABC):
             to_do: bool [n], the images that were attacked.
 
         Returns:
-            The `AttackResult`, and whether the model had no label for the image or for
-            the point that came out, bool [n].
+            The `Course`, in which nothing was seen.
         """
         if self.levels is not None:
-            state = grid.settle(self, fn, state, self.levels)
+
+            def hits(points: Array, asked: Array) -> Array:
+                return self.broken(self.labels(only(fn, asked), points), state.y)
+
+            state = grid.settle(hits, state, self.levels, self.limit, self.norm)
         adversary = where(to_do, state.adversary, state.x)
         outcome = self.labels(only(fn, to_do), adversary)
         found = state.found & self.broken(outcome, state.y)
         success = jnp.where(to_do, found, self.broken(labels, state.y))
-        moved = size(adversary - state.x, self.norm)
+        move = adversary - state.x
+        moved = size(move, self.norm)
         if self.limit is not None:
-            limit = jnp.asarray(self.limit, moved.dtype)
+            is_inside = inside(move, self.limit, self.norm)
             if self.levels is not None:
-                near = grid.inside_ball(adversary - state.x, self.limit, self.norm)
-                moved = jnp.where(near, jnp.minimum(moved, limit), moved)
-            success &= moved <= limit
+                is_inside = grid.inside_ball(move, self.limit, self.norm)
+                limit = largest_radius(self.limit, state.x)
+                moved = jnp.where(is_inside, jnp.minimum(moved, limit), moved)
+            success &= is_inside
         if not self.in_ball:
             adversary = where(success, adversary, state.x)
         distance = jnp.where(success, moved, jnp.inf)
@@ -208,7 +144,7 @@ class Attack(abc.ABC):
         result = AttackResult(
             adversary, success, distance.astype(state.x.dtype), queries
         )
-        return result, (labels < 0) | (outcome < 0)
+        return Course(result, (labels < 0) | (outcome < 0))
 
     def __call__(
         self,
@@ -247,48 +183,109 @@ class Attack(abc.ABC):
         Warns:
             RuntimeWarning: the model has no label for some images.
         """
-        result, unlabelled = self.attempt(key, fn, x, y, start, devices)
-        if not isinstance(unlabelled, jax.core.Tracer):
-            message = checks.unlabelled(unlabelled)
+        course = self.watch(key, fn, x, y, start, devices=devices)
+        if not isinstance(course.unlabelled, jax.core.Tracer):
+            message = checks.unlabelled(course.unlabelled)
             if message:
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return result
+        return course.result
 
-    def attempt(
+    def watch(
         self,
         key: Key,
         fn: LogitsFn | LabelFn,
         x: ArrayLike,
         y: ArrayLike,
         start: ArrayLike | None = None,
+        observer: run.Observer | None = None,
+        *,
         devices: Sequence[jax.Device] | None = None,
-    ) -> tuple[AttackResult, Array]:
-        """Attacks images as a call does; hands on what that would warn of.
+        room: int | None = None,
+        all_images: bool = False,
+    ) -> Course:
+        """Attacks images as a call does, watched, and without its warning.
+
+        Args:
+            key: as for a call, like the rest.
+            fn: the model.
+            x: float [n, ...].
+            y: int [n].
+            start: float [n, ...].
+            observer: what looks at the state after every step.
+            devices: to spread the images over.
+            room: how many images to compile for, at least n: other numbers of images
+                then compile nothing.
+            all_images: whether images are attacked that are adversaries already, or
+                that the model has no label for.
 
         Returns:
-            The `AttackResult`, and where the model had no label, bool [n].
+            The `Course`.
+
+        Raises:
+            TypeError: as a call.
+            ValueError: as a call, but not for want of labels; or the room is too small.
         """
         checks.key(key)
         x = checks.images("x", x)
         y = checks.labels(y, len(x), None)
-        model = self.model(fn, x)
-        name = type(self).__name__
-        if self.needs == "logits":
-            checks.labels(y, len(x), checks.logits_function(model, x, name))
-        else:
-            checks.label_function(model, x, name)
         if start is not None:
             start = checks.images("start", start, x.shape).astype(x.dtype)
-            if self.starts_from_adversary and not isinstance(start, jax.core.Tracer):
-                wrong = ~self.broken(self.labels(fn, start), y)
-                checks.adversarial_start(wrong)
-        if devices is not None:
-            return run.spread(self, devices, key, model, x, y, start)
-        axis = run.device_axis(x)
-        model = run.beside(model, x)
-        if axis is None:
-            return run.in_chunks(self, key, model, x, y, start)
-        return run.on_devices(self, axis, key, model, x, y, start)
+        if room is not None and room < len(x):
+            raise ValueError(f"room is {room}, but there are {len(x)} images")
+        # The model is traced for as many images as are compiled for.
+        images = jax.ShapeDtypeStruct((room or len(x), *x.shape[1:]), x.dtype)
+        model = self.model(fn, images)
+        name = type(self).__name__
+        if self.needs == "logits":
+            checks.labels(y, len(x), checks.logits_function(model, images, name))
+        else:
+            checks.label_function(model, images, name)
+        attack = self.settled(x)
+        if start is not None and self.starts_from_adversary and checks.is_known(start):
+            found = predict(model, start, self.chunk, room)
+            checks.adversarial_start(~self.broken(found, y))
+        return run.over(
+            attack,
+            key,
+            model,
+            x,
+            y,
+            start,
+            observer,
+            devices=devices,
+            room=room,
+            all_images=all_images,
+        )
+
+    def settled(self, x: Array) -> Self:
+        """The attack with its numbers as arrays of the images' type.
+
+        Args:
+            x: float [n, ...], the images.
+
+        Returns:
+            The attack: epsilon float [], or of the rank of x with n rows, rounded down
+            where it is known; the other numbers float [].
+
+        Raises:
+            ValueError: a number is of another shape.
+        """
+
+        def settle(path: Any, number: Number) -> Array:
+            name = path[0].name
+            if name == "epsilon":
+                return checks.radius(number, x, self.norm)
+            return checks.single(name, number, x.dtype)
+
+        return jax.tree_util.tree_map_with_path(settle, self)
+
+    def of_images(self, function: Callable[[Array], Array]) -> Self:
+        """The attack for some of the images.
+
+        Args:
+            function: picks them from an array [n, ...], of what is one an image.
+        """
+        return run.of_images(self, function)
 
     @property
     def frame_queries(self) -> int:
@@ -296,16 +293,16 @@ class Attack(abc.ABC):
         return 2 + (0 if self.levels is None else len(grid.LENGTHS))
 
     @property
-    def limit(self) -> float | None:
+    def limit(self) -> Number | None:
         """How far adversaries may lie, in the attack's norm; None for however far."""
         return getattr(self, "epsilon", None)
 
-    def model(self, fn: LogitsFn | LabelFn, x: Array) -> Any:
+    def model(self, fn: LogitsFn | LabelFn, x: Array | jax.ShapeDtypeStruct) -> Any:
         """Makes of a function what compiled code takes: a pytree that can be called.
 
         Args:
             fn: the function.
-            x: float [n, ...], images.
+            x: float [n, ...], images, or their shape and type.
         """
         return model_of(fn, x, sloped=self.needs == "logits")
 
@@ -339,49 +336,11 @@ def as_label_fn(logits_fn: LogitsFn) -> LabelFn:
 
     Returns:
         Images to labels i32 [n]; -1 where the logits are not finite (`losses.labels`).
+        Of a `models.Classifier` its own `labels`.
     """
+    if isinstance(logits_fn, Classifier):
+        return logits_fn.labels
     return functools.partial(_labels, logits_fn)
-
-
-def image_keys(key: Key, x: Array, y: Array) -> Array:
-    """Gives every image a random key of its own.
-
-    Args:
-        key: a random key.
-        x: float [n, ...].
-        y: i32 [n].
-
-    Returns:
-        keys [n]: `key` with a fingerprint of the image's bits and of its label folded
-        in. The same image with the same label has the same key, wherever it stands.
-    """
-    bits = jax.lax.bitcast_convert_type(
-        x.astype(jnp.float32).reshape(len(x), -1), jnp.uint32
-    )
-    # Every pixel's place and bits are mixed (by MurmurHash3's last step) before they
-    # are added: of black and white images most bits are 0. Sums in uint32 are the same
-    # in any order.
-    place = jnp.arange(bits.shape[1], dtype=jnp.uint32) * jnp.uint32(2654435761)
-    mixed = bits ^ place[None, :]
-    mixed = (mixed ^ (mixed >> 16)) * jnp.uint32(0x85EBCA6B)
-    mixed = (mixed ^ (mixed >> 13)) * jnp.uint32(0xC2B2AE35)
-    total = jnp.sum(mixed ^ (mixed >> 16), axis=1, dtype=jnp.uint32)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, total)
-    return jax.vmap(jax.random.fold_in)(keys, y)
-
-
-def where(chosen: Array, new: Any, old: Any) -> Any:
-    """Takes the new values of the images chosen, bool [n], and the old of the rest.
-
-    Args:
-        chosen: bool [n].
-        new: a pytree of arrays [n, ...].
-        old: a pytree of the same shapes.
-
-    Returns:
-        A pytree of the same shapes.
-    """
-    return jax.tree.map(lambda a, b: jnp.where(each(chosen, a), a, b), new, old)
 
 
 def _labels(logits_fn: LogitsFn, x: Array) -> Array:

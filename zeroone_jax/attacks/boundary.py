@@ -4,7 +4,6 @@ A random walk among adversaries: sideways on the sphere around the image, then a
 towards it, with both step sizes adapted so that about half of the steps stay hits.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, TypeAlias
 
@@ -13,9 +12,10 @@ import jax.numpy as jnp
 
 from zeroone_jax import loops
 from zeroone_jax.attacks import checks, directions
-from zeroone_jax.attacks.attack import State, where
 from zeroone_jax.attacks.decision import WalkFromAdversary
 from zeroone_jax.attacks.perturbation import each, size
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn
 
 # A step size shrinks by this factor while fewer than the first share of the points are
@@ -68,7 +68,6 @@ class _Walk(NamedTuple):
     queries: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Boundary(WalkFromAdversary):
     """Walks along the boundary, nearer with every step.
 
@@ -92,8 +91,8 @@ class Boundary(WalkFromAdversary):
     iterations: int = 300
     samples: int = 30
     trials: int = 100
-    sideways: float = 0.01
-    forward: float = 0.01
+    sideways: Number = 0.01
+    forward: Number = 0.01
     law: directions.Law = "signs"
 
     norms: ClassVar = ("l2",)
@@ -104,9 +103,8 @@ class Boundary(WalkFromAdversary):
         checks.counts(
             iterations=self.iterations, samples=self.samples, trials=self.trials
         )
-        checks.positive(sideways=self.sideways, forward=self.forward)
-        if self.forward >= 1:
-            raise ValueError(f"forward is {self.forward}, but must be below 1")
+        checks.positive(sideways=self.sideways)
+        checks.number("forward", self.forward, "in (0,1)", lambda v: (v > 0) & (v < 1))
         checks.one_of("law", self.law, ("signs", "gaussian"))
 
     def init(

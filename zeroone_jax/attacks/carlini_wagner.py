@@ -5,7 +5,6 @@ The image is written as `(tanh(w) + 1) / 2`, so that there is no box, and
 a binary search over c looks for the smallest one that gives adversaries.
 """
 
-import dataclasses
 import functools
 import math
 from typing import Any, ClassVar, NamedTuple
@@ -16,9 +15,11 @@ import optax
 
 from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, linearize, shorten
-from zeroone_jax.attacks.attack import Attack, State, where
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.shorten import Shortening
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 # Black and white are brought this much nearer to grey, where tanh still is float.
@@ -95,7 +96,6 @@ class Info(NamedTuple):
     constant: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class CarliniWagner(Attack):
     """Weighs distance against the margin, by Adam, with a binary search over c.
 
@@ -134,9 +134,9 @@ class CarliniWagner(Attack):
     norm: Norm = "l2"
     search_steps: int = 9
     iterations: int = 1000
-    learning_rate: float = 0.01
-    initial_constant: float = 1e-3
-    confidence: float = 0.0
+    learning_rate: Number = 0.01
+    initial_constant: Number = 1e-3
+    confidence: Number = 0.0
     abort_early: bool = True
 
     needs: ClassVar = "logits"
@@ -151,10 +151,7 @@ class CarliniWagner(Attack):
             learning_rate=self.learning_rate,
             initial_constant=self.initial_constant,
         )
-        if not 0 <= self.confidence < float("inf"):
-            raise ValueError(
-                f"confidence is {self.confidence}, but must not be below 0"
-            )
+        checks.not_negative(confidence=self.confidence)
 
     def init(
         self,

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from zeroone_jax import losses, tracing
 from zeroone_jax.attacks import perturbation
+from zeroone_jax.attacks.settings import Number
 from zeroone_jax.types import Array, Key
 
 
@@ -46,16 +47,15 @@ def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Arr
         raise ValueError(f"{name} has shape {x.shape}, but x has {shape}")
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"{name} has shape {x.shape}, but must be [n, ...], n >= 1")
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, jax.core.Tracer) or _in_box(x):
         return x
-    wrong = np.argwhere(~((np.asarray(x) >= 0) & (np.asarray(x) <= 1)))
-    if len(wrong):
-        at = tuple(wrong[0].tolist())
-        raise ValueError(
-            f"{name} must be in [0,1], but {name}[{', '.join(map(str, at))}] is "
-            f"{np.asarray(x)[at]} ({len(wrong)} such values)"
-        )
-    return x
+    host = np.asarray(x)
+    wrong = np.argwhere(~((host >= 0) & (host <= 1)))
+    at = tuple(wrong[0].tolist())
+    raise ValueError(
+        f"{name} must be in [0,1], but {name}[{', '.join(map(str, at))}] is "
+        f"{host[at]} ({len(wrong)} such values)"
+    )
 
 
 def labels(y: ArrayLike, count: int, classes: int | None, name: str = "y") -> Array:
@@ -108,7 +108,9 @@ def key(key: Key) -> None:
         raise TypeError(f"key has shape {key.shape}, but one key must be given")
 
 
-def logits_function(function: Callable[[Array], Any], x: Array, attack: str) -> int:
+def logits_function(
+    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct, attack: str
+) -> int:
     """Checks a `LogitsFn` by its output's shape, without running it.
 
     Returns:
@@ -135,7 +137,9 @@ def logits_function(function: Callable[[Array], Any], x: Array, attack: str) -> 
     return jax.eval_shape(losses.as_logits, out).shape[1]
 
 
-def label_function(function: Callable[[Array], Any], x: Array, attack: str) -> None:
+def label_function(
+    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct, attack: str
+) -> None:
     """Checks a `LabelFn` by its output's shape, without running it.
 
     Raises:
@@ -195,15 +199,98 @@ def adversarial_start(wrong: Array) -> None:
         )
 
 
-def positive(**numbers: float) -> None:
+def number(
+    name: str, value: Number, allowed: str, holds: Callable[[np.ndarray], Any]
+) -> None:
+    """Checks a real number, or an array of them, where it is known.
+
+    Args:
+        name: of the setting.
+        value: what was given.
+        allowed: what is, for the message, as in "above 0".
+        holds: whether numbers are allowed; NaN and infinity never are.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not is_known(value):
+        return
+    known = np.asarray(value)
+    if not np.all(np.isfinite(known) & holds(known)):
+        raise ValueError(f"{name} is {value}, but must be {allowed}")
+
+
+def positive(**numbers: Number) -> None:
     """Checks that settings are positive and finite.
+
+    In an array 0 is allowed, of an image or a pixel that stays as it is.
 
     Raises:
         ValueError: one is not.
     """
-    for name, number in numbers.items():
-        if not (np.isfinite(number) and number > 0):
-            raise ValueError(f"{name} is {number}, but must be above 0")
+    for name, value in numbers.items():
+        number(name, value, "above 0", lambda v: v >= 0 if v.ndim else v > 0)
+
+
+def not_negative(**numbers: Number) -> None:
+    """Checks that settings are at least 0 and finite.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name, value in numbers.items():
+        number(name, value, "at least 0", lambda v: v >= 0)
+
+
+def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
+    """Checks the shape of a radius, and gives it the images' rank and type.
+
+    Args:
+        epsilon: float [], one for all images; [n], one each; in Linf also one for each
+            pixel, of the rank of x and broadcasting to it.
+        x: float [n, ...], the images.
+        norm: of the ball.
+
+    Returns:
+        float [], or of the rank of x with n rows; rounded down where it is known.
+
+    Raises:
+        ValueError: the shape is another.
+    """
+    shape = jnp.shape(epsilon)
+    if not shape:
+        return perturbation.radius(epsilon, x[:1]).reshape(())
+    fits = len(shape) == x.ndim and all(
+        own in (1, size) for own, size in zip(shape, x.shape, strict=True)
+    )
+    one_each = shape == x.shape[:1]
+    if not one_each and not fits:
+        raise ValueError(
+            f"epsilon has shape {shape}, but must be one number, one for each of the "
+            f"{len(x)} images, or one for each pixel, broadcasting to {x.shape}"
+        )
+    if norm != "linf" and any(size > 1 for size in shape[1:]):
+        raise ValueError(
+            f"epsilon has shape {shape}, but a ball of {norm} has one radius an image"
+        )
+    value = perturbation.radius(epsilon, x)
+    return jnp.broadcast_to(value, (len(x), *value.shape[1:]))
+
+
+def single(name: str, value: Number, dtype: jnp.dtype) -> Array:
+    """Checks that a setting is a single number, and gives it the images' type.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if jnp.shape(value):
+        raise ValueError(f"{name} has shape {jnp.shape(value)}, but must be one number")
+    return jnp.asarray(value, dtype)
+
+
+def is_known(value: Any) -> bool:
+    """Whether a value is there and can be looked at: it is not traced."""
+    return value is not None and not isinstance(value, jax.core.Tracer)
 
 
 def counts(**numbers: int) -> None:
@@ -245,7 +332,14 @@ def _is_array(value: Any, kind: Any) -> TypeGuard[Array]:
     )
 
 
-def _output(function: Callable[[Array], Any], x: Array) -> jax.ShapeDtypeStruct:
+def _in_box(x: Array) -> bool:
+    """Whether all pixels are in [0,1]; told without copying them to the host."""
+    return bool(jnp.all((x >= 0) & (x <= 1)))
+
+
+def _output(
+    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct
+) -> jax.ShapeDtypeStruct:
     if isinstance(function, tracing.Captured):
         out = function.output
     elif callable(function):

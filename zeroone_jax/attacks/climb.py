@@ -7,13 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import losses
-from zeroone_jax.attacks.attack import image_keys
 from zeroone_jax.attacks.perturbation import (
     Norm,
+    each,
+    largest_radius,
+    radius,
     random_in_ball,
     random_in_ball_and_box,
     room,
 )
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import image_keys
 from zeroone_jax.types import Array, Key
 
 Loss: TypeAlias = (
@@ -103,7 +107,7 @@ def starts(
     x: Array,
     y: Array,
     restart: Array,
-    epsilon: float,
+    epsilon: Number,
     norm: Norm,
     fit_box: bool,
 ) -> Array:
@@ -114,7 +118,7 @@ def starts(
         x: float [n, ...] in [0,1].
         y: i32 [n], part of the images' keys.
         restart: i32 [], its number.
-        epsilon: the ball's radius.
+        epsilon: the ball's radius, as for `perturbation.radius`.
         norm: the ball's.
         fit_box: whether points are drawn from ball and box together, or from the ball,
             and then clipped.
@@ -124,24 +128,38 @@ def starts(
     """
     draw = random_in_ball_and_box if fit_box else random_in_ball
     keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), restart)
-    return jax.vmap(lambda key, image: draw(key, image, epsilon, norm))(keys, x)
+    balls = of_each(epsilon, x)
+    return jax.vmap(draw, (0, 0, 0, None))(keys, x, balls, norm)
 
 
-def fitted(step: Array, x: Array, epsilon: float, norm: Norm, fit_box: bool) -> Array:
-    """Shortens steps of Linf in the pixels that the box leaves less room.
+def of_each(epsilon: Number, x: Array) -> Array:
+    """The radius to map over images: float [n], or one for each pixel, [n, ...]."""
+    value = radius(epsilon, x)
+    if value.shape[1:] == (1,) * (x.ndim - 1):
+        return jnp.broadcast_to(value.reshape(-1), x.shape[:1])
+    return jnp.broadcast_to(value, x.shape)
+
+
+def fitted(step: Array, x: Array, epsilon: Number, norm: Norm, fit_box: bool) -> Array:
+    """Shortens steps of Linf in the pixels that ball or box leave less room.
 
     Args:
-        step: float [n, ...], as long as in the middle of the box.
+        step: float [n, ...], as long as in the middle of the box, in the widest pixel.
         x: float [n, ...], the images.
-        epsilon: the ball's radius.
+        epsilon: the ball's radius, as for `perturbation.radius`.
         norm: the ball's.
-        fit_box: whether to do it.
+        fit_box: whether to look at the box.
 
     Returns:
         float [n, ...]: in Linf `step` times the width of what ball and box leave each
         pixel, in units of the ball's.
     """
-    if not fit_box or norm != "linf":
-        return step
-    down, up = room(x, epsilon)
-    return step * ((down + up) / (2 * epsilon))
+    own = radius(epsilon, x)
+    widest = each(largest_radius(epsilon, x), x)
+    widest = jnp.where(widest > 0, widest, 1)
+    if norm == "linf" and fit_box:
+        down, up = room(x, own)
+        return step * ((down + up) / (2 * widest))
+    if own.shape == x.shape:
+        return step * (own / widest)
+    return step

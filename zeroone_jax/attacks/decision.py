@@ -1,8 +1,7 @@
 """The frame of attacks that see nothing but labels."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +9,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from zeroone_jax import loops
-from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import Attack, AttackResult, State, image_keys, where
+from zeroone_jax.attacks import checks, run
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
 from zeroone_jax.attacks.paid import only, paid
 from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.state import Course, State, image_keys, where
 from zeroone_jax.types import Array, Key, LabelFn
 
 # Streams of an image's key; steps use those from _STEPS on.
@@ -31,7 +31,6 @@ HALVINGS = 14
 FINISH_QUERIES = HALVINGS + len(BACKING_OFF)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class DecisionAttack(Attack):
     """Looks for the nearest adversary by labels alone.
 
@@ -69,29 +68,30 @@ class DecisionAttack(Attack):
                 "checking and finishing take"
             )
 
-    def attempt(
+    def watch(
         self,
         key: Key,
         fn: LabelFn,
         x: ArrayLike,
         y: ArrayLike,
         start: ArrayLike | None = None,
-        devices: Sequence[jax.Device] | None = None,
-    ) -> tuple[AttackResult, Array]:
-        """Attacks images, as `Attack.attempt` says.
+        observer: run.Observer | None = None,
+        **options: Any,
+    ) -> Course:
+        """Attacks images, as `Attack.watch` says.
 
         Where labels are paid for (`adapters.foreign`), the look at `start`, whether it
         holds adversaries, counts as a query of every image.
         """
-        arguments = (key, fn, x, y, start, devices)
-        looks = start is not None and not isinstance(start, jax.core.Tracer)
-        if paid(fn) is None or not looks:
-            return super().attempt(*arguments)
+        arguments = (key, fn, x, y, start, observer)
+        if paid(fn) is None or not checks.is_known(start):
+            return super().watch(*arguments, **options)
         attack = self
         if self.max_queries is not None:
             attack = dataclasses.replace(self, max_queries=self.max_queries - 1)
-        found, unlabelled = Attack.attempt(attack, *arguments)
-        return found._replace(queries=found.queries + 1), unlabelled
+        course = Attack.watch(attack, *arguments, **options)
+        result = course.result
+        return course._replace(result=result._replace(queries=result.queries + 1))
 
     def budget(self, x: Array) -> Array:
         """Queries that `init` and `step` may use in all for each image, i32 [n]."""
@@ -174,7 +174,6 @@ class DecisionAttack(Attack):
         return state._replace(adversary=settled.point, queries=settled.queries)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class WalkFromAdversary(DecisionAttack):
     """Starts at an adversary, and comes nearer.
 

@@ -3,16 +3,17 @@
 Moosavi-Dezfooli et al. 2016, Algorithm 2, and for Linf their section 3.4.
 """
 
-import dataclasses
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
 from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, linearize, shorten
-from zeroone_jax.attacks.attack import Attack, State, where
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import Norm, direction, each, size
+from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.shorten import Shortening
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 
@@ -51,7 +52,6 @@ class Info(NamedTuple):
     length: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepFool(Attack):
     """Moves onto the nearest boundary of the linearized model, until the label turns.
 
@@ -77,7 +77,7 @@ class DeepFool(Attack):
 
     norm: Norm = "l2"
     iterations: int = 50
-    overshoot: float = 0.02
+    overshoot: Number = 0.02
     candidates: int = 10
 
     needs: ClassVar = "logits"
@@ -93,8 +93,7 @@ class DeepFool(Attack):
                 "targeted is True, but DeepFool is defined untargeted only: take "
                 "carlini_wagner or fab"
             )
-        if not 0 <= self.overshoot < float("inf"):
-            raise ValueError(f"overshoot is {self.overshoot}, but must not be below 0")
+        checks.not_negative(overshoot=self.overshoot)
         if self.candidates < 2:
             raise ValueError(
                 f"candidates is {self.candidates}, but must be at least 2, the image's "

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import image_keys
+from zeroone_jax.attacks.state import image_keys
 from zeroone_jax.types import Array, Key, LogitsFn
 
 

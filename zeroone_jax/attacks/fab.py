@@ -5,7 +5,6 @@ boundary attack", Algorithm 1; the targeted form is that of AutoAttack (Croce an
 2020, "Reliable evaluation", section 4).
 """
 
-import dataclasses
 import functools
 from typing import ClassVar, NamedTuple
 
@@ -14,10 +13,18 @@ import jax.numpy as jnp
 
 from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, linearize, shorten
-from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.hyperplane import onto_hyperplane
-from zeroone_jax.attacks.perturbation import Norm, each, fitted, size
+from zeroone_jax.attacks.perturbation import (
+    Norm,
+    each,
+    fitted,
+    largest_radius,
+    size,
+)
+from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.shorten import Shortening
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 _RADIUS: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
@@ -54,7 +61,6 @@ class Info(NamedTuple):
     labels: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class FastAdaptiveBoundary(Attack):
     """Projects the iterate and the image onto the nearest linearized class boundary.
 
@@ -87,13 +93,13 @@ class FastAdaptiveBoundary(Attack):
         beta: what is kept of an adversary's perturbation, in (0,1).
     """
 
-    epsilon: float | None = None
+    epsilon: Number | None = None
     iterations: int = 100
     restarts: int = 1
     targeted_classes: int | None = None
-    alpha_max: float = 0.1
-    eta: float = 1.05
-    beta: float = 0.9
+    alpha_max: Number = 0.1
+    eta: Number = 1.05
+    beta: Number = 0.9
 
     needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2", "l1")
@@ -112,12 +118,11 @@ class FastAdaptiveBoundary(Attack):
                     f"targeted_classes is {self.targeted_classes} and targeted is "
                     "True, but y already names the class to go after: give one of them"
                 )
-        if not 0 < self.alpha_max <= 1:
-            raise ValueError(f"alpha_max is {self.alpha_max}, but must be in (0,1]")
-        if not 1 <= self.eta < float("inf"):
-            raise ValueError(f"eta is {self.eta}, but must be at least 1")
-        if not 0 < self.beta < 1:
-            raise ValueError(f"beta is {self.beta}, but must be in (0,1)")
+        checks.number(
+            "alpha_max", self.alpha_max, "in (0,1]", lambda v: (v > 0) & (v <= 1)
+        )
+        checks.number("eta", self.eta, "at least 1", lambda v: v >= 1)
+        checks.number("beta", self.beta, "in (0,1)", lambda v: (v > 0) & (v < 1))
 
     def init(
         self,
@@ -165,7 +170,8 @@ class FastAdaptiveBoundary(Attack):
         if self.epsilon is not None:
             # Backing off from the boundary must not lead out of epsilon's reach.
             reached = shorten.kept_length(memory.shortening)
-            last &= (length <= self.epsilon) | (reached > self.epsilon)
+            reach = largest_radius(self.epsilon, x)
+            last &= (length <= reach) | (reached > reach)
         kept = where(broken, x + self.beta * (look - x), look)
         run_over = (state.iteration + 1) % self.iterations == 0
         point = loops.cond(
@@ -174,7 +180,7 @@ class FastAdaptiveBoundary(Attack):
         classes = memory.others.shape[1]
         again = searching & (~run_over | (run + 1 < self._runs(classes)))
         if self.epsilon is not None:
-            again &= nearest > self.epsilon
+            again &= nearest > largest_radius(self.epsilon, x)
         gradients = 1 if self.targeted or self.targeted_classes else classes
         cost = jnp.where(searching, gradients + 1, 1).astype(jnp.int32)
         return State(
@@ -232,7 +238,9 @@ class FastAdaptiveBoundary(Attack):
         """Where a run begins, float [n, ...]."""
         if self.restarts == 1:
             return x
-        largest = self.epsilon or _RADIUS[self.norm]
+        largest = jnp.asarray(_RADIUS[self.norm], x.dtype)
+        if self.epsilon is not None:
+            largest = largest_radius(self.epsilon, x)
         keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), run)
         draw = jax.random.uniform if self.norm == "linf" else jax.random.normal
         limits = (-1, 1) if self.norm == "linf" else ()

@@ -6,17 +6,20 @@ therefore looks for one on the grid: it makes the perturbation a little longer o
 shorter, rounds, and takes the first point that is inside the ball and an adversary.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 import jax.numpy as jnp
 
 from zeroone_jax import loops
-from zeroone_jax.attacks.paid import only
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import (
+    Norm,
+    each,
+    inside,
+    radius,
+)
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array
-
-if TYPE_CHECKING:
-    from zeroone_jax.attacks.attack import Attack, State
 
 LENGTHS = (1.0, 1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0, 0.99, 0.97, 0.94, 0.9)
 """How much longer the perturbation is made before it is rounded, in this order."""
@@ -28,14 +31,22 @@ _ROUNDING = 1e-4
 """Share of a step of the grid within which a number counts as on it."""
 
 
-def settle(attack: "Attack", fn: Any, state: "State", levels: int) -> "State":
+def settle(
+    hits: Callable[[Array, Array], Array],
+    state: State,
+    levels: int,
+    epsilon: Number | None,
+    norm: Norm,
+) -> State:
     """Brings adversaries onto the grid.
 
     Args:
-        attack: whose adversaries they are.
-        fn: the model.
+        hits: points [n, ...], and which of them to ask about, bool [n], to whether they
+            are adversaries, bool [n].
         state: as `finish` left it.
         levels: the largest whole number of the grid, 255 for images of eight bits.
+        epsilon: the radius, as for `perturbation.radius`, or None.
+        norm: of the ball.
 
     Returns:
         The state with `found` only where there is an adversary on the grid. It costs
@@ -54,10 +65,9 @@ def settle(attack: "Attack", fn: Any, state: "State", levels: int) -> "State":
     ) -> tuple[Array, Array, Array, Array]:
         turn, adversary, hit, queries = carry
         point = state.x + lengths[turn] * perturbation
-        point = rounded(point, state.x, levels, attack.limit, attack.norm)
-        inside = inside_ball(point - state.x, attack.limit, attack.norm)
-        asking = searching(carry) & inside
-        found = asking & attack.broken(attack.labels(only(fn, asking), point), state.y)
+        point = rounded(point, state.x, levels, epsilon, norm)
+        asking = searching(carry) & inside_ball(point - state.x, epsilon, norm)
+        found = asking & hits(point, asking)
         return (
             turn + 1,
             jnp.where(each(found, point), point, adversary),
@@ -74,7 +84,7 @@ def settle(attack: "Attack", fn: Any, state: "State", levels: int) -> "State":
 
 
 def rounded(
-    point: Array, x: Array, levels: int, epsilon: float | None, norm: Norm
+    point: Array, x: Array, levels: int, epsilon: Number | None, norm: Norm
 ) -> Array:
     """Rounds points to the grid, in Linf to that part of it that is in the ball.
 
@@ -82,7 +92,7 @@ def rounded(
         point: float [n, ...].
         x: float [n, ...] in [0,1], on the grid or not.
         levels: the largest whole number of the grid.
-        epsilon: the radius, or None.
+        epsilon: the radius, as for `perturbation.radius`, or None.
         norm: of the ball.
 
     Returns:
@@ -90,19 +100,19 @@ def rounded(
     """
     steps = jnp.round(point * levels)
     if norm == "linf" and epsilon is not None:
-        low = jnp.ceil((x - epsilon) * levels - _ROUNDING)
-        high = jnp.floor((x + epsilon) * levels + _ROUNDING)
+        own = radius(epsilon, x)
+        low = jnp.ceil((x - own) * levels - _ROUNDING)
+        high = jnp.floor((x + own) * levels + _ROUNDING)
         steps = jnp.clip(steps, low, high)
     return jnp.clip(steps, 0, levels) / levels
 
 
-def inside_ball(perturbation: Array, epsilon: float | None, norm: Norm) -> Array:
+def inside_ball(perturbation: Array, epsilon: Number | None, norm: Norm) -> Array:
     """Whether perturbations between grid points are inside the ball, bool [n].
 
     Two numbers of the grid are written as floats, and their difference may be above
     epsilon by rounding alone.
     """
-    moved = size(perturbation, norm)
     if epsilon is None:
-        return jnp.ones(moved.shape, bool)
-    return moved <= jnp.asarray(epsilon * (1 + TOLERANCE), moved.dtype)
+        return jnp.ones(len(perturbation), bool)
+    return inside(perturbation, radius(epsilon, perturbation) * (1 + TOLERANCE), norm)

@@ -6,7 +6,6 @@ around the points lie (`radius`) decides everything on sign networks, whose boun
 has facets: a tiny radius sees one facet only (section A6 of our notes).
 """
 
-import dataclasses
 import math
 from typing import ClassVar, Literal, NamedTuple
 
@@ -15,10 +14,11 @@ import jax.numpy as jnp
 
 from zeroone_jax import loops
 from zeroone_jax.attacks import checks, directions
-from zeroone_jax.attacks.attack import State, where
 from zeroone_jax.attacks.decision import WalkFromAdversary
 from zeroone_jax.attacks.oracle import bisect
 from zeroone_jax.attacks.perturbation import each, size
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn
 
 # The first iteration's radius (the authors' program), in the attack's norm.
@@ -76,7 +76,6 @@ class _Tried(NamedTuple):
     queries: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class HopSkipJump(WalkFromAdversary):
     """Follows the boundary towards the image by estimates of its normal.
 
@@ -100,7 +99,7 @@ class HopSkipJump(WalkFromAdversary):
     iterations: int = 40
     initial_directions: int = 100
     max_directions: int = 10_000
-    radius: float | Literal["adaptive"] = 0.01
+    radius: Number | Literal["adaptive"] = 0.01
     law: directions.Law = "signs"
 
     norms: ClassVar = ("l2", "linf")
@@ -129,7 +128,7 @@ class HopSkipJump(WalkFromAdversary):
     ) -> State:
         """Finds a start and brings it to the boundary."""
         found = self.find_start(key, fn, x, y, start)
-        radius = _ADAPTIVE_START if self.radius == "adaptive" else self.radius
+        radius = _ADAPTIVE_START if isinstance(self.radius, str) else self.radius
         radii = jnp.full(x.shape[:1], radius, x.dtype)
         near = bisect(
             self.hits(fn, y),
@@ -181,7 +180,7 @@ class HopSkipJump(WalkFromAdversary):
 
     def _next_radius(self, radius: Array, hit_share: Array) -> Array:
         """Looks farther while labels around vary, nearer where they are all alike."""
-        if self.radius != "adaptive":
+        if not isinstance(self.radius, str):
             return radius
         one_sided = jnp.abs(2 * hit_share - 1)
         factor = jnp.where(
@@ -203,7 +202,7 @@ class HopSkipJump(WalkFromAdversary):
         """Estimates the normal, jumps along it, comes back to the boundary."""
         x, memory, budget = state.x, state.memory, self.budget(state.x)
         radius, queries = memory.radius, state.queries
-        first = (state.iteration == 0) & (self.radius != "adaptive")
+        first = (state.iteration == 0) & (not isinstance(self.radius, str))
         around = jnp.where(first, _FIRST_RADIUS, radius * memory.distance)
         asked = jnp.where(state.active, jnp.clip(budget - queries, 0, wanted), 0)
         tally = self._ask_around(keys, fn, state, around, asked)

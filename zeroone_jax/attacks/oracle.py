@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import loops
-from zeroone_jax.attacks.attack import where
 from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.state import where
 from zeroone_jax.types import Array
 
 Hits: TypeAlias = Callable[[Array, Array], Array]

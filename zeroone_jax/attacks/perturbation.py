@@ -76,6 +76,48 @@ def direction(gradient: Array, norm: Norm) -> Array:
     return signs / each(jnp.maximum(size(signs, "l1"), 1), gradient)
 
 
+def radius(epsilon: float | Array, x: Array) -> Array:
+    """The radius of each image, or of each pixel, as it broadcasts over images.
+
+    Args:
+        epsilon: float [], one for all; [n], one for each image; or, of the rank of x
+            and broadcasting to it, one for each pixel: the box of Linf.
+        x: float [n, ...], images.
+
+    Returns:
+        float [n, 1, ...], or of the shape of x, in its type. Numbers that are known
+        are rounded down, so that the ball is no larger than was said.
+    """
+    value = _not_above(epsilon, x.dtype)
+    if value.ndim == x.ndim:
+        return value
+    return each(jnp.broadcast_to(value, x.shape[:1]), x)
+
+
+def largest_radius(epsilon: float | Array, x: Array) -> Array:
+    """The radius of each image, float [n]; of a box, that of its widest pixel."""
+    value = radius(epsilon, x)
+    every = jnp.broadcast_to(value, (len(x), *value.shape[1:]))
+    return jnp.max(every, axis=tuple(range(1, x.ndim)))
+
+
+def inside(perturbation: Array, epsilon: float | Array, norm: Norm) -> Array:
+    """Whether perturbations are inside the ball, or the box.
+
+    Args:
+        perturbation: float [n, ...].
+        epsilon: as for `radius`.
+        norm: "linf", "l2" or "l1".
+
+    Returns:
+        bool [n].
+    """
+    if norm == "linf":
+        within = jnp.abs(perturbation) <= radius(epsilon, perturbation)
+        return jnp.all(within.reshape(len(within), -1), axis=1)
+    return size(perturbation, norm) <= largest_radius(epsilon, perturbation)
+
+
 def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
     """Brings points into the ball around x and into the box [0,1].
 
@@ -85,7 +127,7 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
     Args:
         point: float [n, ...].
         x: float [n, ...] in [0,1].
-        epsilon: the ball's radius, >= 0, or one for each image, float [n].
+        epsilon: the ball's radius, >= 0, as for `radius`.
         norm: "linf", "l2" or "l1".
 
     Returns:
@@ -96,8 +138,7 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         of rounding (7e-6 of it for 3,072 in float32), as no order of summation errs
         by more.
     """
-    radius = _not_above(epsilon, x.dtype)
-    epsilon = each(jnp.broadcast_to(radius, x.shape[:1]), x)
+    epsilon = radius(epsilon, x)
     if norm == "linf":
         low, high = x - epsilon, x + epsilon
         low = jnp.where(_exceeds(x, low, epsilon), jnp.nextafter(low, x), low)
@@ -105,13 +146,13 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         return jnp.clip(point, jnp.maximum(low, 0), jnp.minimum(high, 1))
     unit = float(jnp.finfo(x.dtype).eps)
     rounding = (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
-    radius = epsilon * (1 - rounding)
+    shorter = epsilon * (1 - rounding)
     perturbation = point - x
     if norm == "l2":
         length = each(size(perturbation, "l2"), x)
-        shrunk = perturbation * (radius / jnp.maximum(length, radius))
+        shrunk = perturbation * (shorter / jnp.maximum(length, shorter))
     else:
-        shrunk = _onto_l1(perturbation, radius)
+        shrunk = _onto_l1(perturbation, shorter)
     projected = x + shrunk
     projected = jnp.where(
         jnp.abs(projected - x) > jnp.abs(shrunk),
@@ -119,18 +160,18 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         projected,
     )
     # Inside already: left as it is, so that projecting twice changes nothing.
-    inside = each(size(perturbation, norm), x) <= epsilon * (1 - rounding / 2)
-    return jnp.clip(jnp.where(inside, point, projected), 0, 1)
+    stays = each(size(perturbation, norm), x) <= epsilon * (1 - rounding / 2)
+    return jnp.clip(jnp.where(stays, point, projected), 0, 1)
 
 
 def _not_above(number: float | Array, dtype: jnp.dtype) -> Array:
-    """The largest float of a type that is not above a number of Python's."""
-    nearest = jnp.asarray(number, dtype)
-    if isinstance(number, jax.Array):
-        return nearest
-    rounded = np.asarray(number, dtype)
+    """The largest floats of a type that are not above numbers, where they are known."""
+    if isinstance(number, jax.core.Tracer):
+        return number.astype(dtype)
+    exact = np.asarray(number)
+    rounded = exact.astype(dtype)
     below = np.nextafter(rounded, dtype.type(-np.inf))
-    return jnp.asarray(np.where(np.float64(rounded) > number, below, rounded))
+    return jnp.asarray(np.where(rounded.astype(np.float64) > exact, below, rounded))
 
 
 def _exceeds(above: Array, below: Array, limit: Array) -> Array:
@@ -148,14 +189,14 @@ def random_in_ball(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Ar
     Args:
         key: a random key.
         x: float [...], one image in [0,1].
-        epsilon: the radius, float [] > 0.
+        epsilon: the radius, float [] > 0, or one for each pixel.
         norm: "linf", "l2" or "l1".
 
     Returns:
         float [...].
     """
     noise = _noise(key, x, epsilon, norm)
-    return project((x + noise)[None], x[None], epsilon, norm)[0]
+    return project((x + noise)[None], x[None], _for_one(epsilon), norm)[0]
 
 
 def random_in_ball_and_box(
@@ -168,8 +209,8 @@ def random_in_ball_and_box(
     `fitted` for how even the points are.
     """
     noise = _noise(key, x, epsilon, norm)
-    point = fitted(noise[None], x[None], epsilon, norm)
-    return project(point, x[None], epsilon, norm)[0]
+    point = fitted(noise[None], x[None], _for_one(epsilon), norm)
+    return project(point, x[None], _for_one(epsilon), norm)[0]
 
 
 def fitted(noise: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
@@ -178,7 +219,7 @@ def fitted(noise: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
     Args:
         noise: float [n, ...], perturbations no longer than epsilon.
         x: float [n, ...] in [0,1].
-        epsilon: the radius, > 0, or one for each image, float [n].
+        epsilon: the radius, > 0, as for `radius`.
         norm: "linf", "l2" or "l1".
 
     Returns:
@@ -189,7 +230,7 @@ def fitted(noise: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
         one side of a pixel has room for the noise.
     """
     if norm == "linf":
-        epsilon = each(jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:1]), x)
+        epsilon = radius(epsilon, x)
         down, up = room(x, epsilon)
         share = noise / jnp.where(epsilon > 0, epsilon, 1)
         return x + (up - down) / 2 + share * ((up + down) / 2)
@@ -210,6 +251,11 @@ def room(x: Array, epsilon: float | Array) -> tuple[Array, Array]:
     """
     epsilon = jnp.asarray(epsilon, x.dtype)
     return jnp.minimum(x, epsilon), jnp.minimum(1 - x, epsilon)
+
+
+def _for_one(epsilon: float | Array) -> float | Array:
+    """The radius of the only image of a batch."""
+    return jnp.asarray(epsilon)[None] if jnp.ndim(epsilon) else epsilon
 
 
 def _noise(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Array:

@@ -4,8 +4,6 @@ Madry et al. 2018, Goodfellow et al. 2015; momentum after Dong et al. 2018. What
 evaluates with (section B5 of our notes).
 """
 
-import dataclasses
-import math
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -14,8 +12,17 @@ import optax
 
 from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks, climb
-from zeroone_jax.attacks.attack import Attack, State, where
-from zeroone_jax.attacks.perturbation import Norm, direction, each, project, size
+from zeroone_jax.attacks.attack import Attack
+from zeroone_jax.attacks.perturbation import (
+    Norm,
+    direction,
+    each,
+    largest_radius,
+    project,
+    size,
+)
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 
@@ -53,7 +60,6 @@ class Info(NamedTuple):
     gradient_size: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class ProjectedGradientDescent(Attack):
     """Climbs the loss by steps of one size, back into the ball after each.
 
@@ -74,7 +80,7 @@ class ProjectedGradientDescent(Attack):
             False, as in the papers: starts are even in the ball, then clipped, and
             steps are of one length, which finds less near black and white.
         momentum: the share of the last velocity that is kept; the gradients then are
-            divided by their L1 norm before they are added.
+            divided by their L1 norm before they are added. None keeps no velocity.
         optimizer: an optax optimizer, used as the step rule on the raw gradient.
         loss: "margin", which found most on networks whose adversaries are known (13.0
             of 16 with one restart, "dlr" 12.4, "cross_entropy" 11.6, without fit_box);
@@ -84,13 +90,13 @@ class ProjectedGradientDescent(Attack):
             adversary of the highest loss over all points is kept.
     """
 
-    epsilon: float
-    step_size: float | None = None
+    epsilon: Number
+    step_size: Number | None = None
     iterations: int = 40
     restarts: int = 1
     random_start: bool = True
     fit_box: bool = True
-    momentum: float = 0.0
+    momentum: Number | None = None
     optimizer: optax.GradientTransformation | None = None
     loss: climb.Loss = "margin"
     early_stop: bool = True
@@ -107,8 +113,8 @@ class ProjectedGradientDescent(Attack):
         if self.step_size is not None:
             checks.positive(step_size=self.step_size)
         climb.check(self.loss, tuple(climb.LOSSES))
-        if not 0 <= self.momentum < math.inf:
-            raise ValueError(f"momentum is {self.momentum}, but must not be below 0")
+        if self.momentum is not None:
+            checks.not_negative(momentum=self.momentum)
         if self.restarts > 1 and not self.random_start:
             raise ValueError(
                 f"restarts is {self.restarts}, but without random_start all are alike"
@@ -204,12 +210,19 @@ class ProjectedGradientDescent(Attack):
 
     def _at_rest(self, x: Array) -> Array:
         """No velocity, which without momentum takes no memory either."""
-        return jnp.zeros(x.shape if self.momentum > 0 else (len(x), 0), x.dtype)
+        shape = (len(x), 0) if self.momentum is None else x.shape
+        return jnp.zeros(shape, x.dtype)
 
     def _optimizer_state(self, x: Array) -> Any:
         if self.optimizer is None:
             return ()
         return jax.vmap(self.optimizer.init)(x)
+
+    def _step_sizes(self, x: Array) -> Array:
+        """How far steps go, in a box in its widest pixel: [] or [n, 1, ...]."""
+        if self.step_size is not None:
+            return jnp.asarray(self.step_size, x.dtype)
+        return each(2.5 * largest_radius(self.epsilon, x) / self.iterations, x)
 
     def _move(
         self, memory: Memory, gradient: Array, x: Array
@@ -220,13 +233,12 @@ class ProjectedGradientDescent(Attack):
             )
             gradient = jnp.where(leaves, 0, gradient)
         uphill, velocity, optimizer = gradient, memory.velocity, memory.optimizer
-        if self.momentum > 0:
+        if self.momentum is not None:
             length = each(size(gradient, "l1"), x)
             unit = gradient / jnp.where(length > 0, length, 1)
             uphill = velocity = self.momentum * memory.velocity + unit
         if self.optimizer is None:
-            step_size = self.step_size or 2.5 * self.epsilon / self.iterations
-            step = step_size * direction(uphill, self.norm)
+            step = self._step_sizes(x) * direction(uphill, self.norm)
             ball = (self.epsilon, self.norm, self.fit_box)
             point = memory.point + climb.fitted(step, x, *ball)
         else:
@@ -239,7 +251,7 @@ class ProjectedGradientDescent(Attack):
 
 def fast_gradient_sign_method(
     *,
-    epsilon: float,
+    epsilon: Number,
     norm: Norm = "linf",
     targeted: bool = False,
     random_start: bool = False,

@@ -6,7 +6,6 @@ are halved level by level; a flip is kept where the model still errs at the best
 which then is searched anew.
 """
 
-import dataclasses
 import math
 from typing import ClassVar, NamedTuple
 
@@ -14,9 +13,10 @@ import jax.numpy as jnp
 
 from zeroone_jax import loops
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import State, where
 from zeroone_jax.attacks.decision import DecisionAttack
 from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn
 
 
@@ -50,7 +50,6 @@ class Info(NamedTuple):
     level: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RayS(DecisionAttack):
     """Flips blocks of signs, and shrinks the radius.
 
@@ -64,7 +63,7 @@ class RayS(DecisionAttack):
 
     norm: Norm = "linf"
     max_queries: int | None = 10_000
-    tolerance: float = 1e-3
+    tolerance: Number = 1e-3
     chunk: int = 64
 
     norms: ClassVar = ("linf",)

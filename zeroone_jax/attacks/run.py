@@ -1,9 +1,14 @@
-"""The loops of an attack: over devices, over chunks of images, over steps."""
+"""The one driver of attacks: over devices, over chunks of images, over steps.
+
+Whatever is attacked, recorded or drawn goes through `over`. Places that images do not
+fill, in a chunk, on a device or in the room asked for, hold copies of the first image,
+and nothing is done with them.
+"""
 
 import functools
 import operator
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +17,96 @@ from jax.sharding import NamedSharding, PartitionSpec
 from zeroone_jax import devices as device_mesh
 from zeroone_jax import loops
 from zeroone_jax.attacks.paid import only
+from zeroone_jax.attacks.state import Course, State
 from zeroone_jax.types import Array, Key
 
-if TYPE_CHECKING:
-    from zeroone_jax.attacks.attack import Attack, AttackResult
+
+class Observer(Protocol):
+    """What watches an attack. A pytree, so that its arrays are no part of the program.
+
+    What it gathers is a pytree of arrays [n, ...], of each image alone.
+    """
+
+    def begin(self, attack: Any, state: State) -> Any:
+        """What is known once the attack has begun."""
+
+    def observe(self, attack: Any, seen: Any, state: State, info: Any) -> Any:
+        """What is known after a step, or after the end, where `info` is None."""
 
 
-def device_axis(x: Array) -> tuple[jax.sharding.Mesh, Any] | None:
-    """The mesh and axis over which images are spread, if they are."""
-    if isinstance(x, jax.core.Tracer) or not isinstance(x.sharding, NamedSharding):
-        return None
-    spec = x.sharding.spec
-    if not spec or spec[0] is None or len(x.sharding.device_set) == 1:
-        return None
-    return cast(jax.sharding.Mesh, x.sharding.mesh), spec[0]
+class Batch(NamedTuple):
+    """Images to attack, arrays [m, ...], and the attack with what is one an image.
+
+    Attributes:
+        attack: as `Attack.settled` made it.
+        x: float [m, ...].
+        y: i32 [m].
+        start: float [m, ...] or None.
+        real: bool [m], which of them are more than filling.
+    """
+
+    attack: Any
+    x: Array
+    y: Array
+    start: Array | None
+    real: Array
+
+    def map(self, function: Callable[[Array], Array]) -> "Batch":
+        """Applies a function to all that is one an image."""
+        attack = of_images(self.attack, function)
+        rest = jax.tree.map(function, self[1:])
+        return Batch(attack, *rest)
+
+
+def of_images(attack: Any, function: Callable[[Array], Array]) -> Any:
+    """Applies a function to the numbers of an attack that are one an image."""
+    return jax.tree.map(lambda leaf: function(leaf) if jnp.ndim(leaf) else leaf, attack)
+
+
+def over(
+    attack: Any,
+    key: Key,
+    fn: Any,
+    x: Array,
+    y: Array,
+    start: Array | None,
+    observer: Observer | None = None,
+    *,
+    devices: Sequence[jax.Device] | None = None,
+    room: int | None = None,
+    all_images: bool = False,
+) -> Course:
+    """Attacks images; arguments as for `Attack.watch`, checked, the model a pytree.
+
+    Images that are spread over devices already are attacked where they lie.
+    """
+    count = len(x)
+    batch = Batch(attack, x, y.astype(jnp.int32), start, jnp.ones(count, bool))
+    if devices is not None:
+        mesh = device_mesh.mesh("images", devices)
+        places = -(-(room or count) // mesh.size) * mesh.size
+        laid = _laid_over(_filled(batch, places), mesh)
+        key, fn, observer = device_mesh.everywhere((key, fn, observer), mesh)
+        found = _on_devices((mesh, "images"), key, fn, laid, observer, all_images)
+        found = device_mesh.everywhere(found, mesh)
+    else:
+        axis = _device_axis(x)
+        fn, observer, batch = beside((fn, observer, batch), x)
+        if axis is None:
+            batch = _filled(batch, room or count)
+            found = _in_chunks(key, fn, batch, observer, all_images)
+        else:
+            found = _on_devices(axis, key, fn, batch, observer, all_images)
+    if len(found.unlabelled) == count:
+        return found
+    return jax.tree.map(operator.itemgetter(slice(count)), found)
 
 
 def beside(tree: Any, x: Array) -> Any:
     """Lays arrays that are bound to other devices than images where the images are."""
     if isinstance(x, jax.core.Tracer) or not x.committed:
         return tree
-    axis = device_axis(x)
+    axis = _device_axis(x)
 
     def move(leaf: Any) -> Any:
         bound = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
@@ -47,112 +121,104 @@ def beside(tree: Any, x: Array) -> Any:
     return jax.tree.map(move, tree)
 
 
-def spread(
-    attack: "Attack",
-    devices: Sequence[jax.Device],
-    key: Key,
-    fn: Any,
-    x: Array,
-    y: Array,
-    start: Array | None,
-) -> "tuple[AttackResult, Array]":
-    """Attacks images on several devices, filled up so that each has as many."""
-    mesh = device_mesh.mesh("images", devices)
-    key, fn = device_mesh.everywhere((key, fn), mesh)
-    images = device_mesh.spread((x, y, start), mesh)
-    real = device_mesh.spread(jnp.arange(len(images[0])) < len(x), mesh)
-    found = on_devices(attack, (mesh, "images"), key, fn, *images, real)
-    whole = device_mesh.everywhere(found, mesh)
-    return jax.tree.map(operator.itemgetter(slice(len(x))), whole)
+def _filled(batch: Batch, multiple: int) -> Batch:
+    """Fills a batch up to a multiple of so many places."""
+    count = len(batch.x)
+    if count % multiple == 0:
+        return batch
+    filled = batch.map(lambda array: device_mesh.filled(array, multiple))
+    is_real = jnp.arange(len(filled.x)) < count
+    return filled._replace(real=filled.real & is_real)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def on_devices(
-    attack: "Attack",
+def _laid_over(batch: Batch, mesh: jax.sharding.Mesh) -> Batch:
+    """Lays what is one an image over devices, and the other numbers everywhere."""
+    attack = jax.tree.map(
+        lambda leaf: (
+            device_mesh.spread(leaf, mesh)
+            if jnp.ndim(leaf)
+            else device_mesh.everywhere(leaf, mesh)
+        ),
+        batch.attack,
+    )
+    return Batch(attack, *device_mesh.spread(tuple(batch[1:]), mesh))
+
+
+@functools.partial(jax.jit, static_argnames=("axis", "all_images"))
+def _on_devices(
     axis: tuple[jax.sharding.Mesh, Any],
     key: Key,
     fn: Any,
-    x: Array,
-    y: Array,
-    start: Array | None,
-    real: Array | None = None,
-) -> "tuple[AttackResult, Array]":
+    batch: Batch,
+    observer: Observer | None,
+    all_images: bool,
+) -> Course:
     """Attacks images that are spread over devices, on each its own."""
     mesh, name = axis
-    images = PartitionSpec(name)
+    whole, images = PartitionSpec(), PartitionSpec(name)
+    laid: Any = jax.tree.map(lambda leaf: images if leaf.ndim else whole, batch)
     return jax.shard_map(
-        functools.partial(in_chunks, attack),
+        functools.partial(_in_chunks, all_images=all_images),
         mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(), images, images, images, images),
+        in_specs=(whole, whole, laid, whole),
         out_specs=images,
         check_vma=False,
-    )(key, fn, x, y, start, real)
+    )(key, fn, batch, observer)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def in_chunks(
-    attack: "Attack",
-    key: Key,
-    fn: Any,
-    x: Array,
-    y: Array,
-    start: Array | None,
-    real: Array | None = None,
-) -> "tuple[AttackResult, Array]":
-    """Attacks all images, a chunk at a time, those that need it first.
+@functools.partial(jax.jit, static_argnames="all_images")
+def _in_chunks(
+    key: Key, fn: Any, batch: Batch, observer: Observer | None, all_images: bool
+) -> Course:
+    """Attacks all images, a chunk at a time, those that need it first."""
 
-    Images that are not `real`, bool [n], only fill up; what comes of them is no result.
-    """
-    count = len(x)
-    real = jnp.ones(count, bool) if real is None else real
-    y = y.astype(jnp.int32)
-    chunks = -(-count // attack.chunk)
+    def look(part: Batch) -> tuple[Array, Array]:
+        return part.attack.look(only(fn, part.real), part.x, part.y)
+
+    labels, done = _by_chunks(look, batch)
+    to_do = batch.real & (all_images | (~done & (labels >= 0)))
+    # Images that are broken already stand together at the end, where whole chunks of
+    # them finish at once.
+    order = jnp.argsort(~to_do, stable=True)
+    ordered = batch.map(lambda array: array[order])
+
+    def one_chunk(part: Batch, labels: Array, to_do: Array) -> Course:
+        return _attack_chunk(key, fn, part, labels, to_do & part.real, observer)
+
+    found = _by_chunks(one_chunk, ordered, labels[order], to_do[order])
+    back = jnp.argsort(order)
+    return jax.tree.map(lambda array: array[back], found)
+
+
+def _by_chunks(function: Callable[..., Any], batch: Batch, *others: Array) -> Any:
+    """Maps a function of images and of other arrays [m, ...] over equal chunks."""
+    count = len(batch.x)
+    chunks = -(-count // batch.attack.chunk)
     # As even as can be, so that few places in the last one stay empty.
     chunk = -(-count // chunks)
 
     def divide(array: Array) -> Array:
-        padded = device_mesh.filled(array, chunk * chunks)
-        return padded.reshape(chunks, chunk, *array.shape[1:])
+        if not array.ndim:
+            return jnp.broadcast_to(array, (chunks,))
+        return array.reshape(chunks, chunk, *array.shape[1:])
 
-    def together(array: Array) -> Array:
-        return array.reshape(-1, *array.shape[2:])[:count]
-
-    def look(images: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        points, goal, asked = images
-        return attack.look(only(fn, asked), points, goal)
-
-    within = (jnp.arange(chunk * chunks) < count).reshape(chunks, chunk)
-    looked_at = (divide(x), divide(y), divide(real) & within)
-    labels, done = map(together, jax.lax.map(look, looked_at))
-    to_do = ~done & (labels >= 0) & real
-    # Images that are broken already stand together at the end, where whole chunks of
-    # them finish at once.
-    order = jnp.argsort(~to_do, stable=True)
-    back = jnp.argsort(order)
-
-    def one_chunk(
-        images: tuple[Array, Array, Array, Array, Array | None],
-    ) -> "tuple[AttackResult, Array]":
-        return _attack_chunk(attack, key, fn, *images)
-
-    arguments = jax.tree.map(lambda a: divide(a[order]), (x, y, labels, to_do, start))
-    x_in, y_in, labels_in, to_do_in, start_in = arguments
-    chunked = (x_in, y_in, labels_in, to_do_in & within, start_in)
-    results = jax.lax.map(one_chunk, chunked)
-    return jax.tree.map(lambda a: together(a)[back], results)
+    filled = (_filled(batch, chunk), *device_mesh.filled(others, chunk))
+    results = jax.lax.map(lambda parts: function(*parts), jax.tree.map(divide, filled))
+    return jax.tree.map(
+        lambda array: array.reshape(-1, *array.shape[2:])[:count], results
+    )
 
 
 def _attack_chunk(
-    attack: "Attack",
     key: Key,
     fn: Any,
-    x: Array,
-    y: Array,
+    batch: Batch,
     labels: Array,
     to_do: Array,
-    start: Array | None,
-) -> "tuple[AttackResult, Array]":
+    observer: Observer | None,
+) -> Course:
     """Runs the attack's steps."""
+    attack, x, y, start, _ = batch
     state = loops.cond(
         jnp.any(to_do),
         lambda: attack.init(key, only(fn, to_do), x, y, start),
@@ -164,10 +230,29 @@ def _attack_chunk(
     state = state._replace(
         x=x, y=y, active=state.active & to_do, found=state.found & to_do
     )
-    state = loops.while_loop(
-        lambda state: jnp.any(state.active),
-        lambda state: attack.step(key, fn, state)[0],
-        state,
+    seen = None if observer is None else observer.begin(attack, state)
+
+    def step(carry: tuple[State, Any]) -> tuple[State, Any]:
+        state, seen = carry
+        state, info = attack.step(key, fn, state)
+        if observer is not None:
+            seen = observer.observe(attack, seen, state, info)
+        return state, seen
+
+    state, seen = loops.while_loop(
+        lambda carry: jnp.any(carry[0].active), step, (state, seen)
     )
     state = attack.finish(key, fn, state)
-    return attack.conclude(fn, state, labels, to_do)
+    if observer is not None:
+        seen = observer.observe(attack, seen, state, None)
+    return attack.conclude(fn, state, labels, to_do)._replace(seen=seen)
+
+
+def _device_axis(x: Array) -> tuple[jax.sharding.Mesh, Any] | None:
+    """The mesh and axis over which images are spread, if they are."""
+    if isinstance(x, jax.core.Tracer) or not isinstance(x.sharding, NamedSharding):
+        return None
+    spec = x.sharding.spec
+    if not spec or spec[0] is None or len(x.sharding.device_set) == 1:
+        return None
+    return cast(jax.sharding.Mesh, x.sharding.mesh), spec[0]

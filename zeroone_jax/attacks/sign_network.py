@@ -1,12 +1,9 @@
 """White-box attacks on 01 networks, which see their weights.
 
-The function attacked is given as the networks' `models.zero_one.Params`, or as a
-`jax.tree_util.Partial` of them and `zero_one.predict` or `zero_one.vote_scores`, so
-that a caller with one function for many attacks need not unpack it. Inside, it is
-always `vote_scores`, a `LogitsFn` like any other. Images are flat, [n, d].
+The model attacked is `models.zero_one.Vote`, or the networks' `zero_one.Params` alone.
+Inside, it is a `LogitsFn` like any other: its logits are the mean votes.
 """
 
-import dataclasses
 import itertools
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -15,53 +12,49 @@ import jax.numpy as jnp
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import Attack, State, image_keys, where
-from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.attacks.attack import Attack
+from zeroone_jax.attacks.perturbation import project, radius
 from zeroone_jax.attacks.pgd import Info as GradientInfo
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.models import zero_one
+from zeroone_jax.models.sign_networks import sign_networks
 from zeroone_jax.types import Array, Key
 
 
 def networks(fn: Any) -> zero_one.Params:
-    """Finds the networks behind a function.
+    """Finds the networks that a model is made of.
 
     Args:
-        fn: `zero_one.Params`, or a `jax.tree_util.Partial` of `zero_one.predict` or
-            `zero_one.vote_scores` and the networks.
+        fn: `zero_one.Vote`, `zero_one.Params`, or a binarized network.
 
     Returns:
         The networks.
 
     Raises:
-        TypeError: the function is another.
+        TypeError: the model is another.
     """
-    if isinstance(fn, zero_one.Params):
-        return fn
-    if (
-        isinstance(fn, jax.tree_util.Partial)
-        and fn.func in (zero_one.predict, zero_one.vote_scores)
-        and len(fn.args) == 1
-        and not fn.keywords
-    ):
-        return fn.args[0]
+    found = sign_networks(fn)
+    if found is not None:
+        return found
     raise TypeError(
         f"the model is {fn!r}, but this attack needs a 01 network's weights: give it "
-        "zero_one.Params, or jax.tree_util.Partial(zero_one.predict, params). Another "
-        "network of signs needs no attack of its own: write its signs as models.sign, "
-        "and take pgd or any attack that needs logits"
+        "zero_one.Vote or zero_one.Params. Another network of signs needs no attack of "
+        "its own: write its signs as models.sign, and take pgd or any attack that "
+        "needs logits"
     )
 
 
 class _SignNetworkAttack(Attack):
     """Takes networks where other attacks take functions."""
 
-    def model(self, fn: Any, x: Array) -> Any:
-        """The networks' scores, from which `networks` finds the weights again."""
-        return jax.tree_util.Partial(zero_one.vote_scores, networks(fn))
+    def model(self, fn: Any, x: Array | jax.ShapeDtypeStruct) -> Any:
+        """The networks as a classifier, which has their weights."""
+        return zero_one.Vote(networks(fn), x.shape[1:])
 
     def labels(self, fn: Any, x: Array) -> Array:
-        """Labels i32 [n] of images [n, d]."""
+        """Labels i32 [n] of images [n, ...]."""
         return zero_one.predict(networks(fn), x)
 
 
@@ -89,7 +82,6 @@ class CrossingInfo(NamedTuple):
     loss: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class HyperplaneCrossing(_SignNetworkAttack):
     """Goes epsilon towards and through one hidden unit's hyperplane, then another's.
 
@@ -103,7 +95,7 @@ class HyperplaneCrossing(_SignNetworkAttack):
         epsilon: how far each pixel goes, > 0, on the [0,1] scale.
     """
 
-    epsilon: float
+    epsilon: Number
 
     needs: ClassVar = "logits"
     norms: ClassVar = ("linf",)
@@ -130,10 +122,12 @@ class HyperplaneCrossing(_SignNetworkAttack):
         params = networks(fn)
         x, memory = state.x, state.memory
         unit = memory.order[:, state.iteration]
-        weights = params.w1.reshape(-1, x.shape[1])[unit]
-        projection = jnp.sum(weights * x, 1) + params.b1.reshape(-1)[unit]
+        weights = params.w1.reshape(-1, x[0].size)[unit]
+        projection = jnp.sum(weights * x.reshape(weights.shape), 1)
+        projection += params.b1.reshape(-1)[unit]
         side = jnp.where(projection > 0, -1, 1).astype(x.dtype)
-        moved = x + self.epsilon * side[:, None] * jnp.sign(weights)
+        away = (side[:, None] * jnp.sign(weights)).reshape(x.shape)
+        moved = x + radius(self.epsilon, x) * away
         point = project(moved, x, self.epsilon, self.norm)
         scores = zero_one.vote_scores(params, point)
         loss = losses.margin(scores, state.y)
@@ -154,7 +148,6 @@ class HyperplaneCrossing(_SignNetworkAttack):
         ), CrossingInfo(unit, loss)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class SurrogateGradient(_SignNetworkAttack, ProjectedGradientDescent):
     """PGD along gradients of a stand-in, looking at the networks themselves.
 
@@ -171,15 +164,16 @@ class SurrogateGradient(_SignNetworkAttack, ProjectedGradientDescent):
     """
 
     estimator: Literal["smooth", "straight_through"] = "smooth"
-    sharpness: tuple[float, ...] = (1.0, 4.0, 16.0, 64.0)
+    sharpness: tuple[Number, ...] = (1.0, 4.0, 16.0, 64.0)
 
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
         checks.one_of("estimator", self.estimator, ("smooth", "straight_through"))
         rising = (0.0, *self.sharpness)
+        known = all(map(checks.is_known, self.sharpness))
         if len(rising) == 1 or not all(
-            a < b < float("inf") for a, b in itertools.pairwise(rising)
+            a < b < float("inf") for a, b in itertools.pairwise(rising if known else ())
         ):
             raise ValueError(
                 f"sharpness is {self.sharpness}, but must be numbers above 0, each "
@@ -191,7 +185,8 @@ class SurrogateGradient(_SignNetworkAttack, ProjectedGradientDescent):
         params = networks(fn)
         moves = self.iterations + 1
         stage = (state.iteration % moves) * len(self.sharpness) // moves
-        sharpness = jnp.asarray(self.sharpness, state.x.dtype)[stage]
+        schedule = [jnp.asarray(one, state.x.dtype) for one in self.sharpness]
+        sharpness = jnp.stack(schedule)[stage]
 
         def scores(point: Array) -> Array:
             if self.estimator == "straight_through":

@@ -4,7 +4,6 @@ Uesato et al. 2018, section 4, after Spall's simultaneous perturbation; what pap
 looks for masked gradients with (section B5 of our notes).
 """
 
-import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -13,8 +12,10 @@ import optax
 
 from zeroone_jax import loops, losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 
@@ -44,7 +45,6 @@ class Info(NamedTuple):
     gradient: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class SimultaneousPerturbation(Attack):
     """Climbs the margin by Adam on estimated gradients, back into the ball each time.
 
@@ -69,10 +69,10 @@ class SimultaneousPerturbation(Attack):
             `2 block chunk` images. More than rounding does not depend on it.
     """
 
-    epsilon: float
+    epsilon: Number
     iterations: int = 100
-    delta: float = 0.01
-    learning_rate: float = 0.01
+    delta: Number = 0.01
+    learning_rate: Number = 0.01
     samples: int = 128
     block: int = 16
     chunk: int = 32

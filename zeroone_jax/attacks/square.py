@@ -4,8 +4,6 @@ Andriushchenko et al. 2020: algorithm 1 is the search, algorithms 2 and 3 draw i
 moves in the Linf and in the L2 ball. The fourth attack of AutoAttack's plan.
 """
 
-import dataclasses
-import functools
 import math
 from typing import ClassVar, NamedTuple
 
@@ -14,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import losses
-from zeroone_jax.attacks import checks, square_moves
-from zeroone_jax.attacks.attack import Attack, State, image_keys, where
+from zeroone_jax.attacks import checks, climb, square_moves
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -47,7 +47,6 @@ class Info(NamedTuple):
     side: Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Square(Attack):
     """Changes one random square at a time, and keeps what raises the loss.
 
@@ -76,9 +75,9 @@ class Square(Attack):
             images that look like [n, channels, height, width] are refused without it.
     """
 
-    epsilon: float
+    epsilon: Number
     max_queries: int = 5000
-    initial_share: float = 0.8
+    initial_share: Number = 0.8
     schedule_queries: int | None = None
     image_shape: tuple[int, int, int] | None = None
 
@@ -96,10 +95,12 @@ class Square(Attack):
                 f"max_queries is {self.max_queries}, but must be at least "
                 f"{self.frame_queries + 1}"
             )
-        if not 0 < self.initial_share <= 1:
-            raise ValueError(
-                f"initial_share is {self.initial_share}, but must be in (0,1]"
-            )
+        checks.number(
+            "initial_share",
+            self.initial_share,
+            "in (0,1]",
+            lambda v: (v > 0) & (v <= 1),
+        )
         if self.schedule_queries is not None:
             checks.counts(schedule_queries=self.schedule_queries)
 
@@ -116,8 +117,8 @@ class Square(Attack):
         if start is None:
             keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), 0)
             pattern = {"linf": square_moves.stripes, "l2": square_moves.grid}[self.norm]
-            drawn = jax.vmap(functools.partial(pattern, epsilon=self.epsilon))
-            start = drawn(keys, images).reshape(x.shape)
+            drawn = jax.vmap(pattern)(keys, images, self._radii(x))
+            start = drawn.reshape(x.shape)
         point = project(start, x, self.epsilon, self.norm)
         memory = Memory(jnp.full(x.shape[:1], -jnp.inf, x.dtype))
         return State.beginning(x, y, memory, point)
@@ -157,32 +158,34 @@ class Square(Attack):
             image_keys(key, x, state.y), state.iteration
         )
         move = {"linf": square_moves.move_linf, "l2": square_moves.move_l2}[self.norm]
-        moved = jax.vmap(
-            functools.partial(move, epsilon=self.epsilon), (0, 0, 0, None)
-        )(
+        moved = jax.vmap(move, (0, 0, 0, None, 0))(
             keys,
             state.adversary.reshape(len(x), *shape),
             x.reshape(len(x), *shape),
             side,
+            self._radii(x),
         )
         return project(moved.reshape(x.shape), x, self.epsilon, self.norm)
+
+    def _radii(self, x: Array) -> Array:
+        """The radius of each image, [n], or of each pixel, [n, h, w, c]."""
+        radii = climb.of_each(self.epsilon, x)
+        return radii if radii.ndim == 1 else radii.reshape(len(x), *self._shape(x))
 
     def _side(self, iteration: Array, shape: tuple[int, int, int]) -> Array:
         """The side of this step's squares, i32 []."""
         height, width, _ = shape
         queries = self.schedule_queries or self.max_queries
         halved_at = [math.ceil((after + 1) * queries / 10_000) for after in _HALVINGS]
-        sides = []
-        for times in range(len(_HALVINGS) + 1):
-            pixels = self.initial_share / 2**times * height * width
-            side = max(round(math.sqrt(pixels)), 1)
-            if self.norm == "l2":
-                # A pattern needs a middle and two halves.
-                side = max(side + 1 - side % 2, 3)
-            sides.append(min(side, height, width))
         # The start took the first query; the schedule counts from the first square.
         halvings = jnp.sum(iteration - 1 >= np.asarray(halved_at, np.int32))
-        return jnp.asarray(sides, jnp.int32)[halvings]
+        share = jnp.asarray(self.initial_share)
+        share = share / 2 ** halvings.astype(share.dtype)
+        side = jnp.round(jnp.sqrt(share * height * width)).astype(jnp.int32)
+        if self.norm == "l2":
+            # A pattern needs a middle and two halves.
+            side = jnp.maximum(side + 1 - side % 2, 3)
+        return jnp.clip(side, 1, min(height, width))
 
     def _shape(self, x: Array) -> tuple[int, int, int]:
         """Height, width and channels of images x."""

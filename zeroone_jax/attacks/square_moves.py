@@ -12,14 +12,14 @@ import numpy as np
 from zeroone_jax.types import Array, Key
 
 
-def stripes(key: Key, image: Array, epsilon: float) -> Array:
+def stripes(key: Key, image: Array, epsilon: Array) -> Array:
     """Adds epsilon or -epsilon to each column, in each channel: float [h, w, c]."""
     bits = jax.random.bits(key, (1, *image.shape[1:]), jnp.uint32)
     return image + epsilon * _signs(bits, image.dtype)
 
 
 def move_linf(
-    key: Key, best: Array, image: Array, side: Array, epsilon: float
+    key: Key, best: Array, image: Array, side: Array, epsilon: Array
 ) -> Array:
     """Moves a random square to epsilon or -epsilon, one sign a channel.
 
@@ -28,7 +28,7 @@ def move_linf(
         best: float [h, w, c], the best point so far.
         image: float [h, w, c].
         side: i32 [], of the square.
-        epsilon: the ball's radius.
+        epsilon: the ball's radius, float [], or one for each pixel, [h, w, c].
 
     Returns:
         float [h, w, c], to be clipped to the box.
@@ -40,7 +40,7 @@ def move_linf(
     return jnp.where(inside[:, :, None], image + epsilon * signs[None, None, :], best)
 
 
-def grid(key: Key, image: Array, epsilon: float) -> Array:
+def grid(key: Key, image: Array, epsilon: Array) -> Array:
     """Adds a grid of patterns, of L2 norm epsilon together.
 
     Five or more of them lie along the shorter side, and as many as fit along the
@@ -76,7 +76,7 @@ def grid(key: Key, image: Array, epsilon: float) -> Array:
     return image + epsilon * perturbation / jnp.linalg.norm(perturbation)
 
 
-def move_l2(key: Key, best: Array, image: Array, side: Array, epsilon: float) -> Array:
+def move_l2(key: Key, best: Array, image: Array, side: Array, epsilon: Array) -> Array:
     """Gathers the perturbation of two random squares into the first of them.
 
     There it becomes the sum of its old direction and of a pattern, in each channel;

@@ -5,20 +5,22 @@ images that are still to be attacked.
 """
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
 
 from zeroone_jax.attacks import checks, suite_warnings
 from zeroone_jax.attacks.attack import Attack, as_label_fn
 from zeroone_jax.attacks.paid import paid
 from zeroone_jax.attacks.perturbation import Norm
-from zeroone_jax.attacks.tally import Tally, carried, layout
+from zeroone_jax.attacks.predict import predict
+from zeroone_jax.attacks.settings import Number
+from zeroone_jax.attacks.tally import Tally
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 
@@ -104,8 +106,9 @@ class Suite:
     Attributes:
         stages: the attacks, in order.
         norm: how distances are compared.
-        epsilon: the radius of the ball that adversaries must lie in; None where the
-            least distance is asked for.
+        epsilon: the radius of the ball that adversaries must lie in, one for all images
+            or one for each, [n]; in Linf also one for each pixel, as for the attacks.
+            None where the least distance is asked for.
         every: whether every attack meets every image. Otherwise, in a ball, an image
             leaves once it is broken. Suites of least distances run every attack
             anyhow, and keep the nearest adversary.
@@ -117,7 +120,7 @@ class Suite:
 
     stages: tuple[Stage, ...]
     norm: Norm
-    epsilon: float | None = None
+    epsilon: Number | None = None
     every: bool = False
     every_class: bool = False
     levels: int | None = None
@@ -201,23 +204,24 @@ class Suite:
             checks.label_function(fn, x, "this suite")
         if start is not None:
             start = checks.images("start", start, x.shape)
-        labels = suite_warnings.labels(label_fn, x)
+        labels = np.asarray(predict(fn, x))
         checks.unlabelled(jnp.asarray(labels < 0))
         begun = self._begun(labels, np.asarray(y))
-        tally = Tally(x, begun, labels < 0, len(self.stages))
+        radius = None
+        if self.epsilon is not None:
+            radius = np.asarray(checks.radius(self.epsilon, x, self.norm))
+        tally = Tally(x, begun, labels < 0, len(self.stages), self.norm, radius)
         clean_accuracy = float(np.mean(tally.at_stake))
         goals = self._goals(np.asarray(y), classes)
-        # Labels that are paid for come from one thread, and no image may be asked about
-        # in vain: nothing is spread, and nothing filled up.
-        is_paid = paid(fn) is not None
-        laid = None if is_paid else layout(x, devices)
-        asked = _Asked(fn, label_fn, labels, x, goals, start, laid, not is_paid)
+        # Labels that are paid for come from one thread.
+        over = None if paid(fn) is not None else _spread(x, devices)
+        asked = _Asked(fn, label_fn, np.asarray(x), goals, start, over)
         stages = [
             self._meet(place, jax.random.fold_in(key, place), asked, tally)
             for place in range(len(self.stages))
         ]
         missing = checks.unlabelled(jnp.asarray(tally.unlabelled))
-        if is_paid:
+        if paid(fn) is not None:
             warnings = suite_warnings.contradictions(tally.distances == 0)
         else:
             warnings = suite_warnings.find(
@@ -262,7 +266,7 @@ class Suite:
     def _meet(self, place: int, key: Key, asked: "_Asked", tally: Tally) -> StageReport:
         """Runs the stage at a place on what is left for it, and enters it."""
         stage = self.stages[place]
-        first = np.arange(len(asked.labels)) < (stage.first or len(asked.labels))
+        first = np.arange(len(asked.x)) < (stage.first or len(asked.x))
         meets_all = self.every or self.epsilon is None
         met = first & (tally.at_stake if meets_all else tally.unbroken)
         attack = stage.attack
@@ -273,9 +277,16 @@ class Suite:
             left = np.flatnonzero(met if meets_all else met & tally.unbroken)
             if not len(left):
                 break
-            goal_key = key if number == 0 else jax.random.fold_in(key, number)
-            out = attack.attempt(goal_key, fn, *asked.carried(left, goal, attack))
-            tally.enter(place, left, *out, attack, self.norm, self.epsilon)
+            course = attack.of_images(operator.itemgetter(left)).watch(
+                key if number == 0 else jax.random.fold_in(key, number),
+                fn,
+                asked.x[left],
+                goal[left],
+                None if asked.start is None else asked.start[left],
+                devices=asked.devices,
+                room=padded(len(left)),
+            )
+            tally.enter(place, left, course, attack)
         tally.attacked.append(met)
         broken = tally.distances[place][np.isfinite(tally.distances[place])]
         queries = tally.stage_queries[place][met]
@@ -295,28 +306,37 @@ class _Asked(NamedTuple):
     Attributes:
         fn: the model.
         label_fn: the model, of labels.
-        labels: i32 [n], what it says of the images.
-        x: float [n, ...].
+        x: float [n, ...], on the host.
         goals: labels or targets that attacks are given, one after another.
         start: float [n, ...] or None.
-        layout: how images are laid over devices.
-        fill: whether images may be added to come to few sizes.
+        devices: to spread images over, or None.
     """
 
     fn: LogitsFn | LabelFn
     label_fn: LabelFn
-    labels: np.ndarray
-    x: Array
+    x: np.ndarray
     goals: list[np.ndarray]
     start: Array | None
-    layout: NamedSharding | None
-    fill: bool
+    devices: Sequence[jax.Device] | None
 
-    def carried(
-        self, chosen: np.ndarray, goal: np.ndarray, attack: Attack
-    ) -> tuple[Array, Array, Array | None]:
-        """What an attack is given: the images chosen, and more that are free."""
-        label = int(self.labels[chosen[0]])
-        # Another label, or as target its own, is broken at once.
-        free = label if attack.targeted else int(label == 0)
-        return carried(chosen, self.x, goal, self.start, free, self.layout, self.fill)
+
+def padded(count: int) -> int:
+    """The room for so many images that are left: one of few, at most 3/2 of them.
+
+    Every size is compiled for. Of 2^k and 3 2^k, 8 or more, it is the next.
+
+    Example:
+        >>> [padded(count) for count in (1, 9, 13, 200, 900)]
+        [8, 12, 16, 256, 1024]
+    """
+    power = max(8, 1 << (count - 1).bit_length())
+    return 3 * power // 4 if power > 8 and count <= 3 * power // 4 else power
+
+
+def _spread(
+    x: Array, devices: Sequence[jax.Device] | None
+) -> Sequence[jax.Device] | None:
+    """The devices to spread images over: those given, or those they lie on."""
+    if devices is None and len(x.sharding.device_set) > 1:
+        return sorted(x.sharding.device_set, key=lambda device: device.id)
+    return devices

@@ -5,18 +5,19 @@ of ours, on the convergence of AutoPGD.
 """
 
 import dataclasses
-import functools
+import operator
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import losses, tracing
-from zeroone_jax.attacks.apgd import AutoPGD
-from zeroone_jax.attacks.attack import Attack, State
-from zeroone_jax.attacks.paid import model_of, only
+from zeroone_jax.attacks.apgd import AutoPGD, Info
+from zeroone_jax.attacks.attack import Attack
+from zeroone_jax.attacks.paid import model_of
+from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 _CHUNK = 256
@@ -27,16 +28,6 @@ _LATE_GAIN = 0.05
 _LATE_SHARE = 0.1
 _BLACK_BOX_SHARE = 0.002
 """AutoAttack's: the share of images below which Square's success says nothing."""
-
-
-def labels(label_fn: LabelFn, x: Array) -> np.ndarray:
-    """Labels i32 [n] of images [n, ...], a chunk at a time."""
-    model = model_of(label_fn, x, sloped=False)
-    parts = [
-        _labels(model, part, np.arange(len(part)) < size)[:size]
-        for part, size in _chunks(x)
-    ]
-    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def find(
@@ -85,7 +76,7 @@ def find(
     left = np.flatnonzero(attacked.any(axis=0) & ~broken.any(axis=0))
     for attack in attacks:
         if isinstance(attack, AutoPGD) and len(left):
-            warnings.append(_not_converged(attack, key, model, x, y, left))
+            warnings.append(_not_converged(attack, key, fn, x, y, left))
             break
     return tuple(warning for warning in warnings if warning)
 
@@ -193,15 +184,25 @@ def _black_box_only(
 def _not_converged(
     attack: AutoPGD,
     key: Key,
-    model: tracing.Captured,
+    fn: LogitsFn | LabelFn,
     x: Array,
     y: Array,
     left: np.ndarray,
 ) -> str:
-    count = min(len(left), _CONVERGENCE_IMAGES)
-    images = jnp.asarray(np.resize(left[:count], _CONVERGENCE_IMAGES))
+    images = left[:_CONVERGENCE_IMAGES]
+    count = len(images)
     once = dataclasses.replace(attack, restarts=1, target_classes=1)
-    highest = np.asarray(_climb(once, key, model, x[images], y[images]))[:, :count]
+    watched = once.of_images(operator.itemgetter(images)).watch(
+        key,
+        fn,
+        x[images],
+        y[images],
+        None,
+        _Climb(),
+        room=_CONVERGENCE_IMAGES,
+        all_images=True,
+    )
+    highest = np.asarray(watched.seen).T
     # By the last but one checkpoint the climb should be all but over.
     late = once.checkpoints[-2:][0]
     rise = highest[-1] - highest[0]
@@ -227,11 +228,6 @@ def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
 
 
 @jax.jit
-def _labels(model: Any, x: Array, asked: Array) -> Array:
-    return only(model, asked)(x)
-
-
-@jax.jit
 def _outputs(model: Any, x: Array) -> Array:
     return model(x)
 
@@ -242,16 +238,19 @@ def _no_gradient(model: tracing.Captured, x: Array, y: Array) -> Array:
     return jnp.all(gradient.reshape(len(x), -1) == 0, axis=1)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _climb(
-    attack: AutoPGD, key: Key, model: tracing.Captured, x: Array, y: Array
-) -> Array:
-    """The highest loss after every look of one restart, float [looks, n]."""
+class _Climb(NamedTuple):
+    """Observes the highest loss after every look of one restart, float [n, looks]."""
 
-    def look(state: State, _: Any) -> tuple[State, Array]:
-        state, info = attack.step(key, model, state)
-        return state, info.highest
+    def begin(self, attack: AutoPGD, state: State) -> Array:
+        """Nothing has been looked at."""
+        shape = (len(state.x), attack.iterations + 1)
+        return jnp.full(shape, -jnp.inf, state.x.dtype)
 
-    y = y.astype(jnp.int32)
-    state = attack.init(key, model, x, y)
-    return jax.lax.scan(look, state, length=attack.iterations + 1)[1]
+    def observe(
+        self, attack: AutoPGD, seen: Array, state: State, info: Info | None
+    ) -> Array:
+        """Enters what the step came to; an image that left keeps its last."""
+        del attack
+        if info is None:
+            return jax.lax.cummax(seen, axis=1)
+        return seen.at[:, state.iteration - 1].set(info.highest)

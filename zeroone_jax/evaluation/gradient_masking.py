@@ -8,16 +8,14 @@ rests may still be masked: see AutoAttack's number for that.
 """
 
 import dataclasses
-import functools
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import attacks, losses
-from zeroone_jax.attacks.attack import State
-from zeroone_jax.attacks.pgd import ProjectedGradientDescent
+from zeroone_jax import attacks
+from zeroone_jax.attacks.pgd import Info, ProjectedGradientDescent
+from zeroone_jax.attacks.state import State
 from zeroone_jax.evaluation import query_curve
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -88,8 +86,6 @@ def record(
 ) -> Masking:
     """Runs all restarts of PGD to their ends, and looks at them on the way.
 
-    All images are in hand at a time, whatever the attack's `chunk`.
-
     Args:
         key: a random key.
         logits_fn: the network.
@@ -112,38 +108,45 @@ def record(
             f"0..{attack.iterations}"
         )
     patient = dataclasses.replace(attack, early_stop=False)
-    model = patient.model(logits_fn, x)
-    loss, broken_by = _record(patient, key, model, x, y.astype(jnp.int32))
-    robust = np.asarray(broken_by)[:, None] > steps
-    return Masking(steps, np.asarray(loss)[:, steps], robust.mean(axis=0))
+    watched = patient.watch(key, logits_fn, x, y, None, _Climbs(), all_images=True)
+    wrong = np.asarray(attacks.predict(logits_fn, x, attack.chunk) != y)
+    loss, broken_by = watched.seen
+    robust = (np.asarray(broken_by)[:, None] > steps) & ~wrong[:, None]
+    return Masking(
+        steps,
+        np.asarray(jnp.mean(loss, axis=0))[:, steps],
+        robust.mean(axis=0),
+    )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _record(
-    attack: ProjectedGradientDescent,
-    key: Key,
-    fn: LogitsFn,
-    x: Array,
-    y: Array,
-) -> tuple[Array, Array]:
-    """Runs the attack.
+class _Climbs(NamedTuple):
+    """Observes every restart's losses, and when an image was first broken.
 
-    Returns:
-        f32 [restarts, iterations + 1], mean losses, and i32 [n], after how many moves
-        an image was first broken in any restart: -1 before any attack, iterations + 1
-        never.
+    What is seen: float [n, restarts, iterations + 1], and i32 [n], after how many moves
+    of any restart; iterations + 1 for never.
     """
-    points = attack.iterations + 1
 
-    def look(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Array]:
-        state, broken_by = carry
-        turn = state.iteration % points
-        state, info = attack.step(key, fn, state)
-        broken = attack.broken(info.labels, y)
-        broken_by = jnp.where(broken, jnp.minimum(broken_by, turn), broken_by)
-        return (state, broken_by), jnp.mean(info.loss)
+    def begin(
+        self, attack: ProjectedGradientDescent, state: State
+    ) -> tuple[Array, Array]:
+        """Nothing has been looked at."""
+        points = attack.iterations + 1
+        shape = (len(state.x), attack.restarts, points)
+        never = jnp.full(len(state.x), points, jnp.int32)
+        return jnp.zeros(shape, state.x.dtype), never
 
-    never = jnp.where(losses.labels(fn(x)) == y, points, -1).astype(jnp.int32)
-    first = (attack.init(key, fn, x, y), never)
-    (_, broken_by), loss = jax.lax.scan(look, first, length=attack.restarts * points)
-    return loss.reshape(attack.restarts, points), broken_by
+    def observe(
+        self,
+        attack: ProjectedGradientDescent,
+        seen: tuple[Array, Array],
+        state: State,
+        info: Info | None,
+    ) -> tuple[Array, Array]:
+        """Enters the loss of the step that is over."""
+        if info is None:
+            return seen
+        loss, broken_by = seen
+        restart, turn = jnp.divmod(state.iteration - 1, attack.iterations + 1)
+        broken = attack.broken(info.labels, state.y)
+        sooner = jnp.where(broken, jnp.minimum(broken_by, turn), broken_by)
+        return loss.at[:, restart, turn].set(info.loss), sooner

@@ -1,15 +1,13 @@
 """How near an attack has come after how many queries."""
 
-import functools
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax.attacks.attack import Attack, AttackResult, State
-from zeroone_jax.attacks.paid import only
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import size
+from zeroone_jax.attacks.state import AttackResult, State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
 
@@ -52,10 +50,9 @@ def record(
     y: Array,
     start: Array | None,
     budgets: np.ndarray,
+    **options: Any,
 ) -> Recorded:
     """Attacks images, and records the course at the end of every step.
-
-    All images are in hand at a time, whatever the attack's `chunk`.
 
     Args:
         attack: the attack.
@@ -65,46 +62,35 @@ def record(
         y: i32 [n], labels or targets.
         start: float [n, ...] or None, as for the attack itself.
         budgets: i32 [m], at what numbers of queries to look.
+        **options: `devices` and `room`, as for `Attack.watch`.
 
     Returns:
         What `attack(key, fn, x, y, start)` gives, and the curve.
     """
-    model = attack.model(fn, x)
-    return _record(attack, key, model, x, y, start, jnp.asarray(budgets))
+    curve = _Curve(jnp.asarray(budgets))
+    result, _, seen = attack.watch(key, fn, x, y, start, curve, **options)
+    # Images that were not attacked are adversaries already, or have no label.
+    at_once = jnp.where(result.success, 0, jnp.inf).astype(seen.dtype)[:, None]
+    attacked = (result.distance > 0)[:, None]
+    return Recorded(result, jnp.where(attacked, seen, at_once))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _record(
-    attack: Attack,
-    key: Key,
-    fn: LogitsFn | LabelFn,
-    x: Array,
-    y: Array,
-    start: Array | None,
-    budgets: Array,
-) -> Recorded:
-    labels, done = attack.look(fn, x, y)
-    to_do = ~done & (labels >= 0)
+class _Curve(NamedTuple):
+    """Observes the distance of the nearest adversary, float [n, budgets]."""
 
-    def looked(state: State, curve: Array) -> Array:
-        distance = size(state.adversary - x, attack.norm)
+    budgets: Array
+
+    def begin(self, attack: Attack, state: State) -> Array:
+        """Looks at what the attack begins with."""
+        shape = (len(state.x), len(self.budgets))
+        nothing = jnp.full(shape, jnp.inf, state.x.dtype)
+        return self.observe(attack, nothing, state, None)
+
+    def observe(self, attack: Attack, seen: Array, state: State, info: Any) -> Array:
+        """Enters the distance where the queries so far do not exceed the budget."""
+        del info
+        distance = size(state.adversary - state.x, attack.norm)
         distance = jnp.where(state.found, distance, jnp.inf)[:, None]
         # The attack itself asked once before the first step.
-        in_time = state.queries[:, None] + 1 <= budgets[None]
-        return jnp.where(in_time, jnp.minimum(curve, distance), curve)
-
-    def step(carry: tuple[State, Array]) -> tuple[State, Array]:
-        state = attack.step(key, fn, carry[0])[0]
-        return state, looked(state, carry[1])
-
-    def active(carry: tuple[State, Any]) -> Array:
-        return jnp.any(carry[0].active)
-
-    state = attack.init(key, only(fn, to_do), x, y, start)
-    state = state._replace(active=state.active & to_do, found=state.found & to_do)
-    nothing = jnp.full((len(x), len(budgets)), jnp.inf, x.dtype)
-    state, curve = jax.lax.while_loop(active, step, (state, looked(state, nothing)))
-    state = attack.finish(key, fn, state)
-    at_once = jnp.where(labels < 0, jnp.inf, 0).astype(x.dtype)
-    curve = jnp.where(to_do[:, None], looked(state, curve), at_once[:, None])
-    return Recorded(attack.conclude(fn, state, labels, to_do)[0], curve)
+        in_time = state.queries[:, None] + 1 <= self.budgets[None]
+        return jnp.where(in_time, jnp.minimum(seen, distance), seen)

@@ -5,16 +5,13 @@ Paper B's check that a network is robust by itself and does not just hide its gr
 all pairs of networks.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
+from zeroone_jax.attacks import checks, predict
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -79,15 +76,16 @@ def transfer(
         loss="cross_entropy",
         early_stop=False,
     )
-    captured = [attack.model(model, x) for model in models]
-    natural = np.stack([_correct(attack.chunk, model, x, y) for model in captured])
+    natural = np.stack([_correct(attack, model, x, y) for model in models])
     robust = np.empty((len(models), len(models), seeds, len(x)), bool)
-    for row, source in zip(robust, captured, strict=True):
+    for row, source in zip(robust, models, strict=True):
         for seed in range(seeds):
             seed_key = jax.random.fold_in(key, seed)
-            adversary = _adversaries(attack, seed_key, source, x, y)
-            for column, target in enumerate(captured):
-                row[column, seed] = _correct(attack.chunk, target, adversary, y)
+            # Also of images that are wrong to begin with, which a call leaves.
+            watched = attack.watch(seed_key, source, x, y, all_images=True)
+            for column, target in enumerate(models):
+                adversary = watched.result.adversary
+                row[column, seed] = _correct(attack, target, adversary, y)
     robust &= natural[None, :, None]
     return Transfer(
         worst=robust.all(axis=2).mean(axis=-1),
@@ -96,49 +94,7 @@ def transfer(
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _adversaries(
-    attack: ProjectedGradientDescent,
-    key: Key,
-    fn: LogitsFn,
-    x: Array,
-    y: Array,
-) -> Array:
-    """The points of highest loss, also for images that are wrong to begin with.
-
-    Calling the attack would leave those as they are.
-    """
-
-    def climb(x: Array, y: Array) -> Array:
-        state = jax.lax.fori_loop(
-            0,
-            attack.iterations + 1,
-            lambda _, state: attack.step(key, fn, state)[0],
-            attack.init(key, fn, x, y),
-        )
-        return state.adversary
-
-    return _in_chunks(climb, attack.chunk, x, y.astype(jnp.int32))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _correct(chunk: int, fn: LogitsFn, x: Array, y: Array) -> Array:
-    return _in_chunks(lambda x, y: losses.labels(fn(x)) == y, chunk, x, y)
-
-
-def _in_chunks(
-    function: Callable[[Array, Array], Array], chunk: int, x: Array, y: Array
-) -> Array:
-    """Maps a function of images [m, ...] and labels [m] over n of them."""
-    count = len(x)
-    chunks = -(-count // chunk)
-    # As even as can be; the last one is filled up with the first image.
-    size = -(-count // chunks)
-
-    def divide(array: Array) -> Array:
-        fill = jnp.repeat(array[:1], size * chunks - count, axis=0)
-        filled = jnp.concatenate([array, fill])
-        return filled.reshape(chunks, size, *array.shape[1:])
-
-    out = jax.lax.map(lambda part: function(*part), (divide(x), divide(y)))
-    return out.reshape(-1, *out.shape[2:])[:count]
+def _correct(
+    attack: ProjectedGradientDescent, model: LogitsFn, x: Array, y: Array
+) -> np.ndarray:
+    return np.asarray(predict(model, x, attack.chunk) == y)

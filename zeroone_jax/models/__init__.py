@@ -4,23 +4,26 @@
 where attacks and training ask for them.
 """
 
-from zeroone_jax.models import cnn, mlp, zero_one
+from zeroone_jax.models import zero_one
+from zeroone_jax.models.classifier import Classifier
 from zeroone_jax.models.convolution import convolve
 from zeroone_jax.models.ensemble import Ensemble
-from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.models.network import Network, Trained, Variables
 from zeroone_jax.models.registry import available, build
 from zeroone_jax.models.sign import sign, spread
+from zeroone_jax.models.sign_networks import sign_networks
 
 __all__ = [
+    "Classifier",
     "Ensemble",
     "Network",
+    "Trained",
     "Variables",
     "available",
     "build",
-    "cnn",
     "convolve",
-    "mlp",
     "sign",
+    "sign_networks",
     "spread",
     "zero_one",
 ]

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import losses
-from zeroone_jax.models.network import Applying, Network, Variables
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.models.network import Network, Trained, Variables
+from zeroone_jax.types import Array, Key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,11 @@ class Ensemble:
         total = jax.nn.logsumexp(jax.nn.log_softmax(logits, axis=2), axis=0)
         return total - math.log(self.members)
 
-    def logits_fn(self, variables: Variables) -> LogitsFn:
-        """Makes the function that attacks take; compiled once for all variables."""
-        return jax.tree_util.Partial(Applying(self), variables)
+    def bind(self, variables: Variables) -> Trained:
+        """Makes the callable of the ensemble and its variables; see `Trained`."""
+        return Trained(variables, self)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images."""
+        return self.network.shape

@@ -6,13 +6,14 @@ statistics and logits stay float32.
 
 Example:
     >>> from zeroone_jax.models import cnn
-    >>> network = Network(cnn.Module(cnn.LENET_VALID), shape=(28, 28, 1))
+    >>> network = Network(cnn.Module(classes=10, padding=0), shape=(28, 28, 1))
     >>> variables = network.init(jax.random.key(0))
     >>> network.apply(variables, jnp.zeros((5, 28, 28, 1))).shape
     (5, 10)
 """
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any, Protocol
 
@@ -25,7 +26,8 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from zeroone_jax import files
-from zeroone_jax.types import Array, Key, LogitsFn, Params
+from zeroone_jax.models.classifier import Classifier
+from zeroone_jax.types import Array, Key, Params
 
 
 @flax.struct.dataclass
@@ -105,9 +107,9 @@ class Network:
         )
         return logits.astype(x.dtype), changed.get("batch_stats", {})
 
-    def logits_fn(self, variables: Variables) -> LogitsFn:
-        """Makes the function that attacks take; compiled once for all variables."""
-        return jax.tree_util.Partial(Applying(self), variables)
+    def bind(self, variables: Variables) -> "Trained":
+        """Makes the callable of the network and its variables; see `Trained`."""
+        return Trained(variables, self)
 
     def _computed(self, variables: Variables, x: Array, **settings: Any) -> Any:
         if x.shape[1:] != self.shape:
@@ -125,24 +127,37 @@ class Network:
 
 
 class _Applied(Protocol):
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
     def apply(self, variables: Variables, x: Array) -> Array: ...
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["variables"],
+    meta_fields=["network"],
+)
 @dataclasses.dataclass(frozen=True)
-class Applying:
-    """A network's `apply` as a function that equals that of an equal network.
-
-    Bound methods of two objects never do, and JAX would compile for each of them.
+class Trained(Classifier):
+    """A network, or an ensemble, with what it computes with, in evaluation mode.
 
     Attributes:
-        network: a network or an ensemble.
+        variables: the weights, as its `init` makes them.
+        network: a `Network` or an `Ensemble`.
     """
 
+    variables: Variables
     network: _Applied
 
-    def __call__(self, variables: Variables, x: Array) -> Array:
-        """Computes logits in evaluation mode; arguments as of `Network.apply`."""
-        return self.network.apply(variables, x)
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images."""
+        return self.network.shape
+
+    def logits(self, x: Array) -> Array:
+        """Logits [n, classes] of images [n, height, width, channels]."""
+        return self.network.apply(self.variables, x)
 
 
 def save(path: pathlib.Path, variables: Variables) -> None:

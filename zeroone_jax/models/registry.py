@@ -7,10 +7,10 @@ Example:
     (5, 10)
 """
 
-import dataclasses
 import difflib
 import types
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from jax.typing import DTypeLike
@@ -26,45 +26,26 @@ from zeroone_jax.models import (
 )
 from zeroone_jax.models.network import Network
 
-
-def _cnn(config: cnn.Config) -> Callable[[int], cnn.Module]:
-    return lambda classes: cnn.Module(dataclasses.replace(config, classes=classes))
-
-
-def _mlp(hidden: tuple[int, ...], activation: Any) -> Callable[[int], mlp.Module]:
-    return lambda classes: mlp.Module(
-        mlp.Config(hidden=hidden, activation=activation, classes=classes)
-    )
-
-
-def _resnet(blocks: int) -> Callable[[int], resnet.Module]:
-    return lambda classes: resnet.Module(blocks, classes)
-
-
-def _wide(depth: int, width: int) -> Callable[[int], wide_resnet.Module]:
-    return lambda classes: wide_resnet.Module(depth, width, classes)
-
-
-NETWORKS: Final[Mapping[str, Callable[[int], Any]]] = types.MappingProxyType(
+NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
     {
-        "mlp_sigmoid20": _mlp((20,), "sigmoid"),
+        "mlp_sigmoid20": mlp.Module,
         "binarized20": binarized.Module,
-        "mlp_relu200": _mlp((200, 200), "relu"),
-        "lenet": _cnn(cnn.LENET),
-        "simple_net": _cnn(cnn.SIMPLE_NET),
-        "lenet_valid": _cnn(cnn.LENET_VALID),
-        "lenet_narrow": _cnn(cnn.LENET_NARROW),
+        "mlp_relu200": partial(mlp.Module, hidden=(200, 200), activation="relu"),
+        "lenet": cnn.Module,
+        "simple_net": partial(cnn.Module, hidden=(1000,)),
+        "lenet_valid": partial(cnn.Module, padding=0),
+        "lenet_narrow": partial(cnn.Module, padding=0, hidden=(30, 21)),
         "small_cnn": small_cnn.Module,
-        "resnet20": _resnet(3),
-        "resnet32": _resnet(5),
-        "resnet44": _resnet(7),
-        "resnet56": _resnet(9),
+        "resnet20": partial(resnet.Module, blocks=3),
+        "resnet32": partial(resnet.Module, blocks=5),
+        "resnet44": partial(resnet.Module, blocks=7),
+        "resnet56": partial(resnet.Module, blocks=9),
         "preact_resnet18": preact_resnet.Module,
-        "wrn_28_10": _wide(28, 10),
-        "wrn_34_10": _wide(34, 10),
+        "wrn_28_10": partial(wide_resnet.Module, depth=28, width=10),
+        "wrn_34_10": partial(wide_resnet.Module, depth=34, width=10),
     }
 )
-"""What makes a network's module of a number of classes.
+"""What makes a network's module, given `classes=`.
 
 A module has a `least_size`, which images must be high and wide.
 """
@@ -103,7 +84,7 @@ def build(
         raise ValueError(f"no network {name!r}; there are {', '.join(near + rest)}")
     if classes < 2:
         raise ValueError(f"classes is {classes}, but must be at least 2")
-    module = NETWORKS[name](classes)
+    module = NETWORKS[name](classes=classes)
     if min(shape[:2]) < module.least_size or shape[2] < 1:
         raise ValueError(
             f"images of shape {shape} are too small for {name}, which needs a height "

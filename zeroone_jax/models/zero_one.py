@@ -20,15 +20,17 @@ Example:
     Array([0, 1], dtype=int32)
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from zeroone_jax.models.classifier import Classifier
 from zeroone_jax.models.zero_one_files import from_npz, load, save
 from zeroone_jax.models.zero_one_params import (
     HIDDEN_VALUES,
@@ -50,6 +52,7 @@ __all__ = [
     "HIDDEN_VALUES",
     "Margins",
     "Params",
+    "Vote",
     "astype",
     "check",
     "from_npz",
@@ -67,6 +70,48 @@ __all__ = [
     "vote_scores",
     "votes",
 ]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params"],
+    meta_fields=["shape"],
+)
+@dataclasses.dataclass(frozen=True)
+class Vote(Classifier):
+    """01 networks as a classifier: logits are mean votes, labels the majority's.
+
+    Attributes:
+        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
+        shape: height, width and channels of images; `(d,)` where only d is known.
+
+    Example:
+        >>> vote = Vote(linear(jnp.array([[2.0]]), jnp.array([-1.0])), (1, 1, 1))
+        >>> images = jnp.array([0.3, 0.6]).reshape(2, 1, 1, 1)
+        >>> vote(images), vote.labels(images)
+        (Array([-1.,  1.], dtype=float32), Array([0, 1], dtype=int32))
+    """
+
+    params: Params
+    shape: tuple[int, ...]
+
+    @classmethod
+    def flat(cls, params: Params) -> Self:
+        """Makes the classifier of images [n, d]."""
+        return cls(params, params.w1.shape[-1:])
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the images."""
+        return self.shape
+
+    def logits(self, x: Array) -> Array:
+        """Mean votes, as `vote_scores`."""
+        return vote_scores(self.params, x)
+
+    def labels(self, x: Array) -> Array:
+        """Labels, as `predict`."""
+        return predict(self.params, self.shaped(x))
 
 
 def hidden(params: Params, x: ArrayLike) -> Array:

@@ -1,5 +1,6 @@
 """The parameters of 01 networks: their layout, their start, what makes them valid."""
 
+import math
 from typing import Final
 
 import flax.struct
@@ -81,29 +82,28 @@ def check_rows(params: Params, x: ArrayLike) -> Array:
 
     Args:
         params: the networks.
-        x: what should be float [n, d] in the params' dtype.
+        x: what should be float [n, d] in the params' dtype, or images [n, ...] of d
+            numbers each.
 
     Returns:
-        x as an array.
+        x as an array [n, d].
 
     Raises:
         ValueError: if it does not fit the networks, or they are not valid.
     """
     check(params)
     x = jnp.asarray(x)
-    if x.ndim != 2:
+    if x.ndim < 2:
         raise ValueError(f"x has shape {x.shape}, but must be [n, features]")
-    features = params.w1.shape[-1]
-    if x.shape[1] != features:
-        raise ValueError(
-            f"x has {x.shape[1]} features but the network takes {features}"
-        )
+    features, found = params.w1.shape[-1], math.prod(x.shape[1:])
+    if found != features:
+        raise ValueError(f"x has {found} features but the network takes {features}")
     if x.dtype != params.w1.dtype:
         raise ValueError(
             f"x is {x.dtype} but the network computes in {params.w1.dtype}: "
             "cast x, or the network by astype"
         )
-    return x
+    return x.reshape(len(x), features)
 
 
 def init(

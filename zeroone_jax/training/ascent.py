@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import loops
-from zeroone_jax.attacks.attack import image_keys
 from zeroone_jax.attacks.perturbation import (
     Norm,
     direction,
@@ -18,6 +17,7 @@ from zeroone_jax.attacks.perturbation import (
     project,
     random_in_ball,
 )
+from zeroone_jax.attacks.state import image_keys
 from zeroone_jax.types import Array, Key
 
 

@@ -18,13 +18,13 @@ from jax.typing import ArrayLike
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import image_keys, where
 from zeroone_jax.attacks.perturbation import (
     direction,
     project,
     random_in_ball,
     random_in_ball_and_box,
 )
+from zeroone_jax.attacks.state import image_keys, where
 from zeroone_jax.training import compaction
 from zeroone_jax.types import Array, Key, LogitsFn
 

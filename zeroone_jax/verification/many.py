@@ -27,7 +27,8 @@ class Distances(NamedTuple):
             `lower`, to 1e-6 of it, where the search was finished: the exact distance.
         upper: float64 [n], the witness's distance, a little more than `infimum` because
             it keeps the margin from every hyperplane; infinite where none was found.
-        witness: float64 [n, d], labelled otherwise; the image where none was found.
+        witness: float64 [n, ...], of the images' shape, labelled otherwise; the image
+            where none was found.
         nodes: int64 [n], how many nodes of the search tree were opened.
         seconds: float64 [n], how long each image took.
     """
@@ -57,7 +58,7 @@ def measure(
 
     Args:
         params: networks of two classes, [votes, ...].
-        x: float [n, d] in [0,1], n at least 1.
+        x: float [n, d], or images [n, ...] of d numbers each, in [0,1], n at least 1.
         y: int [n], labels, 0 or 1. Where the networks say the other one, the distance
             is 0 and the witness the image itself.
         config: what is measured, and limits; by default the exact L2 distance in the
@@ -92,16 +93,18 @@ def measure(
             found.append(distance)
             if report is not None:
                 report(len(found))
-    return Distances(*(np.array(column) for column in zip(*found, strict=True)))
+    measured = Distances(*(np.array(column) for column in zip(*found, strict=True)))
+    return measured._replace(witness=measured.witness.reshape(np.shape(x)))
 
 
 def _checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Ints]:
     images = np.asarray(x, np.float64)
     features = networks.normals.shape[1]
-    if images.ndim != 2 or not len(images) or images.shape[1] != features:
+    if images.ndim < 2 or not len(images) or images[0].size != features:
         raise ValueError(
             f"x has shape {images.shape}, but must be [n, {features}], n at least 1"
         )
+    images = images.reshape(len(images), -1)
     if not ((images >= 0) & (images <= 1)).all():
         worst = images[~((images >= 0) & (images <= 1))][0]
         raise ValueError(f"x holds {worst}, but pixels must be in [0,1]")

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from zeroone_jax.attacks import AttackResult, checks
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.attacks.sign_network import networks as networks_of
+from zeroone_jax.attacks.state import where
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Key
 from zeroone_jax.verification.cells import Target, cell_of, half_spaces, polished
@@ -51,11 +52,10 @@ class CellPolishing:
 
         Args:
             key: not used, nothing is random; attacks are called so.
-            fn: the networks, as attacks on sign networks take them: `zero_one.Params`,
-                or a `jax.tree_util.Partial` of `zero_one.predict` and them.
-            x: float [n, d] in [0,1], the images.
+            fn: `zero_one.Vote`, or the networks' `zero_one.Params`.
+            x: float [n, ...] in [0,1], the images.
             y: int [n], their labels.
-            start: float [n, d] in [0,1], adversaries; others are told as no success.
+            start: float [n, ...] in [0,1], adversaries; others are told as no success.
 
         Returns:
             The `AttackResult`: nowhere farther than `start`, and checked by the
@@ -74,18 +74,14 @@ class CellPolishing:
         if start is None:
             raise ValueError("start is None, but must hold the adversaries to sharpen")
         given = checks.images("start", start, x.shape).astype(x.dtype)
-        moved = jnp.asarray(
-            [
-                self._sharpened(networks, quick, *image)
-                for image in zip(
-                    np.asarray(x, np.float64),
-                    np.asarray(given, np.float64),
-                    np.asarray(y),
-                    strict=True,
-                )
-            ],
-            x.dtype,
+        images, starts = (
+            np.asarray(a, np.float64).reshape(len(x), -1) for a in (x, given)
         )
+        sharpened = [
+            self._sharpened(networks, quick, *image)
+            for image in zip(images, starts, np.asarray(y), strict=True)
+        ]
+        moved = jnp.asarray(sharpened, x.dtype).reshape(x.shape)
         before, after = (size(point - x, self.norm) for point in (given, moved))
         wrong_before, wrong_after = (
             zero_one.predict(params, point.astype(params.w1.dtype)) != y
@@ -93,9 +89,9 @@ class CellPolishing:
         )
         better = wrong_after & ((after < before) | ~wrong_before)
         success = wrong_before | better
-        adversary = jnp.where(better[:, None], moved, given)
+        adversary = where(success, where(better, moved, given), x)
         return AttackResult(
-            jnp.where(success[:, None], adversary, x),
+            adversary,
             success,
             jnp.where(success, jnp.where(better, after, before), jnp.inf),
             jnp.full(len(x), 2, jnp.int32),

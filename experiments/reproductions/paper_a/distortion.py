@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import attack_task, attacked_models, command_line
-from experiments.configs.network import Experiment
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.distortion_attacks import (
@@ -30,9 +29,9 @@ from experiments.reproductions.paper_a.distortion_exact import measured, rounded
 from experiments.reproductions.paper_a.distortion_pictures import keep
 from experiments.reproductions.paper_a.targets import Target, TargetRun, targets
 from experiments.reproductions.plan import Place, Scale, arrays_once
-from zeroone_jax import attacks, runs
+from zeroone_jax import attacks, models, runs
 from zeroone_jax.data import catalog
-from zeroone_jax.models import binarized, zero_one
+from zeroone_jax.models import zero_one
 
 _POOL = 1000
 _KEY = 0
@@ -128,14 +127,8 @@ def sign_networks(
     target: Target, model: attacked_models.Model
 ) -> zero_one.Params | None:
     """Gives a sign network's parameters as those of 01 networks, None of others."""
-    (held,) = getattr(model.label_fn, "args", (None,))[:1]
-    if isinstance(held, zero_one.Params):
-        return held
-    trained = target.trained
-    if isinstance(trained, Experiment) and trained.network.startswith("binarized"):
-        variables = model.logits_fn.args[0]  # type: ignore[attr-defined]
-        return binarized.as_zero_one(variables)
-    return None
+    del target
+    return models.sign_networks(model.logits_fn)
 
 
 def paper_images(model: attacked_models.Model, data_dir: str | None) -> Images:

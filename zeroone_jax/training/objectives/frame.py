@@ -61,7 +61,7 @@ class Model:
     def evaluating(self, params: Params) -> LogitsFn:
         """Gives the network in evaluation mode, through which no gradient goes back."""
         variables = jax.lax.stop_gradient(Variables(params, self.batch_stats))
-        return jax.tree_util.Partial(self.network.apply, variables)
+        return self.network.bind(variables)
 
     def train(self, params: Params, x: Array, key: Key) -> tuple[Array, "Model"]:
         """Computes logits in training mode, and the model with new statistics."""

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from zeroone_jax import losses
 from zeroone_jax.attacks import checks
-from zeroone_jax.attacks.attack import where
 from zeroone_jax.attacks.perturbation import Norm, direction, each, project
+from zeroone_jax.attacks.state import where
 from zeroone_jax.training.ascent import ascend, random_start
 from zeroone_jax.training.objectives.adversarial import InBall, plain_loss
 from zeroone_jax.training.objectives.frame import (
