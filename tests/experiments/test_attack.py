@@ -263,7 +263,7 @@ def test_polishing_knows_no_l1(networks, two_classes, tmp_path):
 def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
     made = experiment(networks, two_classes, configs.PRESETS["exact"]().attack)
     task = attack_task.prepare(made)
-    task = task._replace(fn=lambda x: task.label_fn(x))
+    task = task._replace(model=lambda x: task.label_fn(x))
     with (
         runs.RunDirectory(
             tmp_path, launcher.as_json(made), resume=False, revision="abc"
