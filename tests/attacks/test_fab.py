@@ -17,11 +17,11 @@ KEY = jax.random.key(0)
 
 @pytest.mark.parametrize("norm", ["l2", "linf", "l1"])
 @pytest.mark.parametrize(
-    ("classes", "targeted_classes"), [(1, None), (2, 9), (5, None), (5, 9)]
+    ("classes", "target_classes"), [(1, None), (2, 9), (5, None), (5, 9)]
 )
-def test_linear_models_give_the_least_distance(norm, classes, targeted_classes):
+def test_linear_models_give_the_least_distance(norm, classes, target_classes):
     fn, weights, bias, x, y = models.linear(7, 40, classes, images=12)
-    attack = attacks.fab(norm=norm, targeted_classes=targeted_classes, iterations=20)
+    attack = attacks.fab(norm=norm, target_classes=target_classes, iterations=20)
     out = attack(KEY, fn, x, y)
     if norm == "l1":
         # The one pixel of the steepest slope rarely has room enough in the box.
@@ -34,7 +34,7 @@ def test_linear_models_give_the_least_distance(norm, classes, targeted_classes):
     assert ratio.min() > 1
     models.check_result(out, fn, x, y, norm)
     others = max(1, classes - 1)
-    steps = 20 * 2 * others if targeted_classes else 20 * (others + 1)
+    steps = 20 * 2 * others if target_classes else 20 * (others + 1)
     assert (np.asarray(out.queries) == 1 + steps + 6 + 2).all()
 
 
@@ -109,7 +109,7 @@ def test_steps_are_those_of_algorithm_1(norm):
 
 def test_runs_go_through_the_likeliest_classes_and_the_restarts():
     fn, _, _, x, y = models.linear(2, classes=5)
-    attack = attacks.fab(norm="l2", targeted_classes=2, restarts=3, iterations=4)
+    attack = attacks.fab(norm="l2", target_classes=2, restarts=3, iterations=4)
     out = attack(KEY, fn, x, y)
     assert (out.queries == 1 + 2 * 3 * 4 * 2 + 6 + 2).all()
     z = np.array(fn(x))
@@ -167,8 +167,8 @@ def test_images_leave_within_epsilon(norm):
         ({"epsilon": 0.0}, "epsilon is 0.0"),
         ({"iterations": 0}, "iterations is 0"),
         ({"restarts": 0}, "restarts is 0"),
-        ({"targeted_classes": 0}, "targeted_classes is 0"),
-        ({"targeted_classes": 9, "targeted": True}, "give one of them"),
+        ({"target_classes": 0}, "target_classes is 0"),
+        ({"target_classes": 9, "targeted": True}, "give one of them"),
         ({"alpha_max": 0.0}, "alpha_max is 0.0"),
         ({"eta": 0.9}, "eta is 0.9"),
         ({"beta": 1.0}, "beta is 1.0"),
@@ -218,7 +218,7 @@ def test_restarts_begin_inside_the_box(norm):
     assert jnp.mean(start > 0) > 0.8
 
 
-@pytest.mark.parametrize("name", ["iterations", "restarts", "targeted_classes"])
+@pytest.mark.parametrize("name", ["iterations", "restarts", "target_classes"])
 def test_fractions_are_no_counts(name):
     with pytest.raises(ValueError, match=f"{name} is 2.5, but must be a whole number"):
         attacks.fab(**{name: 2.5})

@@ -19,7 +19,7 @@ SHORT = {
     "carlini_wagner": attacks.carlini_wagner(search_steps=5, iterations=60),
     "fab-l2": attacks.fab(norm="l2", iterations=8),
     "fab-linf": attacks.fab(norm="linf", iterations=6, restarts=2),
-    "fab-l1": attacks.fab(norm="l1", iterations=6, targeted_classes=9),
+    "fab-l1": attacks.fab(norm="l1", iterations=6, target_classes=9),
 }
 TARGETED = {
     "carlini_wagner": attacks.carlini_wagner(

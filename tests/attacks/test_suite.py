@@ -85,7 +85,7 @@ def test_standards_settings_are_autoattacks():
     assert (ce.loss, targeted.loss) == ("cross_entropy", "targeted_dlr")
     assert {ce.fit_box, targeted.fit_box} == {False}
     assert ce.iterations == targeted.iterations == fab.iterations == 100
-    assert targeted.target_classes == fab.targeted_classes == 9
+    assert targeted.target_classes == fab.target_classes == 9
     assert (square.max_queries, square.schedule_queries) == (5000, 10_000)
     assert [stage.black_box for stage in plan.stages] == [False, False, False, True]
 

@@ -70,3 +70,16 @@ def test_the_papers_attacks():
 def test_steps_the_attack_does_not_take_are_refused(steps):
     with pytest.raises(ValueError, match=r"but must be in 0\.\.16"):
         gradient_masking.record(KEY, MODEL, X, Y, ATTACK, np.array(steps))
+
+
+def test_images_without_a_label_are_not_robust():
+    right = np.asarray(losses.labels(MODEL(X)) == Y)
+    place = int(np.flatnonzero(right)[0])
+
+    def blind(x):
+        marked = jnp.all(jnp.abs(x - X[place][None]) <= 0.06, axis=(1, 2, 3))
+        return jnp.where(marked[:, None], jnp.nan, losses.as_logits(MODEL(x)))
+
+    found = gradient_masking.record(KEY, blind, X, Y, ATTACK, np.array([0, 16]))
+    others = np.arange(len(X)) != place
+    assert found.accuracy[0] <= (right & others).mean()

@@ -1,5 +1,7 @@
 """The recorded course of an attack: it is the attack's own, and only falls."""
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -62,3 +64,27 @@ def test_an_image_never_broken_stays_infinite():
     )
     assert not bool(result.success[0])
     assert np.all(np.isinf(np.asarray(curve)))
+
+
+def test_an_image_without_a_label_is_never_broken():
+    def blind(x):
+        return jnp.where(x[:, 0] > 0.9, -1, dark(x))
+
+    x = jax.random.uniform(jax.random.key(0), (4, 12), maxval=0.8).at[1, 0].set(0.95)
+    attack = attacks.hop_skip_jump(norm="l2", iterations=2)
+    arguments = (jax.random.key(1), blind, x, dark(x), None, BUDGETS)
+    result, curve = query_curve.record(attack, *arguments)
+    assert np.isnan(result.distance[1])
+    assert np.isinf(np.asarray(curve)[1]).all()
+    assert np.isfinite(np.asarray(curve)[[0, 2, 3], -1]).all()
+
+
+def test_chunks_and_devices_change_nothing(recorded):
+    attack, key, x, y, (_, curve) = recorded
+    chunked = dataclasses.replace(attack, chunk=2)
+    _, found = query_curve.record(chunked, key, dark, x, y, None, BUDGETS)
+    np.testing.assert_allclose(found, curve, rtol=1e-3)
+    _, found = query_curve.record(
+        attack, key, dark, x, y, None, BUDGETS, devices=jax.devices()[:4], room=8
+    )
+    np.testing.assert_allclose(found, curve, rtol=1e-3)

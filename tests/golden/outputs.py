@@ -50,7 +50,7 @@ ATTACKS = {
     ),
     "fab": attacks.fab(norm="linf", epsilon=0.05, iterations=20),
     "fab_l2": attacks.fab(norm="l2", iterations=10, restarts=2),
-    "fab_l1": attacks.fab(norm="l1", iterations=10, targeted_classes=2),
+    "fab_l1": attacks.fab(norm="l1", iterations=10, target_classes=2),
     "deep_fool": attacks.deep_fool(norm="l2"),
     "carlini_wagner": attacks.carlini_wagner(iterations=60, search_steps=3),
     "square": attacks.square(epsilon=0.05, max_queries=100),

@@ -82,12 +82,12 @@ def test_carlini_wagner_is_as_near_as_foolbox(mlp_10):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-@pytest.mark.parametrize("targeted_classes", [None, 3])
-def test_fab_is_as_near_as_autoattacks(network, norm, targeted_classes):
-    if targeted_classes and network.y.max() == 1:
+@pytest.mark.parametrize("target_classes", [None, 3])
+def test_fab_is_as_near_as_autoattacks(network, norm, target_classes):
+    if target_classes and network.y.max() == 1:
         pytest.skip("of two classes there is one to go after")
     x, y = right_images(network, 30)
-    attack = attacks.fab(norm=norm, targeted_classes=targeted_classes, iterations=30)
+    attack = attacks.fab(norm=norm, target_classes=target_classes, iterations=30)
     ours = attack(KEY, network.logits_fn, x, y)
     theirs = fab_pt.FABAttack_PT(
         network.torch_module,
@@ -97,10 +97,10 @@ def test_fab_is_as_near_as_autoattacks(network, norm, targeted_classes):
     )
     images, labels = in_torch(x, y)
     runs = []
-    for number in range(targeted_classes or 1):
+    for number in range(target_classes or 1):
         theirs.target_class = number + 2
         adversary = theirs.attack_single_run(
-            images, labels, is_targeted=targeted_classes is not None
+            images, labels, is_targeted=target_classes is not None
         )
         runs.append(distances(network, adversary, x, y, norm))
     peer = np.min(runs, axis=0)

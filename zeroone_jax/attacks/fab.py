@@ -84,8 +84,8 @@ class FastAdaptiveBoundary(Attack):
             L2 and L1), and of the distance already reached.
         iterations: steps of each run.
         restarts: runs, the first from the image, the others from random points; with
-            `targeted_classes` for each of the classes.
-        targeted_classes: how many of the other classes, the likeliest ones, runs go
+            `target_classes` for each of the classes.
+        target_classes: how many of the other classes, the likeliest ones, runs go
             after one by one (AutoAttack: 9); any label but y is success. None: every
             step takes the class whose boundary is nearest.
         alpha_max: the largest weight of the image, in (0,1].
@@ -96,7 +96,7 @@ class FastAdaptiveBoundary(Attack):
     epsilon: Number | None = None
     iterations: int = 100
     restarts: int = 1
-    targeted_classes: int | None = None
+    target_classes: int | None = None
     alpha_max: Number = 0.1
     eta: Number = 1.05
     beta: Number = 0.9
@@ -111,11 +111,11 @@ class FastAdaptiveBoundary(Attack):
         checks.counts(iterations=self.iterations, restarts=self.restarts)
         if self.epsilon is not None:
             checks.positive(epsilon=self.epsilon)
-        if self.targeted_classes is not None:
-            checks.counts(targeted_classes=self.targeted_classes)
+        if self.target_classes is not None:
+            checks.counts(target_classes=self.target_classes)
             if self.targeted:
                 raise ValueError(
-                    f"targeted_classes is {self.targeted_classes} and targeted is "
+                    f"target_classes is {self.target_classes} and targeted is "
                     "True, but y already names the class to go after: give one of them"
                 )
         checks.number(
@@ -181,7 +181,7 @@ class FastAdaptiveBoundary(Attack):
         again = searching & (~run_over | (run + 1 < self._runs(classes)))
         if self.epsilon is not None:
             again &= nearest > largest_radius(self.epsilon, x)
-        gradients = 1 if self.targeted or self.targeted_classes else classes
+        gradients = 1 if self.targeted or self.target_classes else classes
         cost = jnp.where(searching, gradients + 1, 1).astype(jnp.int32)
         return State(
             x,
@@ -205,7 +205,7 @@ class FastAdaptiveBoundary(Attack):
         return margin * (-1 if self.targeted else 1), z
 
     def _runs(self, classes: int) -> int:
-        return self.restarts * min(self.targeted_classes or 1, classes)
+        return self.restarts * min(self.target_classes or 1, classes)
 
     def _move(
         self, fn: LogitsFn, x: Array, y: Array, memory: Memory, run: Array
@@ -216,7 +216,7 @@ class FastAdaptiveBoundary(Attack):
             plane = linearize.best_other_than(fn, point, y, self.norm)
         else:
             reach = memory.others
-            if self.targeted_classes is not None:
+            if self.target_classes is not None:
                 number = run // self.restarts
                 reach = jax.lax.dynamic_slice_in_dim(reach, number, 1, axis=1)
             plane = linearize.nearest(fn, point, y, reach, self.norm)

@@ -76,7 +76,7 @@ def standard(
             Stage(
                 name="fab_targeted",
                 attack=FastAdaptiveBoundary(
-                    norm=norm, epsilon=epsilon, targeted_classes=9
+                    norm=norm, epsilon=epsilon, target_classes=9
                 ),
             ),
             Stage(

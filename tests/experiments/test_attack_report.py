@@ -1,0 +1,44 @@
+"""What the launcher of attacks tells of its results."""
+
+import numpy as np
+
+from experiments import attack_report
+from zeroone_jax import data
+
+
+def outcome(success, distance):
+    count = len(success)
+    arrays = {
+        "index": np.arange(count),
+        "label": np.zeros(count, np.int32),
+        "label_before": np.zeros(count, np.int32),
+        "label_after": np.array(success, np.int32),
+        "success": np.array(success),
+        "distance": np.array(distance, np.float32),
+        "queries": np.full(count, 7),
+    }
+    split = data.Split(
+        np.zeros((count, 2, 2, 1), np.uint8),
+        np.zeros(count, np.int32),
+        np.arange(count, dtype=np.int32),
+        ("cat", "dog"),
+    )
+    return attack_report.Outcome("Shift", "l2", None, split, arrays)
+
+
+def test_images_without_a_label_are_neither_robust_nor_broken():
+    summary = attack_report.summarize(
+        outcome([True, False, False, True], [0.0, np.nan, np.inf, 0.5])
+    )
+    assert summary["images"] == 4
+    assert summary["wrong_before"] == 1
+    assert summary["broken"] == 2
+    assert summary["robust_accuracy"] == 0.25
+    assert summary["distance"]["median"] == 0.5
+    assert summary["queries"] == 7
+
+
+def test_records_hold_types_of_json():
+    lines = attack_report.records(outcome([True, False], [0.5, np.inf]).arrays, 2)
+    assert [line["distance"] for line in lines] == [0.5, None]
+    assert [line["success"] for line in lines] == [True, False]
