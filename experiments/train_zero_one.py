@@ -107,7 +107,8 @@ def train(
 def shared(experiment: configs.Experiment) -> Hashable:
     """What experiments must have in common to be trained together."""
     noise_seed = experiment.seed if experiment.data.noise > 0 else None
-    return coordinate_descent.program_of(experiment.solver), experiment.data, noise_seed
+    program, _ = coordinate_descent.split(experiment.solver)
+    return program, experiment.data, noise_seed
 
 
 def train_together(
@@ -140,7 +141,7 @@ def train_together(
     keys = [jax.random.key(experiment.seed) for experiment in experiments]
     solvers = [experiment.solver for experiment in experiments]
     try:
-        states = coordinate_descent.initial_grid(keys, x, y, solvers)
+        states = coordinate_descent.init_grid(keys, x, y, solvers)
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
     states = [
@@ -156,7 +157,7 @@ def train_together(
     def on_segment(
         place: int,
         state: coordinate_descent.Search,
-        history: coordinate_descent.History,
+        history: coordinate_descent.Info,
     ) -> None:
         iteration = int(state.iteration)
         opened[place].append_metrics(zero_one_report.records(iteration, history))

@@ -19,9 +19,7 @@ _DRAWN_VOTES = 4
 _ROUNDING = 1e-5
 
 
-def records(
-    iteration: int, history: coordinate_descent.History
-) -> list[dict[str, Any]]:
+def records(iteration: int, history: coordinate_descent.Info) -> list[dict[str, Any]]:
     """Condenses a segment of training to a record every few iterations.
 
     Args:

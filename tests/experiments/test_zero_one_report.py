@@ -23,11 +23,11 @@ IMAGES = data.Split(
 
 
 def test_records_fall_on_whole_steps_wherever_a_segment_begins():
-    def history(length: int) -> coordinate_descent.History:
+    def history(length: int) -> coordinate_descent.Info:
         moved = np.arange(length)[:, None] % 2 == np.zeros((1, 2), int)
         ones = np.ones((length, 2), np.int32)
         accuracy = np.linspace(0, 1, 2 * length, dtype=np.float32).reshape(length, 2)
-        return coordinate_descent.History(accuracy, moved, ~moved, ones, 2 * ones)
+        return coordinate_descent.Info(accuracy, moved, ~moved, ones, 2 * ones)
 
     assert [x["step"] for x in zero_one_report.records(60, history(60))] == [25, 50, 60]
     (only,) = zero_one_report.records(70, history(10))
