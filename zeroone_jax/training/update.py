@@ -28,7 +28,9 @@ class Config:
         epochs: passes over the images. Images that do not fill a last batch are left
             out of an epoch; as every epoch has an order of its own, not the same ones.
         batch_size: images an update.
-        optimizer: what is done with the gradient.
+        optimizer: what is done with the gradient: settings, whose schedule is counted
+            in epochs, or any of optax, whose schedule is counted in updates. Two of
+            optax are never equal: give the same object to compile once.
         augment: whether images are shifted by up to 4 pixels and flipped.
         average: decay of a running average of the weights, which is then what is
             evaluated; 0 keeps none.
@@ -42,7 +44,9 @@ class Config:
 
     epochs: int = 1
     batch_size: int = 128
-    optimizer: Optimizer = dataclasses.field(default_factory=Sgd)
+    optimizer: Optimizer | optax.GradientTransformation = dataclasses.field(
+        default_factory=Sgd
+    )
     augment: bool = False
     average: float = 0.0
     accumulate: int = 1
@@ -54,6 +58,7 @@ class Config:
         """Checks the settings.
 
         Raises:
+            TypeError: the optimizer is none.
             ValueError: a setting is out of its range.
         """
         checks.counts(
@@ -62,7 +67,13 @@ class Config:
             accumulate=self.accumulate,
             segment=self.segment,
         )
-        self.optimizer.check_epochs(self.epochs)
+        if isinstance(self.optimizer, Optimizer):
+            self.optimizer.check_epochs(self.epochs)
+        elif not isinstance(self.optimizer, optax.GradientTransformation):
+            raise TypeError(
+                f"optimizer is a {type(self.optimizer).__name__}, but must be "
+                "training.Sgd, training.Adam or an optax.GradientTransformation"
+            )
         if self.patience < 0:
             raise ValueError(f"patience is {self.patience}, but must not be negative")
         if not 0 <= self.tolerance < math.inf:
@@ -130,7 +141,7 @@ def init(
         config: how to train.
     """
     variables = network.init(jax.random.fold_in(key, _INIT))
-    optimizer = config.optimizer.build(steps_per_epoch(count, config))
+    optimizer = _built(config, steps_per_epoch(count, config))
     memory = objective.memory(count)
     return State(
         step=jnp.asarray(0, jnp.int32),
@@ -182,7 +193,7 @@ def step(
     batch = Batch(x, y, epoch, memory)
     model = Model(network, state.batch_stats, devices)
     gradient, loss, info = _gradient(objective, config, model, state, batch, loss_key)
-    optimizer = config.optimizer.build(updates_per_epoch)
+    optimizer = _built(config, updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.
     with jax.numpy_dtype_promotion("standard"):
         updates, optimizer_state = optimizer.update(
@@ -207,6 +218,12 @@ def step(
     if config.patience:
         following = _watched(state, following, loss, updates_per_epoch, config)
     return following, {"loss": loss, **info.metrics}
+
+
+def _built(config: Config, updates_per_epoch: int) -> optax.GradientTransformation:
+    if isinstance(config.optimizer, Optimizer):
+        return config.optimizer.build(updates_per_epoch)
+    return config.optimizer
 
 
 def _watched(
