@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from zeroone_jax import data
 from zeroone_jax import devices as device_mesh
@@ -112,19 +112,20 @@ def fit(
         order = device_mesh.everywhere(_order(own_keys, epoch, count, config), mesh)
         for place in range(first, per_epoch, config.segment):
             end = min(place + config.segment, per_epoch)
-            state, metrics, finite = _segment(
-                keys,
-                state,
-                images,
-                labels,
-                order,
-                jnp.asarray(place, jnp.int32),
-                jnp.asarray(end, jnp.int32),
-                network,
-                objective,
-                config,
-                mesh,
-            )
+            # What is traced there can ask how many devices there are.
+            with jax.set_mesh(mesh):
+                state, metrics, finite = _segment(
+                    keys,
+                    state,
+                    images,
+                    labels,
+                    order,
+                    jnp.asarray(place, jnp.int32),
+                    jnp.asarray(end, jnp.int32),
+                    network,
+                    objective,
+                    config,
+                )
             length, start = end - place, done
             done += length
             metrics = {name: np.asarray(m)[:length] for name, m in metrics.items()}
@@ -168,7 +169,7 @@ def variables(state: State) -> Variables:
 
 @functools.partial(
     jax.jit,
-    static_argnames=("network", "objective", "config", "mesh"),
+    static_argnames=("network", "objective", "config"),
     donate_argnames="state",
 )
 def _segment(
@@ -182,35 +183,23 @@ def _segment(
     network: Network,
     objective: Objective,
     config: Config,
-    mesh: Mesh,
 ) -> tuple[State, dict[str, Array], Array]:
-    """Takes the updates begin..end-1 of an epoch.
+    """Takes the updates begin..end-1 of an epoch, over the mesh that is set.
 
     Returns:
         The state, what each update told, and whether all parameters are finite.
     """
-    spread = NamedSharding(mesh, PartitionSpec("batch"))
+    devices = jax.sharding.get_abstract_mesh().size
 
     def update(key: Key, state: State, rows: Array) -> tuple[State, dict[str, Array]]:
         shared = jax.lax.with_sharding_constraint(
-            device_mesh.filled(rows, mesh.size), spread
+            device_mesh.filled(rows, devices), PartitionSpec("batch")
         )
         # Where devices get unlike shares, XLA leaves out what fills them up.
         x, y = images[shared][: len(rows)], labels[shared][: len(rows)]
         if x.dtype == jnp.uint8:
             x = x.astype(jnp.float32) / 255
-        return step(
-            key,
-            network,
-            objective,
-            config,
-            len(order),
-            state,
-            x,
-            y,
-            rows,
-            devices=mesh.size,
-        )
+        return step(key, network, objective, config, len(order), state, x, y, rows)
 
     if keys.ndim:
         update = jax.vmap(update)

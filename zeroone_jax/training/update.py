@@ -165,7 +165,6 @@ def step(
     x: Array,
     y: Array,
     rows: Array,
-    devices: int = 1,
 ) -> tuple[State, dict[str, Array]]:
     """Takes one update.
 
@@ -179,7 +178,6 @@ def step(
         x: float [batch, height, width, channels] in [0,1], not augmented yet.
         y: i32 [batch].
         rows: i32 [batch], where the images' memory lies.
-        devices: how many the batch is split over.
 
     Returns:
         The next state, and the objective's metrics with the "loss".
@@ -191,7 +189,7 @@ def step(
     memory = jax.tree.map(lambda array: array[rows], state.memory)
     epoch = state.step.astype(jnp.float32) / updates_per_epoch
     batch = Batch(x, y, epoch, memory)
-    model = Model(network, state.batch_stats, devices)
+    model = Model(network, state.batch_stats)
     gradient, loss, info = _gradient(objective, config, model, state, batch, loss_key)
     optimizer = _built(config, updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.

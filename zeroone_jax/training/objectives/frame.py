@@ -51,12 +51,10 @@ class Model:
     Attributes:
         network: the network.
         batch_stats: its running statistics.
-        devices: how many the batch is split over.
     """
 
     network: Network
     batch_stats: Any
-    devices: int = 1
 
     def evaluating(self, params: Params) -> LogitsFn:
         """Gives the network in evaluation mode, through which no gradient goes back."""

@@ -17,33 +17,21 @@ from zeroone_jax.training.objectives.frame import (
     accuracy,
     share,
 )
+from zeroone_jax.training.sensible_step import Divergence, Settings
 from zeroone_jax.types import Array, Key, Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sense(Objective):
+class Sense(Settings, Objective):
     """Cross-entropy at the sensible adversaries, in training mode, over the batch.
 
     Attributes:
-        epsilon: radius of the ball, >= 0, on the [0,1] pixel scale.
-        step_size: length of a step in the norm.
-        steps: how many.
-        confidence: the paper's c, in (0,1]; 1 trains on the images themselves.
-        norm: "linf" or "l2".
         warm_up: epochs in which examples that pass the threshold on their way go on.
         natural_weight: weight of the cross-entropy at the images, added.
-        ignored: where examples beyond the threshold at the start are trained on: at
-            their "start", as in the authors' program, or at the "image".
     """
 
-    epsilon: float = 8 / 255
-    step_size: float = 1.5 / 255
-    steps: int = 10
-    confidence: float = 0.5
-    norm: sensible.SensibleNorm = "linf"
     warm_up: int = 10
     natural_weight: float = 0.0
-    ignored: sensible.Ignored = "start"
 
     def __post_init__(self) -> None:
         """Checks the settings.
@@ -51,7 +39,7 @@ class Sense(Objective):
         Raises:
             ValueError: a setting is out of its range.
         """
-        sensible.check(self._settings(adaptive=True, divergence="cross_entropy"))
+        super().__post_init__()
         if self.epsilon > 0:
             checks.counts(steps=self.steps)
         if self.warm_up < 0:
@@ -84,33 +72,23 @@ class Sense(Objective):
         params: Params,
         model: Model,
         batch: Batch,
-        divergence: sensible.Divergence,
+        divergence: Divergence,
     ) -> tuple[Array, dict[str, Array]]:
         """Finds the adversaries, and tells how many examples froze how soon."""
-        settings = self._settings(batch.epoch >= self.warm_up, divergence)
-        settings = settings._replace(compact=model.devices == 1)
         adversary, state = sensible.search(
-            key, model.evaluating(params), batch.x, batch.y, settings
+            key,
+            model.evaluating(params),
+            batch.x,
+            batch.y,
+            self,
+            adaptive=batch.epoch >= self.warm_up,
+            divergence=divergence,
         )
         metrics = {}
         if state is not None:
             metrics["frozen"] = share(state.ignored)
             metrics["steps"] = state.iteration.astype(jnp.float32)
         return jax.lax.stop_gradient(adversary), metrics
-
-    def _settings(
-        self, adaptive: bool | Array, divergence: sensible.Divergence
-    ) -> sensible.Settings:
-        return sensible.Settings(
-            self.epsilon,
-            self.step_size,
-            self.steps,
-            self.confidence,
-            self.norm,
-            adaptive,
-            divergence,
-            self.ignored,
-        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
