@@ -1,13 +1,11 @@
 """What a training run of 01 networks reports: metrics, tables, figures, summary."""
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.configs import zero_one as configs
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation import accuracy, figures, tables
 from zeroone_jax.models import zero_one
@@ -80,7 +78,6 @@ def curve(name: str, metrics: Sequence[Mapping[str, Any]]) -> figures.Curve:
 
 
 def write(
-    experiment: configs.Experiment,
     run: runs.RunDirectory,
     params: zero_one.Params,
     splits: Mapping[str, tuple[Array, Array]],
@@ -90,7 +87,6 @@ def write(
     """Evaluates the networks and writes all that the run directory still lacks.
 
     Args:
-        experiment: the settings.
         run: the open run directory, with the metrics of every iteration.
         params: the trained networks.
         splits: features and labels of "train" and "test".
@@ -110,7 +106,7 @@ def write(
     draw_hidden_units(params, training, run.path / "hidden_units.png")
     run.finish(
         {
-            "config": dataclasses.asdict(experiment),
+            "config": runs.read_settings(run.path),
             "accuracy": {
                 name: {"votes": shares.votes.tolist(), "majority": shares.majority}
                 for name, shares in accuracies.items()

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from experiments import command_line, network_report, pieces, train_network
+from experiments.configs.network import Experiment
 from experiments.reproductions import methods
 from experiments.reproductions.plan import (
     NetworkRun,
@@ -168,7 +169,7 @@ def _trained(
                 f"{path} is not there: the result was made elsewhere. Move it away to "
                 "train the network here"
             )
-        network = train_network.build(config, split)
+        network = train_network.build(run_files.from_json(config, Experiment), split)
         models[result["method"]] = network.logits_fn(networks.load(path, network))
     return found[0]["config"], models, network_report.test_images(split)
 

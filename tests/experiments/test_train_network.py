@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 def opened(path, experiment, resume=False):
-    settings = train_network.as_json(experiment)
+    settings = runs.to_json(experiment)
     return runs.RunDirectory(path, settings, resume=resume, revision="abc")
 
 
@@ -130,7 +130,7 @@ def test_what_is_saved_is_what_was_attacked(experiment, finished):
         data.load(experiment.data.name, name, classes=(2, 0, 1))
         for name in ("train", "test")
     )
-    network = train_network.build(train_network.as_json(experiment), split)
+    network = train_network.build(experiment, split)
     variables = networks.load(finished / "network.npz", network)
     x, y = network_report.test_images(test)
     labels = np.asarray(network.apply(variables, x)).argmax(1)
@@ -249,7 +249,8 @@ def test_presets_are_documented_and_can_be_stored(name):
     preset = network_presets.PRESETS[name]
     assert preset.__doc__
     experiment = preset()
-    json.dumps(train_network.as_json(experiment))
+    stored = json.loads(json.dumps(runs.to_json(experiment)))
+    assert runs.from_json(stored) == experiment
     network_report.plan(experiment.evaluation, 10_000)
 
 

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from experiments import zero_one_report
-from experiments.configs.zero_one import Experiment
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation.accuracy import Accuracy
 from zeroone_jax.models import zero_one
@@ -58,7 +57,7 @@ def test_networks_that_hang_on_rounding_are_named(tmp_path, bias, warned):
                 }
             ]
         )
-        zero_one_report.write(Experiment(), run, params, splits, IMAGES, seconds=1.0)
+        zero_one_report.write(run, params, splits, IMAGES, seconds=1.0)
     summary = json.loads((path / "summary.json").read_text())
     assert summary["accuracy"]["train"] == {"votes": [1.0], "majority": 1.0}
     assert summary["margins"]["train"]["hidden"] == pytest.approx(0.2)

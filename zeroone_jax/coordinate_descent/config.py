@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+from zeroone_jax import tagged
+
 _CHOICES = {
     "search": ("screened", "blind"),
     "loss": ("zero_one", "cross_entropy"),
@@ -67,6 +69,7 @@ class Choices:
     hidden_values: str = "01"
 
 
+@tagged.register("coordinate_descent")
 @dataclasses.dataclass(frozen=True)
 class Config(Choices):
     """Settings of one run; the defaults are our best trade of time for accuracy.

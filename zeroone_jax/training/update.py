@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import data
+from zeroone_jax import data, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network
 from zeroone_jax.training import patience
@@ -20,6 +20,7 @@ from zeroone_jax.types import Array, Key, Params
 _INIT, _STEPS = 0, 2
 
 
+@tagged.register("training")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """How to train.

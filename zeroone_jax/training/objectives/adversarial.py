@@ -7,7 +7,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.training.ascent import ascend, nearby_start, random_start
@@ -21,6 +21,7 @@ from zeroone_jax.training.objectives.frame import (
 from zeroone_jax.types import Array, Key, Params
 
 
+@tagged.register("natural")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Natural(Objective):
     """Cross-entropy of the images themselves."""
@@ -32,6 +33,7 @@ class Natural(Objective):
         return plain_loss(params, model, batch, batch.x, key)
 
 
+@tagged.register("gaussian_noise")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GaussianNoise(Objective):
     """Cross-entropy of images under noise, clipped to [0,1].
@@ -119,6 +121,7 @@ class InBall(Objective):
         )
 
 
+@tagged.register("projected_gradient")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProjectedGradient(InBall):
     """Madry et al. 2018: cross-entropy of the adversaries that PGD ends at.
@@ -192,6 +195,7 @@ class WithDivergence(InBall):
         checks.positive(beta=self.beta)
 
 
+@tagged.register("trades")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trades(WithDivergence):
     """Zhang et al. 2019: CE(x) + beta KL(f(x) || f(x')), x' maximising that KL."""
@@ -217,6 +221,7 @@ class Trades(WithDivergence):
         return jnp.mean(loss), _info(model, batch, outputs, natural)
 
 
+@tagged.register("mart")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mart(WithDivergence):
     """Wang et al. 2020: boosted cross-entropy, and a divergence for doubtful images.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.attack import where
 from zeroone_jax.attacks.perturbation import Norm, direction, each, project
@@ -26,6 +26,7 @@ from zeroone_jax.types import Array, Key, LogitsFn, Params
 _BEYOND, _STRIDE, _HALVINGS = 1.05, 2.5, 10
 
 
+@tagged.register("instance_adaptive")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstanceAdaptive(InBall):
     """IAAT (Balaji, Goldstein and Hoffman 2019): each image has a radius of its own.
@@ -120,6 +121,7 @@ class _Walk(NamedTuple):
     step: Array
 
 
+@tagged.register("friendly")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Friendly(InBall):
     """FAT (Zhang et al. 2020): PGD that stops soon after the label is wrong.
@@ -196,6 +198,7 @@ class Friendly(InBall):
         ).point
 
 
+@tagged.register("max_margin")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MaxMargin(Objective):
     """MMA (Ding et al. 2020): pushes each image's nearest adversary farther away.

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.training import sensible
 from zeroone_jax.training.objectives.frame import (
@@ -21,6 +21,7 @@ from zeroone_jax.training.sensible_step import Divergence, Settings
 from zeroone_jax.types import Array, Key, Params
 
 
+@tagged.register("sense")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sense(Settings, Objective):
     """Cross-entropy at the sensible adversaries, in training mode, over the batch.
@@ -91,6 +92,7 @@ class Sense(Settings, Objective):
         return jax.lax.stop_gradient(adversary), metrics
 
 
+@tagged.register("sense_trade")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SenseTrade(Sense):
     """The paper's variant after TRADES: KL(f(x) || f(x')) + weight * CE(x).
