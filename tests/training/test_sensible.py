@@ -155,7 +155,7 @@ def test_halves_of_the_batch_go_the_same_way():
     assert 65 < int(jnp.sum(state.ignored)) < 130
     np.testing.assert_allclose(halves, whole, atol=1e-6)
     np.testing.assert_array_equal(state.ignored, all_of_them.ignored)
-    assert int(state.iteration) == int(all_of_them.iteration) == STEPS
+    assert int(state.step) == int(all_of_them.step) == STEPS
 
 
 def test_frozen_points_never_move_again_and_stay_frozen():

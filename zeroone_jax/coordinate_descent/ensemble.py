@@ -52,6 +52,22 @@ class Search(NamedTuple):
     iteration: Array
 
 
+class Runs(NamedTuple):
+    """What runs of one program go through, the same on every device.
+
+    Attributes:
+        keys: keys [runs].
+        tuning: of each run, with a leading axis.
+        data: the training set of all of them, labels 0..k-1.
+        positives: i32 [networks], the class each network of a run tells from others.
+    """
+
+    keys: Array
+    tuning: Tuning
+    data: Problem
+    positives: Array
+
+
 class _Chunk(NamedTuple):
     """Networks of one run that go side by side: [chunk, ...], but for the last field.
 
@@ -73,15 +89,11 @@ class _Chunk(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames=("program", "mesh"))
-def init(
-    keys: Array, data: Problem, positives: Array, program: Program, mesh: Mesh
-) -> Search:
+def init(runs: Runs, program: Program, mesh: Mesh) -> Search:
     """Draws the first networks, one after the other on each device.
 
     Args:
-        keys: keys [runs].
-        data: the training set.
-        positives: i32 [networks], the class each network of a run tells from others.
+        runs: what they go through.
         program: what is compiled in.
         mesh: the devices.
 
@@ -89,7 +101,7 @@ def init(
         The states of all runs; every leaf has a leading axis of runs.
     """
 
-    def run(shared: tuple[Problem], members: tuple[Array, Array, Array]) -> tuple:
+    def of_device(shared: tuple[Problem], members: tuple[Array, Array, Array]) -> tuple:
         return jax.lax.map(functools.partial(one, *shared), members)
 
     def one(data: Problem, member: tuple[Array, Array, Array]) -> tuple[Network, Array]:
@@ -98,69 +110,60 @@ def init(
         started = init_network(own, binary(data, positive), program)
         return started.network, started.pocket_correct
 
-    runs, networks = keys.shape[0], positives.shape[0]
+    count, networks = len(runs.keys), len(runs.positives)
     members = (
-        jnp.repeat(keys, networks, axis=0),
-        jnp.tile(jnp.arange(networks), runs),
-        jnp.tile(positives, runs),
+        jnp.repeat(runs.keys, networks, axis=0),
+        jnp.tile(jnp.arange(networks), count),
+        jnp.tile(runs.positives, count),
     )
     network, correct = jax.tree.map(
-        lambda leaf: leaf.reshape(runs, networks, *leaf.shape[1:]),
-        _over_devices(run, mesh, (data,), members),
+        lambda leaf: leaf.reshape(count, networks, *leaf.shape[1:]),
+        _over_devices(of_device, mesh, (runs.data,), members),
     )
-    search = Search(network, network, correct, jnp.zeros(runs, jnp.int32))
+    search = Search(network, network, correct, jnp.zeros(count, jnp.int32))
     return _everywhere(search, mesh)
 
 
 @functools.partial(jax.jit, static_argnames=("program", "mesh"))
 def segment(
-    keys: Array,
-    tuning: Tuning,
-    search: Search,
-    data: Problem,
-    positives: Array,
-    program: Program,
-    mesh: Mesh,
+    runs: Runs, search: Search, program: Program, mesh: Mesh
 ) -> tuple[Search, Info]:
     """Takes all runs to the end of their segments, at most `SEGMENT` iterations on.
 
     Args:
-        keys: keys [runs].
-        tuning: of all runs, with a leading axis.
+        runs: what they go through.
         search: their states, with a leading axis.
-        data: the training set.
-        positives: i32 [networks], the class each network of a run tells from others.
-        program: what is compiled in, the same for all runs.
+        program: what is compiled in.
         mesh: the devices.
 
     Returns:
         The states and `Info` [runs, SEGMENT, networks], zeros after the last iteration.
     """
-    runs, networks = search.pocket_correct.shape[:2]
+    count, networks = search.pocket_correct.shape[:2]
     stop = jnp.minimum(
         (search.iteration // SEGMENT + 1) * SEGMENT, jnp.int32(program.iterations)
     )
-    chunk, together = _chunk(runs, networks, data, program, mesh)
+    chunk, together = _chunk(count, networks, runs.data, program, mesh)
     each = -(-networks // chunk)
     # Copies of its last network fill a run's last chunk.
     padded = np.minimum(np.arange(each * chunk), networks - 1)
 
     def chunked(leaf: Array) -> Array:
-        return leaf[:, padded].reshape(runs * each, chunk, *leaf.shape[2:])
+        return leaf[:, padded].reshape(count * each, chunk, *leaf.shape[2:])
 
     def whole(leaf: Array) -> Array:
-        return leaf.reshape(runs, each * chunk, *leaf.shape[2:])[:, :networks]
+        return leaf.reshape(count, each * chunk, *leaf.shape[2:])[:, :networks]
 
     def over_chunks(shared: tuple[Problem], chunks: _Chunk) -> tuple:
         advance = functools.partial(_run_chunk, program, *shared)
         batch = together if together > 1 else None
         return jax.lax.map(advance, chunks, batch_size=batch)
 
-    repeated = np.repeat(np.arange(runs), each)
-    shared = (keys, tuning, search.iteration, stop)
+    repeated = np.repeat(np.arange(count), each)
+    shared = (runs.keys, runs.tuning, search.iteration, stop)
     own = (
-        jnp.broadcast_to(jnp.arange(networks), (runs, networks)),
-        jnp.broadcast_to(positives, (runs, networks)),
+        jnp.broadcast_to(jnp.arange(networks), (count, networks)),
+        jnp.broadcast_to(runs.positives, (count, networks)),
         search.network,
         search.pocket,
         search.pocket_correct,
@@ -169,7 +172,7 @@ def segment(
     run = jax.tree.map(lambda leaf: leaf[repeated], shared)
     chunks = _Chunk(place, positive, network, pocket, correct, run)
     network, pocket, correct, infos = jax.tree.map(
-        whole, _over_devices(over_chunks, mesh, (data,), chunks, together)
+        whole, _over_devices(over_chunks, mesh, (runs.data,), chunks, together)
     )
     infos = jax.tree.map(lambda leaf: leaf.swapaxes(1, 2), infos)
     return _everywhere((Search(network, pocket, correct, stop), infos), mesh)

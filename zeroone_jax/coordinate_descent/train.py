@@ -13,9 +13,9 @@ from zeroone_jax import devices as device_mesh
 from zeroone_jax.coordinate_descent import ensemble
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
-from zeroone_jax.coordinate_descent.ensemble import Search
-from zeroone_jax.coordinate_descent.problem import Problem, prepare
-from zeroone_jax.coordinate_descent.program import Program, Tuning, split
+from zeroone_jax.coordinate_descent.ensemble import Runs, Search
+from zeroone_jax.coordinate_descent.problem import prepare
+from zeroone_jax.coordinate_descent.program import Program, split
 from zeroone_jax.coordinate_descent.state import Info
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
@@ -121,27 +121,19 @@ def fit_grid(
         ValueError: no runs, other numbers of keys or states than of configs, configs
             that differ elsewhere; or data, settings or a state do not fit.
     """
-    grid = _grid(keys, x, y, configs, devices)
+    runs, program, mesh = _prepared(keys, x, y, configs, devices)
     if states is None:
-        search = _init(grid)
+        search = ensemble.init(runs, program, mesh)
     else:
         if len(states) != len(configs):
             raise ValueError(f"{len(states)} states for {len(configs)} configs")
         for state in states:
-            _check_state(state, grid)
-        search = device_mesh.everywhere(_stacked(states), grid.mesh)
+            _check_state(state, runs, program)
+        search = device_mesh.everywhere(_stacked(states), mesh)
     pieces: list[list[Info]] = [[] for _ in configs]
     before = np.asarray(search.iteration)
-    while before.min() < grid.program.iterations:
-        search, infos = ensemble.segment(
-            grid.keys,
-            grid.tuning,
-            search,
-            grid.data,
-            grid.positives,
-            grid.program,
-            grid.mesh,
-        )
+    while before.min() < program.iterations:
+        search, infos = ensemble.segment(runs, search, program, mesh)
         after = np.asarray(search.iteration)
         done = jax.tree.map(np.asarray, infos)
         for run in np.flatnonzero(after > before).tolist():
@@ -153,7 +145,7 @@ def fit_grid(
         before = after
     states = [_of_run(search, run) for run in range(len(configs))]
     return [
-        Result(_params(state, grid), _joined(histories, grid), state)
+        Result(_params(state, runs, program), _joined(histories, runs), state)
         for state, histories in zip(states, pieces, strict=True)
     ]
 
@@ -162,40 +154,18 @@ def init_grid(
     keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
 ) -> list[Search]:
     """The states of `fit_grid` before the first iteration; arguments as there."""
-    search = _init(_grid(keys, x, y, configs, devices=None))
+    search = ensemble.init(*_prepared(keys, x, y, configs, devices=None))
     return [_of_run(search, run) for run in range(len(configs))]
 
 
-class _Grid(NamedTuple):
-    """Runs that share a program, their data on every device.
-
-    Attributes:
-        keys: of the runs.
-        tuning: of the runs, with a leading axis.
-        data: the training set.
-        positives: i32 [networks], the class each network tells from all others.
-        classes: how many the data has.
-        program: what is compiled.
-        mesh: the devices.
-    """
-
-    keys: Array
-    tuning: Tuning
-    data: Problem
-    positives: Array
-    classes: int
-    program: Program
-    mesh: Mesh
-
-
-def _grid(
+def _prepared(
     keys: Sequence[Key],
     x: Array,
     y: Array,
     configs: Sequence[Config],
     devices: Sequence[jax.Device] | None,
-) -> _Grid:
-    """Checks runs and lays them out."""
+) -> tuple[Runs, Program, Mesh]:
+    """Checks a grid, and lays it out on the devices."""
     if not configs:
         raise ValueError("a grid needs at least one config")
     if len(keys) != len(configs):
@@ -217,15 +187,9 @@ def _grid(
     # Of two classes one is told from the other, of more each from all others.
     told = jnp.arange(0 if classes > 2 else 1, classes, dtype=jnp.int32)
     positives = jnp.repeat(told, program.votes)
+    runs = Runs(jnp.stack(keys), _stacked(tunings), data, positives)
     mesh = device_mesh.mesh("votes", devices)
-    every_key, tuning, data, positives = device_mesh.everywhere(
-        (jnp.stack(keys), _stacked(tunings), data, positives), mesh
-    )
-    return _Grid(every_key, tuning, data, positives, classes, program, mesh)
-
-
-def _init(grid: _Grid) -> Search:
-    return ensemble.init(grid.keys, grid.data, grid.positives, grid.program, grid.mesh)
+    return device_mesh.everywhere(runs, mesh), program, mesh
 
 
 def _stacked(trees: Sequence[Any]) -> Any:
@@ -236,31 +200,34 @@ def _of_run(search: Search, run: int) -> Search:
     return jax.tree.map(lambda leaf: leaf[run], search)
 
 
-def _params(state: Search, grid: _Grid) -> zero_one.Params:
-    params = lattice.as_params(state.pocket, grid.program)
-    if grid.classes == 2:
+def _params(state: Search, runs: Runs, program: Program) -> zero_one.Params:
+    params = lattice.as_params(state.pocket, program)
+    if len(runs.positives) == program.votes:
         return params
     return jax.tree.map(
-        lambda leaf: leaf.reshape(grid.classes, -1, *leaf.shape[1:]), params
+        lambda leaf: leaf.reshape(-1, program.votes, *leaf.shape[1:]), params
     )
 
 
-def _joined(pieces: list[Info], grid: _Grid) -> Info:
+def _joined(pieces: list[Info], runs: Runs) -> Info:
     """Joins histories; of none, an empty one."""
-    empty = jax.tree.map(np.asarray, Info.zeros((0, len(grid.positives))))
+    empty = jax.tree.map(np.asarray, Info.zeros((0, len(runs.positives))))
     return jax.tree.map(lambda *fields: np.concatenate(fields), empty, *pieces)
 
 
-def _check_state(state: Search, grid: _Grid) -> None:
-    units, iterations = max(grid.program.hidden, 1), grid.program.iterations
-    expected = (len(grid.positives), units, grid.data.levels.shape[0])
+def _check_state(state: Search, runs: Runs, program: Program) -> None:
+    expected = (
+        len(runs.positives),
+        max(program.hidden, 1),
+        runs.data.levels.shape[0],
+    )
     if state.network.w1.shape != expected:
         raise ValueError(
             f"the state's networks have shape {state.network.w1.shape}: this data "
             f"and config need {expected}"
         )
-    if int(state.iteration) > iterations:
+    if int(state.iteration) > program.iterations:
         raise ValueError(
             f"the state is at iteration {int(state.iteration)}, beyond "
-            f"iterations={iterations}"
+            f"iterations={program.iterations}"
         )

@@ -118,20 +118,20 @@ def search(
         return x, None
     state = init(key, logits_fn, x, y, settings, start, divergence)
 
-    # All but the iteration is of examples.
+    # All but the number of the step is of examples.
     examples: list[Any] = list(state[:-1])
 
-    def forward(iteration: Array, examples: list[Any]) -> list[Any]:
-        state = State._make([*examples, iteration])
+    def forward(number: Array, examples: list[Any]) -> list[Any]:
+        state = State._make([*examples, number])
         return list(step(logits_fn, state, settings, adaptive)[0][:-1])
 
-    examples, iteration = compaction.loop(
+    examples, number = compaction.loop(
         forward,
-        lambda examples: State._make([*examples, state.iteration]).ignored,
+        lambda examples: State._make([*examples, state.step]).ignored,
         examples,
         steps,
     )
-    state = State._make([*examples, iteration])
+    state = State._make([*examples, number])
     # Where the confidence is traced, 1 is a threshold of 0, which every loss exceeds.
     moved = finish(logits_fn, state, settings, adaptive)
     return jnp.where(jnp.asarray(settings.confidence) < 1, moved, x), state

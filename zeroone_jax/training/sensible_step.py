@@ -82,7 +82,7 @@ class State(NamedTuple):
         point: float [n, ...], stepped to but not looked at yet.
         kept: float [n, ...], the last points at which nothing spoke against going on.
         ignored: bool [n], the frozen examples; they only become more.
-        iteration: i32 [], steps done.
+        step: i32 [], steps done.
     """
 
     x: Array
@@ -91,7 +91,7 @@ class State(NamedTuple):
     point: Array
     kept: Array
     ignored: Array
-    iteration: Array
+    step: Array
 
 
 class Info(NamedTuple):
@@ -172,7 +172,7 @@ def step(
         return jnp.sum(climbed), (loss, labels)
 
     gradient, (loss, labels) = jax.grad(total, has_aux=True)(state.point)
-    at_start = state.iteration == 0
+    at_start = state.step == 0
     passed = loss > _threshold(settings, loss)
     stops = jnp.where(at_start, passed | (labels != state.y), passed & adaptive)
     ignored = state.ignored | stops
@@ -186,7 +186,7 @@ def step(
         point=where(ignored, kept, point),
         kept=kept,
         ignored=ignored,
-        iteration=state.iteration + 1,
+        step=state.step + 1,
     ), Info(loss, ignored)
 
 
@@ -224,7 +224,7 @@ def _look(
     loss = losses.cross_entropy(outputs, state.y)
     if state.natural is not None:
         divergence = losses.kl_divergence(losses.as_logits(outputs), state.natural)
-        first = state.iteration == 0
+        first = state.step == 0
         climbed = jnp.where(first, climbed, divergence)
         loss = jnp.where(first, loss, divergence)
     return climbed, loss, losses.labels(outputs)

@@ -191,7 +191,7 @@ def step(
     epoch = state.step.astype(jnp.float32) / updates_per_epoch
     batch = Batch(x, y, epoch, memory)
     model = Model(network, state.batch_stats)
-    gradient, loss, info = _gradient(objective, config, model, state, batch, loss_key)
+    gradient, loss, info = _gradient(loss_key, objective, config, model, state, batch)
     optimizer = _built(config, updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.
     with jax.numpy_dtype_promotion("standard"):
@@ -246,28 +246,25 @@ def _watched(
 
 
 def _gradient(
+    key: Key,
     objective: Objective,
     config: Config,
     model: Model,
     state: State,
     batch: Batch,
-    key: Key,
 ) -> tuple[Params, Array, Info]:
     """The mean gradient over the pieces of a batch, one after another."""
+    graded = jax.value_and_grad(objective, argnums=1, has_aux=True)
 
     def of_piece(
-        batch_stats: Any, piece: Batch, key: Key
+        key: Key, batch_stats: Any, piece: Batch
     ) -> tuple[Params, Array, Info]:
-        (loss, info), gradient = jax.value_and_grad(objective, has_aux=True)(
-            state.params,
-            dataclasses.replace(model, batch_stats=batch_stats),
-            piece,
-            key,
-        )
+        seen = dataclasses.replace(model, batch_stats=batch_stats)
+        (loss, info), gradient = graded(key, state.params, seen, piece)
         return gradient, loss, info
 
     if config.accumulate == 1:
-        return of_piece(state.batch_stats, batch, key)
+        return of_piece(key, state.batch_stats, batch)
 
     def cut(array: Array) -> Array:
         return array.reshape(config.accumulate, -1, *array.shape[1:])
@@ -277,7 +274,7 @@ def _gradient(
     ) -> tuple[Any, tuple[Params, Array, Info]]:
         x, y, memory, index = inputs
         piece = Batch(x, y, batch.epoch, memory)
-        result = of_piece(batch_stats, piece, jax.random.fold_in(key, index))
+        result = of_piece(jax.random.fold_in(key, index), batch_stats, piece)
         return result[2].batch_stats, result
 
     pieces = (

@@ -1,4 +1,4 @@
-"""Objectives of training, each `(params, model, batch, key) -> loss, info`.
+"""Objectives of training, each `(key, params, model, batch) -> loss, info`.
 
 `natural`, `gaussian_noise`, `projected_gradient` (Madry), `fast_gradient_sign`,
 `trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin` (MMA),

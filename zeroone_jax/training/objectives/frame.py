@@ -61,7 +61,7 @@ class Model:
         variables = jax.lax.stop_gradient(Variables(params, self.batch_stats))
         return jax.tree_util.Partial(self.network.apply, variables)
 
-    def train(self, params: Params, x: Array, key: Key) -> tuple[Array, "Model"]:
+    def train(self, key: Key, params: Params, x: Array) -> tuple[Array, "Model"]:
         """Computes logits in training mode, and the model with new statistics."""
         variables = Variables(params, self.batch_stats)
         logits, batch_stats = self.network.train(variables, x, key)
@@ -73,15 +73,15 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
+        self, key: Key, params: Params, model: Model, batch: Batch
     ) -> tuple[Array, Info]:
         """Computes the loss.
 
         Args:
+            key: a random key, new for every step.
             params: what is trained; the loss is differentiable in it.
             model: the rest of the network.
             batch: the images.
-            key: a random key, new for every step.
 
         Returns:
             The batch's mean loss, float [], and what was seen.

@@ -61,7 +61,7 @@ class InstanceAdaptive(InBall):
         return jnp.full(count, self.epsilon, jnp.float32)
 
     def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
+        self, key: Key, params: Params, model: Model, batch: Batch
     ) -> tuple[Array, Info]:
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
@@ -72,7 +72,7 @@ class InstanceAdaptive(InBall):
             lambda: (self._adversary(start_key, logits_fn, batch, grown), batch.memory),
             lambda: self._adapted(start_key, logits_fn, batch),
         )
-        loss, info = plain_loss(params, model, batch, adversary, key)
+        loss, info = plain_loss(key, params, model, batch, adversary)
         metrics = {**info.metrics, "radius": jnp.mean(radius)}
         return loss, info._replace(memory=radius, metrics=metrics)
 
@@ -150,7 +150,7 @@ class Friendly(InBall):
             )
 
     def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
+        self, key: Key, params: Params, model: Model, batch: Batch
     ) -> tuple[Array, Info]:
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
@@ -160,7 +160,7 @@ class Friendly(InBall):
         epsilon = self.epsilon * self.grown(batch)
         start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self._climb(model.evaluating(params), batch, start, looks)
-        return plain_loss(params, model, batch, adversary, key)
+        return plain_loss(key, params, model, batch, adversary)
 
     def _climb(
         self, logits_fn: LogitsFn, batch: Batch, start: Array, looks: Array
@@ -241,15 +241,15 @@ class MaxMargin(Objective):
         return jnp.full(count, self.first_margin, jnp.float32)
 
     def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
+        self, key: Key, params: Params, model: Model, batch: Batch
     ) -> tuple[Array, Info]:
         """Computes the loss; see `Objective`."""
         start_key, natural_key, key = jax.random.split(key, 3)
-        natural, model = model.train(params, batch.x, natural_key)
+        natural, model = model.train(natural_key, params, batch.x)
         right = losses.labels(natural) == batch.y
         boundary, margin = self.boundary(start_key, model.evaluating(params), batch)
         point = jax.lax.stop_gradient(where(right, boundary, batch.x))
-        outputs, model = model.train(params, point, key)
+        outputs, model = model.train(key, params, point)
         pushed = ~right | (margin < self.max_margin)
         loss = jnp.where(pushed, losses.cross_entropy(outputs, batch.y), 0)
         natural_loss = losses.cross_entropy(natural, batch.y)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.training import sensible
+from zeroone_jax.training.objectives.adversarial import trained_on_both
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
@@ -51,18 +52,18 @@ class Sense(Settings, Objective):
             )
 
     def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
+        self, key: Key, params: Params, model: Model, batch: Batch
     ) -> tuple[Array, Info]:
         """Computes the loss; see `Objective`."""
         search_key, natural_key, key = jax.random.split(key, 3)
         adversary, metrics = self._search(
             search_key, params, model, batch, "cross_entropy"
         )
-        outputs, model = model.train(params, adversary, key)
+        outputs, model = model.train(key, params, adversary)
         loss = losses.cross_entropy(outputs, batch.y)
         metrics["accuracy"] = accuracy(outputs, batch.y)
         if self.natural_weight > 0:
-            natural, model = model.train(params, batch.x, natural_key)
+            natural, model = model.train(natural_key, params, batch.x)
             loss += self.natural_weight * losses.cross_entropy(natural, batch.y)
             metrics["natural_accuracy"] = accuracy(natural, batch.y)
         return jnp.mean(loss), Info(model.batch_stats, batch.memory, metrics)
@@ -88,7 +89,7 @@ class Sense(Settings, Objective):
         metrics = {}
         if state is not None:
             metrics["frozen"] = share(state.ignored)
-            metrics["steps"] = state.iteration.astype(jnp.float32)
+            metrics["steps"] = state.step.astype(jnp.float32)
         return jax.lax.stop_gradient(adversary), metrics
 
 
@@ -104,17 +105,14 @@ class SenseTrade(Sense):
     natural_weight: float = 1.0
 
     def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
+        self, key: Key, params: Params, model: Model, batch: Batch
     ) -> tuple[Array, Info]:
         """Computes the loss; see `Objective`."""
-        search_key, natural_key, key = jax.random.split(key, 3)
+        search_key, *keys = jax.random.split(key, 3)
         adversary, metrics = self._search(
             search_key, params, model, batch, "kl_to_natural"
         )
-        natural, model = model.train(params, batch.x, natural_key)
-        outputs, model = model.train(params, adversary, key)
+        natural, outputs, info = trained_on_both(keys, params, model, batch, adversary)
         loss = losses.kl_divergence(outputs, natural)
         loss += self.natural_weight * losses.cross_entropy(natural, batch.y)
-        metrics["natural_accuracy"] = accuracy(natural, batch.y)
-        metrics["accuracy"] = accuracy(outputs, batch.y)
-        return jnp.mean(loss), Info(model.batch_stats, batch.memory, metrics)
+        return jnp.mean(loss), info._replace(metrics=metrics | info.metrics)
