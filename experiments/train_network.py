@@ -28,7 +28,7 @@ from absl import flags, logging
 from experiments import (
     command_line,
     distributed,
-    network_report,
+    network_evaluation,
     noise,
     run_directory,
 )
@@ -119,19 +119,21 @@ def fill(
         command_line.load(experiment.data.name, name, experiment.data.classes, data_dir)
         for name in ("train", "test")
     )
-    x, y = network_report.test_images(test)
+    x, y = network_evaluation.test_images(test)
     logits_fn = model.logits_fn(variables)
-    planned = network_report.plan(experiment.evaluation, len(x))
+    planned = network_evaluation.plan(experiment.evaluation, len(x))
     progress = Progress("attacking", len(planned.attacks))
-    rows = network_report.evaluate(
+    rows = network_evaluation.evaluate(
         run, experiment.seed, planned, logits_fn, (x, y), progress.report
     )
     accuracies = {
-        "train": network_report.accuracy(logits_fn, *_wanted(experiment.data, split)),
-        "test": network_report.accuracy(logits_fn, x, y),
+        "train": network_evaluation.accuracy(
+            logits_fn, *_wanted(experiment.data, split)
+        ),
+        "test": network_evaluation.accuracy(logits_fn, x, y),
     }
     seconds = time.monotonic() - began
-    network_report.write(run, experiment, rows, accuracies, seconds)
+    network_evaluation.write(run, experiment, rows, accuracies, seconds)
 
 
 def trained(
@@ -176,7 +178,7 @@ def trained(
     # From here on each process computes for itself.
     variables = device_mesh.own(training.variables(state))
     if hosts.is_first():
-        network_report.save_network(path, variables)
+        network_evaluation.save_network(path, variables)
     return model, variables
 
 
@@ -224,10 +226,10 @@ def _train(
         # Shares of votes have no slope to climb.
         climbed = dataclasses.replace(model, combine="probabilities")
     images, labels = _training_images(experiment, split)
-    x_test, y_test = network_report.test_images(test)
+    x_test, y_test = network_evaluation.test_images(test)
     count, members = len(labels), experiment.members
     per_epoch = training.steps_per_epoch(count, config)
-    state = training.begin(key, network, objective, count, config, members)
+    state = training.init(key, network, objective, count, config, members)
     devices = devices or jax.devices()[:1]
     state = device_mesh.everywhere(state, device_mesh.mesh("batch", devices))
     state = run.restore(state) or state
@@ -245,7 +247,7 @@ def _train(
         is_due = inside == 0 and (epoch % checkpoint_every == 0 or is_last)
         if is_due and hosts.is_first():
             variables = device_mesh.own(training.variables(state))
-            record |= network_report.watched(
+            record |= network_evaluation.watched(
                 experiment.evaluation,
                 model.logits_fn(variables),
                 climbed.logits_fn(variables),

@@ -106,7 +106,7 @@ def init(runs: Runs, program: Program, mesh: Mesh) -> Search:
 
     def one(data: Problem, member: tuple[Array, Array, Array]) -> tuple[Network, Array]:
         key, index, positive = member
-        own = _network_key(key, index)
+        own = jax.random.fold_in(key, index)
         started = init_network(own, binary(data, positive), program)
         return started.network, started.pocket_correct
 
@@ -192,7 +192,7 @@ def _run_chunk(program: Program, data: Problem, chunk: _Chunk) -> tuple:
         chunk.correct,
         jnp.broadcast_to(first, chunk.place.shape),
     )
-    keys = jax.vmap(lambda i: _network_key(key, i))(chunk.place)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, chunk.place)
 
     def advance(iteration: Array, carry: tuple[State, Info]) -> tuple[State, Info]:
         states, infos = carry
@@ -255,10 +255,6 @@ def _draw(
         return draw_coordinates(own, coordinates, program)
 
     return jax.vmap(one)(keys), 0
-
-
-def _network_key(key: Key, index: Array) -> Key:
-    return jax.random.fold_in(key, index)
 
 
 def _chunk(

@@ -19,8 +19,9 @@ from zeroone_jax import data
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.objectives.frame import Objective
-from zeroone_jax.training.update import Config, State, init, step, steps_per_epoch
+from zeroone_jax.training.update import State, init, member_keys, step
 from zeroone_jax.types import Array, Key
 
 # Stream of the run's key; those of an update are its own.
@@ -96,13 +97,13 @@ def fit(
     count = len(images)
     per_epoch = steps_per_epoch(count, config)
     if state is None:
-        state = begin(key, network, objective, count, config, members)
+        state = init(key, network, objective, count, config, members)
     else:
         expected = jax.eval_shape(
-            lambda: begin(jax.random.key(0), network, objective, count, config, members)
+            lambda: init(jax.random.key(0), network, objective, count, config, members)
         )
         _check_state(state, expected, config.epochs * per_epoch)
-    own_keys = _keys(key, members)
+    own_keys = member_keys(key, members)
     keys, images, labels, state = device_mesh.everywhere(
         (own_keys, images, labels, state), mesh
     )
@@ -134,32 +135,6 @@ def fit(
             if on_segment is not None:
                 on_segment(state, Progress(done, done / per_epoch, means))
     return state
-
-
-def begin(
-    key: Key,
-    network: Network,
-    objective: Objective,
-    count: int,
-    config: Config,
-    members: int = 1,
-) -> State:
-    """Makes the state that `fit` starts from.
-
-    Args:
-        key: as for `fit`, like the rest.
-        network: what to train.
-        objective: what to train for.
-        count: the number of images.
-        config: how to train.
-        members: networks to train.
-    """
-
-    def one(key: Key) -> State:
-        return init(key, network, objective, count, config)
-
-    keys = _keys(key, members)
-    return jax.vmap(one)(keys) if members > 1 else one(keys)
 
 
 def variables(state: State) -> Variables:
@@ -221,13 +196,6 @@ def _segment(
     state, record = jax.lax.fori_loop(begin, end, one, (state, record))
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
     return state, record, jnp.all(jnp.stack(finite))
-
-
-def _keys(key: Key, members: int) -> Key:
-    """A key for each member; a network alone has the run's."""
-    if members == 1:
-        return key
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(members))
 
 
 def _order(keys: Key, epoch: int, count: int, config: Config) -> np.ndarray:

@@ -1,91 +1,22 @@
 """One update of a network: batch, augmentation, gradient, optimizer, memory."""
 
 import dataclasses
-import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import data, tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import data
 from zeroone_jax.models.network import Network
 from zeroone_jax.training import patience
+from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.objectives.frame import Batch, Info, Model, Objective
-from zeroone_jax.training.optimizer import Optimizer, Sgd, average
+from zeroone_jax.training.optimizer import average
 from zeroone_jax.types import Array, Key, Params
 
 # Streams of the run's key; the loop draws the order of the images from the third.
 _INIT, _STEPS = 0, 2
-
-
-@tagged.register("training")
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the images. Images that do not fill a last batch are left
-            out of an epoch; as every epoch has an order of its own, not the same ones.
-        batch_size: images an update.
-        optimizer: what is done with the gradient: settings, whose schedule is counted
-            in epochs, or any of optax, whose schedule is counted in updates. Two of
-            optax are never equal: give the same object to compile once.
-        augment: whether images are shifted by up to 4 pixels and flipped.
-        average: decay of a running average of the weights, which is then what is
-            evaluated; 0 keeps none.
-        accumulate: pieces that a batch is cut into, one after another, to save memory;
-            batch-norm statistics are those of the pieces.
-        segment: most steps between two looks at the losses from outside.
-        patience: training ends early after more than so many epochs, one after
-            another, whose mean loss is no gain; 0 trains to the end.
-        tolerance: how much less is a gain.
-    """
-
-    epochs: int = 1
-    batch_size: int = 128
-    optimizer: Optimizer | optax.GradientTransformation = dataclasses.field(
-        default_factory=Sgd
-    )
-    augment: bool = False
-    average: float = 0.0
-    accumulate: int = 1
-    segment: int = 100
-    patience: int = 0
-    tolerance: float = 1e-4
-
-    def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            TypeError: the optimizer is none.
-            ValueError: a setting is out of its range.
-        """
-        checks.counts(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            accumulate=self.accumulate,
-            segment=self.segment,
-        )
-        if isinstance(self.optimizer, Optimizer):
-            self.optimizer.check_epochs(self.epochs)
-        elif not isinstance(self.optimizer, optax.GradientTransformation):
-            raise TypeError(
-                f"optimizer is a {type(self.optimizer).__name__}, but must be "
-                "training.Sgd, training.Adam or an optax.GradientTransformation"
-            )
-        if self.patience < 0:
-            raise ValueError(f"patience is {self.patience}, but must not be negative")
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"tolerance is {self.tolerance}, but must not be negative")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average is {self.average}, but must be in [0,1)")
-        if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"batch_size is {self.batch_size}, but must be a multiple of "
-                f"accumulate, {self.accumulate}"
-            )
 
 
 class State(NamedTuple):
@@ -112,25 +43,13 @@ class State(NamedTuple):
     patience: Any = ()
 
 
-def steps_per_epoch(count: int, config: Config) -> int:
-    """How many updates an epoch has.
-
-    Args:
-        count: the number of images.
-        config: how to train.
-
-    Raises:
-        ValueError: the images do not fill a batch.
-    """
-    if count < config.batch_size:
-        raise ValueError(
-            f"{count} images do not fill a batch of batch_size={config.batch_size}"
-        )
-    return count // config.batch_size
-
-
 def init(
-    key: Key, network: Network, objective: Objective, count: int, config: Config
+    key: Key,
+    network: Network,
+    objective: Objective,
+    count: int,
+    config: Config,
+    members: int = 1,
 ) -> State:
     """Makes the state before the first update.
 
@@ -140,20 +59,34 @@ def init(
         objective: what to train for.
         count: the number of images.
         config: how to train.
+        members: networks to train; of several, each array of the state has a leading
+            axis [members].
     """
-    variables = network.init(jax.random.fold_in(key, _INIT))
-    optimizer = _built(config, steps_per_epoch(count, config))
-    memory = objective.memory(count)
-    return State(
-        step=jnp.asarray(0, jnp.int32),
-        params=variables.params,
-        batch_stats=variables.batch_stats,
-        optimizer=optimizer.init(variables.params),
-        # A copy: donated buffers must not be given twice.
-        average=jax.tree.map(jnp.copy, variables.params) if config.average else (),
-        memory=() if memory is None else memory,
-        patience=patience.begin() if config.patience else (),
-    )
+
+    def one(key: Key) -> State:
+        variables = network.init(jax.random.fold_in(key, _INIT))
+        optimizer = config.built_optimizer(steps_per_epoch(count, config))
+        memory = objective.memory(count)
+        return State(
+            step=jnp.asarray(0, jnp.int32),
+            params=variables.params,
+            batch_stats=variables.batch_stats,
+            optimizer=optimizer.init(variables.params),
+            # A copy: donated buffers must not be given twice.
+            average=jax.tree.map(jnp.copy, variables.params) if config.average else (),
+            memory=() if memory is None else memory,
+            patience=patience.init() if config.patience else (),
+        )
+
+    keys = member_keys(key, members)
+    return jax.vmap(one)(keys) if members > 1 else one(keys)
+
+
+def member_keys(key: Key, members: int) -> Key:
+    """A key for each member; a network alone has the run's."""
+    if members == 1:
+        return key
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(members))
 
 
 def step(
@@ -192,7 +125,7 @@ def step(
     batch = Batch(x, y, epoch, memory)
     model = Model(network, state.batch_stats)
     gradient, loss, info = _gradient(loss_key, objective, config, model, state, batch)
-    optimizer = _built(config, updates_per_epoch)
+    optimizer = config.built_optimizer(updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.
     with jax.numpy_dtype_promotion("standard"):
         updates, optimizer_state = optimizer.update(
@@ -217,12 +150,6 @@ def step(
     if config.patience:
         following = _watched(state, following, loss, updates_per_epoch, config)
     return following, {"loss": loss, **info.metrics}
-
-
-def _built(config: Config, updates_per_epoch: int) -> optax.GradientTransformation:
-    if isinstance(config.optimizer, Optimizer):
-        return config.optimizer.build(updates_per_epoch)
-    return config.optimizer
 
 
 def _watched(

@@ -14,6 +14,7 @@ from zeroone_jax.training.ascent import ascend, nearby_start, random_start
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
+    Loss,
     Model,
     Objective,
     accuracy,
@@ -26,9 +27,7 @@ from zeroone_jax.types import Array, Key, Params
 class Natural(Objective):
     """Cross-entropy of the images themselves."""
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         return plain_loss(key, params, model, batch, batch.x)
 
@@ -48,9 +47,7 @@ class GaussianNoise(Objective):
         """Checks the settings."""
         checks.positive(sigma=self.sigma)
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         noise_key, key = jax.random.split(key)
         noise = jax.random.normal(noise_key, batch.x.shape, batch.x.dtype)
@@ -102,6 +99,7 @@ class InBall(Objective):
         loss: Callable[[Array], Array],
         batch: Batch,
         start: Callable[[Key, Array, Array, Array, Norm], Array],
+        radius: Array | None = None,
     ) -> Array:
         """Climbs a loss in the ball around each image.
 
@@ -110,12 +108,13 @@ class InBall(Objective):
             loss: points float [n, ...] to losses float [n].
             batch: the images.
             start: draws the first points, as `random_start` does.
+            radius: float [n], of each image; None is epsilon, as far as it has grown.
 
         Returns:
             The last points, float [n, ...].
         """
         grown = self.grown(batch)
-        epsilon = self.epsilon * grown
+        epsilon = self.epsilon * grown if radius is None else radius
         return ascend(
             loss,
             batch.x,
@@ -148,9 +147,7 @@ class ProjectedGradient(InBall):
         super().__post_init__()
         checks.one_of("mode", self.mode, ("evaluation", "training"))
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, search_key, key = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
@@ -207,9 +204,7 @@ class WithDivergence(InBall):
 class Trades(WithDivergence):
     """Zhang et al. 2019: CE(x) + beta KL(f(x) || f(x')), x' maximising that KL."""
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, *keys = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
@@ -235,9 +230,7 @@ class Mart(WithDivergence):
     log(1 - the largest other probability), and x' is PGD's adversary from near x.
     """
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, *keys = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
@@ -272,9 +265,7 @@ def boosted_cross_entropy(logits: Array, y: Array) -> Array:
     return losses.cross_entropy(logits, y) - without
 
 
-def plain_loss(
-    key: Key, params: Params, model: Model, batch: Batch, x: Array
-) -> tuple[Array, Info]:
+def plain_loss(key: Key, params: Params, model: Model, batch: Batch, x: Array) -> Loss:
     """The mean cross-entropy of images in training mode, and what goes with it."""
     x = jax.lax.stop_gradient(x)
     logits, model = model.train(key, params, x)

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +44,10 @@ class Info(NamedTuple):
     metrics: dict[str, Array]
 
 
+Loss: TypeAlias = tuple[Array, Info]
+"""A batch's mean loss, float [], and what was seen."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """A network with its running statistics, whose parameters are trained.
@@ -72,9 +76,7 @@ class Objective(abc.ABC):
     """A loss of a batch; frozen dataclasses of their settings implement it."""
 
     @abc.abstractmethod
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss.
 
         Args:
@@ -84,7 +86,7 @@ class Objective(abc.ABC):
             batch: the images.
 
         Returns:
-            The batch's mean loss, float [], and what was seen.
+            The loss, and what was seen.
         """
 
     def memory(self, count: int) -> Any:

@@ -15,6 +15,7 @@ from zeroone_jax.training.objectives.adversarial import InBall, plain_loss
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
+    Loss,
     Model,
     Objective,
     accuracy,
@@ -60,9 +61,7 @@ class InstanceAdaptive(InBall):
         """The radii, float32 [count]."""
         return jnp.full(count, self.epsilon, jnp.float32)
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         logits_fn = model.evaluating(params)
@@ -79,16 +78,10 @@ class InstanceAdaptive(InBall):
     def _adversary(
         self, key: Key, logits_fn: LogitsFn, batch: Batch, radius: Array
     ) -> Array:
-        start = random_start(key, batch.x, batch.y, radius, self.norm)
-        return ascend(
-            lambda point: losses.soft_margin(logits_fn(point), batch.y),
-            batch.x,
-            start,
-            epsilon=radius,
-            step_size=self.step_size * self.grown(batch),
-            steps=self.steps,
-            norm=self.norm,
-        )
+        def loss(point: Array) -> Array:
+            return losses.soft_margin(logits_fn(point), batch.y)
+
+        return self.search(key, loss, batch, random_start, radius)
 
     def _adapted(
         self, key: Key, logits_fn: LogitsFn, batch: Batch
@@ -149,9 +142,7 @@ class Friendly(InBall):
                 "looks that are not negative"
             )
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         looks = jnp.asarray(0, jnp.int32)
@@ -240,9 +231,7 @@ class MaxMargin(Objective):
         """The margins, float32 [count]."""
         return jnp.full(count, self.first_margin, jnp.float32)
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, natural_key, key = jax.random.split(key, 3)
         natural, model = model.train(natural_key, params, batch.x)

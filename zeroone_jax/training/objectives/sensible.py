@@ -13,6 +13,7 @@ from zeroone_jax.training.objectives.adversarial import trained_on_both
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
+    Loss,
     Model,
     Objective,
     accuracy,
@@ -51,9 +52,7 @@ class Sense(Settings, Objective):
                 f"natural_weight is {self.natural_weight}, but must not be negative"
             )
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         search_key, natural_key, key = jax.random.split(key, 3)
         adversary, metrics = self._search(
@@ -104,9 +103,7 @@ class SenseTrade(Sense):
 
     natural_weight: float = 1.0
 
-    def __call__(
-        self, key: Key, params: Params, model: Model, batch: Batch
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         search_key, *keys = jax.random.split(key, 3)
         adversary, metrics = self._search(

@@ -1,4 +1,4 @@
-"""What a training run of a network reports: accuracies, tables, curves, summary."""
+"""Evaluates a network, while it is trained and afterwards, and writes what came out."""
 
 import dataclasses
 import functools
