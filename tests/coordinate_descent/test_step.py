@@ -135,20 +135,30 @@ class StepTest(parameterized.TestCase):
             assert norms.max() < 513
         chex.assert_trees_all_equal(state.projection, state.network.w1 @ data.levels)
 
-    def test_one_trace(self):
-        config = small()
+    @parameterized.parameters(
+        ({}, {"hidden_steps": (0.2,), "output_step": 0.4, "rows": 0.5}),
+        (
+            {"hidden": 0, "adversarial_step": 1.0},
+            {"hidden_steps": (0.2,), "adversarial_step": 0.1, "rows": 0.5},
+        ),
+    )
+    def test_one_trace_for_all_numbers(self, changes, numbers):
+        config = small(**changes)
         data = make_problem(5, config)
-        program, tuning = coordinate_descent.split(config)
+        program, _ = coordinate_descent.split(config)
         state = coordinate_descent.init(jax.random.key(0), data, program)
         chex.clear_trace_counter()
         step = jax.jit(
             chex.assert_max_traces(coordinate_descent.step, n=1),
             static_argnames="program",
         )
-        for iteration in range(3):
+        for iteration, tuned in enumerate([{}, numbers]):
             key = jax.random.key(iteration)
             drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
-            state, _ = step(key, state, data, drawn, program, tuning)
+            settings = dataclasses.replace(config, **tuned)
+            state, _ = step(
+                key, state, data, drawn, *coordinate_descent.split(settings)
+            )
 
     def test_jit_equals_eager(self):
         config = small()
