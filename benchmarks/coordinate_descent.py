@@ -80,10 +80,12 @@ def work(rows: Rows) -> dict[str, dict[str, float]]:
         config = coordinate_descent.PRESETS[name]()
         problem = coordinate_descent.prepare(*rows, config)
         key = jax.random.key(0)
-        state = coordinate_descent.init(key, problem, config)
-        drawn = coordinate_descent.draw_coordinates(key, rows[0].shape[1], config)
-        step = jax.jit(coordinate_descent.step, static_argnames="config")
-        cost = step.lower(key, state, problem, config, drawn).compile().cost_analysis()
+        program, tuning = coordinate_descent.split(config)
+        state = coordinate_descent.init(key, problem, program)
+        drawn = coordinate_descent.draw_coordinates(key, rows[0].shape[1], program)
+        step = jax.jit(coordinate_descent.step, static_argnames="program")
+        lowered = step.lower(key, state, problem, drawn, program, tuning)
+        cost = lowered.compile().cost_analysis()
         counted[name] = {
             "megaflop": cost["flops"] / 1e6,
             "megabytes": cost["bytes accessed"] / 1e6,
@@ -106,14 +108,14 @@ def score_lost(rows: Rows, draws: int = 40) -> dict[str, float]:
     weights = jnp.where(problem.labels == 1, 1, -1)
     network = jax.tree.map(lambda leaf: leaf[0], state.network)
     projection = jnp.dot(network.w1, problem.levels, precision="highest")
-    share = problems.share_of(config.rows)
-    counts = problems.sample_rows(jax.random.key(2), problem, share)
+    program, tuning = coordinate_descent.split(config)
+    counts = problems.sample_rows(jax.random.key(2), problem, tuning.rows)
     gain = counts * weights
 
     @jax.jit
     def lost(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         unit = jax.random.randint(key, (), 0, config.hidden)
-        drawn = hidden_unit.draw_coordinates(key, rows[0].shape[1], config)[:8]
+        drawn = hidden_unit.draw_coordinates(key, rows[0].shape[1], program)[:8]
         base = projection[unit]
         position = jnp.sum(jnp.where(base > network.t1[unit], 0, counts))
 

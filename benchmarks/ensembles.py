@@ -43,7 +43,7 @@ def run(name: str, votes: int | None, seed: int, source: str) -> dict:
     times = [time.perf_counter()]
 
     def on_segment(
-        state: coordinate_descent.Search, history: coordinate_descent.History
+        state: coordinate_descent.Search, history: coordinate_descent.Info
     ) -> None:
         times.append(time.perf_counter())
         accuracy = history.pocket_accuracy[-1].mean()

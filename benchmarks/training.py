@@ -9,6 +9,7 @@ images in the first, MNIST's in the second.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import time
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import data, models, runs, training
+from zeroone_jax import data, devices, models, runs, training
 from zeroone_jax.evaluation import tables
 from zeroone_jax.training import objectives
 
@@ -34,7 +35,7 @@ def seconds_a_step(
     images: np.ndarray,
     labels: np.ndarray,
     state: training.State | None = None,
-    devices: int = 1,
+    whole: bool = False,
 ) -> tuple[float, float, dict[str, float]]:
     """Times single updates.
 
@@ -44,7 +45,7 @@ def seconds_a_step(
         images: f32 [updates + 1, batch, height, width, channels].
         labels: i32 [updates + 1, batch].
         state: where to begin; the start of training by default.
-        devices: how many the update thinks it is split over.
+        whole: whether batches stay whole, as they do over several devices.
 
     Returns:
         Median seconds, those of the first with compilation, and the mean metrics.
@@ -53,18 +54,20 @@ def seconds_a_step(
     per_epoch = 390
     if state is None:
         state = training.init(KEY, network, objective, per_epoch * BATCH, config)
+    mesh = devices.mesh("batch", jax.devices()[:1])
     rows = jnp.arange(images.shape[1], dtype=jnp.int32)
 
     @jax.jit
     def update(state: training.State, x: Any, y: Any) -> Any:
         return training.step(
-            KEY, network, objective, config, per_epoch, state, x, y, rows, devices
+            KEY, network, objective, config, per_epoch, state, x, y, rows
         )
 
     seconds, seen = [], []
     for x, y in zip(images, labels, strict=True):
         began = time.perf_counter()
-        state, metrics = jax.block_until_ready(update(state, x, y))
+        with contextlib.nullcontext() if whole else jax.set_mesh(mesh):
+            state, metrics = jax.block_until_ready(update(state, x, y))
         seconds.append(time.perf_counter() - began)
         seen.append(jax.device_get(metrics))
     means = {name: float(np.mean([m[name] for m in seen])) for name in seen[0]}
@@ -126,8 +129,7 @@ def sense_mnist() -> dict[str, list[dict[str, float]]]:
     for confidence in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0):
         sense = objectives.sense(confidence=confidence, warm_up=0, **ball)
         seconds, _, seen = seconds_a_step(network, sense, images, labels, state)
-        # Over several devices batches stay whole.
-        whole, _, _ = seconds_a_step(network, sense, images, labels, state, devices=2)
+        whole, _, _ = seconds_a_step(network, sense, images, labels, state, whole=True)
         curve.append(
             {
                 "confidence": confidence,

@@ -24,7 +24,6 @@ every radius), and summary.json. A killed run goes on with --resume and the same
 settings, and ends with the very same files.
 """
 
-import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -89,17 +88,10 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     jax.config.update("jax_enable_x64", experiment.double)
     default = f"attack-{options.preset}-seed{experiment.seed}"
     task = attack_task.prepare(experiment, options.data_dir)
-    with run_directory.opened(default, as_json(experiment)) as run:
+    with run_directory.opened(default, runs.to_json(experiment)) as run:
         if run.summary() is None:
             fill(experiment, task, run)
         run_directory.tell(run, "results.md")
-
-
-def as_json(experiment: configs.Experiment) -> dict[str, Any]:
-    """Gives the settings as JSON's types, with the attack's name."""
-    settings = dataclasses.asdict(experiment)
-    name = attack_task.name_of(experiment.attack)
-    return {**settings, "attack": {"name": name, **settings["attack"]}}
 
 
 def fill(
@@ -142,7 +134,7 @@ def fill(
         run.append_metrics(attack_report.records(chunks[-1], attacked))
     seconds = time.monotonic() - began
     attack_report.write(
-        as_json(experiment),
+        runs.to_json(experiment),
         run,
         attack_report.Outcome(
             name=task.name,

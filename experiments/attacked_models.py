@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments import command_line, train_network
+from experiments.configs import network as network_configs
 from zeroone_jax import data, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
@@ -95,10 +96,10 @@ def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Mode
 
 
 def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
-    settings = runs.read_settings(place)
     source = _source(place)
     split = command_line.load(source.name, "test", source.classes, data_dir)
-    network = train_network.build(settings, split)
+    experiment = runs.from_json(runs.read_settings(place), network_configs.Experiment)
+    network = train_network.build(experiment, split)
     variables = jax.tree.map(
         lambda array: array.astype(dtype),
         _read(lambda: networks.load(place / "network.npz", network)),

@@ -258,14 +258,13 @@ def _check_fields(settings: Any, argv: Sequence[str]) -> None:
 
 def _thawed(settings: Any) -> Any:
     """Copies a frozen dataclass into one that ml_collections' flags can fill."""
-    values = {}
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        values[field.name] = (
-            _thawed(value) if dataclasses.is_dataclass(value) else value
-        )
+    values, types = {}, {}
     hints = typing.get_type_hints(type(settings))
-    types = {name: typed_flags.flag_type(hints[name]) for name in values}
+    for field in dataclasses.fields(settings):
+        value, hint = getattr(settings, field.name), hints[field.name]
+        is_group = dataclasses.is_dataclass(value)
+        values[field.name] = _thawed(value) if is_group else value
+        types[field.name] = type(value) if is_group else typed_flags.flag_type(hint)
     twin = dataclasses.make_dataclass(type(settings).__name__, types.items())
     return twin(**values)
 

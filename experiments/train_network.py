@@ -17,8 +17,8 @@ the same settings, and ends with the very same network on the same hardware.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ from absl import flags, logging
 from experiments import (
     command_line,
     distributed,
-    network_report,
+    network_evaluation,
     noise,
     run_directory,
 )
@@ -79,7 +79,7 @@ def main(settings: Callable[[], Experiment]) -> None:
     experiment = settings()
     distributed.join()
     default = f"{options.preset}-seed{experiment.seed}"
-    with run_directory.opened(default, as_json(experiment)) as run:
+    with run_directory.opened(default, runs.to_json(experiment)) as run:
         if run.summary() is None:
             fill(
                 experiment,
@@ -89,13 +89,6 @@ def main(settings: Callable[[], Experiment]) -> None:
                 options.data_dir,
             )
         run_directory.tell(run, "accuracy.md")
-
-
-def as_json(experiment: Experiment) -> dict[str, Any]:
-    """Gives the settings as JSON's types, with the objective's name."""
-    settings = dataclasses.asdict(experiment)
-    name = type(experiment.objective).__name__
-    return {**settings, "objective": {"name": name, **settings["objective"]}}
 
 
 def fill(
@@ -126,19 +119,21 @@ def fill(
         command_line.load(experiment.data.name, name, experiment.data.classes, data_dir)
         for name in ("train", "test")
     )
-    x, y = network_report.test_images(test)
+    x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
-    planned = network_report.plan(experiment.evaluation, len(x))
+    planned = network_evaluation.plan(experiment.evaluation, len(x))
     progress = Progress("attacking", len(planned.attacks))
-    rows = network_report.evaluate(
+    rows = network_evaluation.evaluate(
         run, experiment.seed, planned, logits_fn, (x, y), progress.report
     )
     accuracies = {
-        "train": network_report.accuracy(logits_fn, *_wanted(experiment.data, split)),
-        "test": network_report.accuracy(logits_fn, x, y),
+        "train": network_evaluation.accuracy(
+            logits_fn, *_wanted(experiment.data, split)
+        ),
+        "test": network_evaluation.accuracy(logits_fn, x, y),
     }
     seconds = time.monotonic() - began
-    network_report.write(run, as_json(experiment), rows, accuracies, seconds)
+    network_evaluation.write(run, experiment, rows, accuracies, seconds)
 
 
 def trained(
@@ -170,7 +165,7 @@ def trained(
         for name in ("train", "test")
     )
     try:
-        model = build(as_json(experiment), split)
+        model = build(experiment, split)
         path = run.path / "network.npz"
         # A run killed while it was attacked comes here again, with the same network.
         if hosts.from_first(path.exists, command_line.UserError):
@@ -183,35 +178,34 @@ def trained(
     # From here on each process computes for itself.
     variables = device_mesh.own(training.variables(state))
     if hosts.is_first():
-        network_report.save_network(path, variables)
+        network_evaluation.save_network(path, variables)
     return model, variables
 
 
-def build(settings: Mapping[str, Any], split: data.Split) -> Model:
+def build(experiment: Experiment, split: data.Split) -> Model:
     """Makes the network, or the ensemble, for a data set's images.
 
     Args:
-        settings: as `as_json` gives them.
+        experiment: the settings.
         split: the images, for their shape and classes.
 
     Raises:
         ValueError: the network is unknown, or the images do not suit it.
     """
-    network = _network(settings["network"], settings["dtype"], split)
-    # Settings of earlier versions know no ensembles.
-    members = settings.get("members", 1)
-    if members == 1:
+    network = _network(experiment, split)
+    if experiment.members == 1:
         return network
-    return models.Ensemble(network, members, settings["combine"])
+    return models.Ensemble(network, experiment.members, experiment.combine)
 
 
-def _network(name: str, dtype: str, split: data.Split) -> models.Network:
+def _network(experiment: Experiment, split: data.Split) -> models.Network:
+    """One network, or an ensemble's member."""
     height, width, channels = split.images.shape[1:]
     return models.build(
-        name,
+        experiment.network,
         (height, width, channels),
         len(split.class_names),
-        jnp.bfloat16 if dtype == "bfloat16" else None,
+        jnp.bfloat16 if experiment.dtype == "bfloat16" else None,
     )
 
 
@@ -226,16 +220,16 @@ def _train(
     """Trains, and leaves metrics and checkpoints."""
     key = jax.random.key(experiment.seed)
     config, objective = experiment.training, experiment.objective
-    network = _network(experiment.network, experiment.dtype, split)
-    model = climbed = build(as_json(experiment), split)
+    network = _network(experiment, split)
+    model = climbed = build(experiment, split)
     if isinstance(model, models.Ensemble):
         # Shares of votes have no slope to climb.
         climbed = dataclasses.replace(model, combine="probabilities")
     images, labels = _training_images(experiment, split)
-    x_test, y_test = network_report.test_images(test)
+    x_test, y_test = network_evaluation.test_images(test)
     count, members = len(labels), experiment.members
     per_epoch = training.steps_per_epoch(count, config)
-    state = training.begin(key, network, objective, count, config, members)
+    state = training.init(key, network, objective, count, config, members)
     devices = devices or jax.devices()[:1]
     state = device_mesh.everywhere(state, device_mesh.mesh("batch", devices))
     state = run.restore(state) or state
@@ -253,7 +247,7 @@ def _train(
         is_due = inside == 0 and (epoch % checkpoint_every == 0 or is_last)
         if is_due and hosts.is_first():
             variables = device_mesh.own(training.variables(state))
-            record |= network_report.watched(
+            record |= network_evaluation.watched(
                 experiment.evaluation,
                 model.bind(variables),
                 climbed.bind(variables),

@@ -15,7 +15,6 @@ accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes 
 --resume and the same settings, and ends with the very same networks.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable, Hashable, Sequence
 
@@ -76,7 +75,7 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     cores.use_cores(experiment.solver.votes)
     distributed.join()
     default = f"{options.preset}-seed{experiment.seed}"
-    with run_directory.opened(default, dataclasses.asdict(experiment)) as run:
+    with run_directory.opened(default, runs.to_json(experiment)) as run:
         if run.summary() is None:
             train(experiment, run, options.checkpoint_every, options.data_dir)
         run_directory.tell(run, "accuracy.md")
@@ -107,7 +106,8 @@ def train(
 def shared(experiment: configs.Experiment) -> Hashable:
     """What experiments must have in common to be trained together."""
     noise_seed = experiment.seed if experiment.data.noise > 0 else None
-    return coordinate_descent.program_of(experiment.solver), experiment.data, noise_seed
+    program, _ = coordinate_descent.split(experiment.solver)
+    return program, experiment.data, noise_seed
 
 
 def train_together(
@@ -140,7 +140,7 @@ def train_together(
     keys = [jax.random.key(experiment.seed) for experiment in experiments]
     solvers = [experiment.solver for experiment in experiments]
     try:
-        states = coordinate_descent.initial_grid(keys, x, y, solvers)
+        states = coordinate_descent.init_grid(keys, x, y, solvers)
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
     states = [
@@ -156,7 +156,7 @@ def train_together(
     def on_segment(
         place: int,
         state: coordinate_descent.Search,
-        history: coordinate_descent.History,
+        history: coordinate_descent.Info,
     ) -> None:
         iteration = int(state.iteration)
         opened[place].append_metrics(zero_one_report.records(iteration, history))
@@ -182,8 +182,8 @@ def train_together(
     x_test, y_test = map(jnp.asarray, data.as_features(test))
     splits = {"train": (x, y), "test": (x_test, y_test)}
     seconds = (time.monotonic() - began) / len(opened)
-    for experiment, run, result in zip(experiments, opened, results, strict=True):
-        zero_one_report.write(experiment, run, result.params, splits, training, seconds)
+    for run, result in zip(opened, results, strict=True):
+        zero_one_report.write(run, result.params, splits, training, seconds)
 
 
 if __name__ == "__main__":

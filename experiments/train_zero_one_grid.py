@@ -13,7 +13,6 @@ sweeps inside a device.
 """
 
 import contextlib
-import dataclasses
 import pathlib
 import shlex
 import sys
@@ -104,7 +103,7 @@ def train(
     with contextlib.ExitStack() as stack:
         opened = [
             stack.enter_context(
-                run_directory.opened_at(path, dataclasses.asdict(experiment), True)
+                run_directory.opened_at(path, runs.to_json(experiment), True)
             )
             for path, experiment in experiments.items()
         ]

@@ -1,13 +1,11 @@
 """What a training run of 01 networks reports: metrics, tables, figures, summary."""
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.configs import zero_one as configs
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation import accuracy, figures, tables
 from zeroone_jax.models import zero_one
@@ -19,9 +17,7 @@ _DRAWN_VOTES = 4
 _ROUNDING = 1e-5
 
 
-def records(
-    iteration: int, history: coordinate_descent.History
-) -> list[dict[str, Any]]:
+def records(iteration: int, history: coordinate_descent.Info) -> list[dict[str, Any]]:
     """Condenses a segment of training to a record every few iterations.
 
     Args:
@@ -82,7 +78,6 @@ def curve(name: str, metrics: Sequence[Mapping[str, Any]]) -> figures.Curve:
 
 
 def write(
-    experiment: configs.Experiment,
     run: runs.RunDirectory,
     params: zero_one.Params,
     splits: Mapping[str, tuple[Array, Array]],
@@ -92,7 +87,6 @@ def write(
     """Evaluates the networks and writes all that the run directory still lacks.
 
     Args:
-        experiment: the settings.
         run: the open run directory, with the metrics of every iteration.
         params: the trained networks.
         splits: features and labels of "train" and "test".
@@ -112,7 +106,7 @@ def write(
     draw_hidden_units(params, training, run.path / "hidden_units.png")
     run.finish(
         {
-            "config": dataclasses.asdict(experiment),
+            "config": runs.read_settings(run.path),
             "accuracy": {
                 name: {"votes": shares.votes.tolist(), "majority": shares.majority}
                 for name, shares in accuracies.items()

@@ -10,13 +10,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
-from zeroone_jax import attacks, verification
+from zeroone_jax import attacks, tagged, verification
 
 _EPSILON = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
 _MANY_AT_A_TIME = 100
 _PAPER_A_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
 
 
+@tagged.register("attack.images")
 @dataclasses.dataclass(frozen=True)
 class Images:
     """What to attack.
@@ -70,6 +71,7 @@ class Suite(abc.ABC):
         """
 
 
+@tagged.register("attack")
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """An attack on some images.
@@ -197,6 +199,7 @@ def _suite_preset(name: str) -> Callable[[], Experiment]:
     about, _, described = inspect.cleandoc(make.__doc__).partition("Args:\n")
     described = described.partition("\nReturns:")[0]
     settings.__doc__ = f"{about}Attributes:\n{described}"
+    tagged.register(f"suite_{name}")(settings)
 
     def preset() -> Experiment:
         return Experiment(attack=settings(), at_a_time=_MANY_AT_A_TIME)
@@ -218,6 +221,11 @@ def _is_attack(name: str) -> bool:
 _FIRST = "hop_skip_jump"
 _NAMES = [name for name in attacks.__all__ if _is_attack(name)]
 _SUITES = ("standard", "targeted", "decision", "paper_a", "paper_b")
+
+tagged.register("verification")(verification.Config)
+for _name in _NAMES:
+    if inspect.isclass(getattr(attacks, _name)):
+        tagged.register(_name)(getattr(attacks, _name))
 
 PRESETS: dict[str, Callable[[], Experiment]] = {
     **{name: _preset(name) for name in [_FIRST, *_NAMES]},

@@ -3,11 +3,13 @@
 import dataclasses
 from typing import Literal
 
+from zeroone_jax import tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.training import Config, objectives
 from zeroone_jax.training.objectives import Objective
 
 
+@tagged.register("train_network.data")
 @dataclasses.dataclass(frozen=True)
 class Data:
     """What to train and to evaluate on.
@@ -26,6 +28,7 @@ class Data:
     noise: float = 0.0
 
 
+@tagged.register("train_network.evaluation")
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """What the trained network meets, in an Linf ball.
@@ -57,6 +60,7 @@ class Evaluation:
             )
 
 
+@tagged.register("train_network")
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One training run.

@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from zeroone_jax import coordinate_descent
+from zeroone_jax import coordinate_descent, tagged
 
 
+@tagged.register("train_zero_one.data")
 @dataclasses.dataclass(frozen=True)
 class Data:
     """What to train on.
@@ -29,6 +30,7 @@ class Data:
     noise: float = 0.0
 
 
+@tagged.register("train_zero_one")
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One training run.

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import command_line, network_report, pieces, train_network
+from experiments import command_line, network_evaluation, pieces, train_network
+from experiments.configs.network import Experiment
 from experiments.reproductions import methods
 from experiments.reproductions.plan import (
     NetworkRun,
@@ -168,9 +169,9 @@ def _trained(
                 f"{path} is not there: the result was made elsewhere. Move it away to "
                 "train the network here"
             )
-        network = train_network.build(config, split)
+        network = train_network.build(run_files.from_json(config, Experiment), split)
         models[result["method"]] = network.bind(networks.load(path, network))
-    return found[0]["config"], models, network_report.test_images(split)
+    return found[0]["config"], models, network_evaluation.test_images(split)
 
 
 def _kept(

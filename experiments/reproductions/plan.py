@@ -111,7 +111,7 @@ class NetworkRun(Run):
 
     def settings(self) -> dict[str, Any]:
         """The experiment's."""
-        return train_network.as_json(self.experiment)
+        return network_settings(self.experiment)
 
     def fill(self, run: run_files.RunDirectory, place: Place) -> None:
         """Trains and evaluates."""
@@ -119,19 +119,14 @@ class NetworkRun(Run):
 
     def is_same(self, kept: Mapping[str, Any]) -> bool:
         """Whether they are; the result may be older than some of them."""
-        return super().is_same(_filled(kept, self.experiment))
+        return bool(run_files.from_json(kept, Experiment) == self.experiment)
 
 
-def _filled(kept: Mapping[str, Any], settings: Any) -> dict[str, Any]:
-    """Adds the fields that settings had not yet when they were kept."""
-    filled = dict(kept)
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if field.name not in kept:
-            filled[field.name] = field.default
-        elif dataclasses.is_dataclass(value):
-            filled[field.name] = _filled(kept[field.name], value)
-    return filled
+def network_settings(experiment: Experiment) -> dict[str, Any]:
+    """Settings as stored results and the names of run directories have them."""
+    settings = dataclasses.asdict(experiment)
+    name = type(experiment.objective).__name__
+    return {**settings, "objective": {"name": name, **settings["objective"]}}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import decision_regions, tables
 from zeroone_jax.training import sensible
 from zeroone_jax.training.ascent import ascend, random_start
+from zeroone_jax.training.sensible_step import Settings
 from zeroone_jax.types import Array, Key
 
 METHODS = ("natural", "pgd", "sense")
@@ -91,8 +92,12 @@ def train(key: Key, method: str, toy: Toy) -> tuple[Array, Array]:
         if method == "natural":
             return unit
         if method == "sense":
-            settings = sensible.Settings(
-                epsilon, step_size, toy.steps, toy.confidence, "l2"
+            settings = Settings(
+                epsilon=epsilon,
+                step_size=step_size,
+                steps=toy.steps,
+                confidence=toy.confidence,
+                norm="l2",
             )
             return sensible.search(key, model, unit, labels, settings)[0]
         return ascend(

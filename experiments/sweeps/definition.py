@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import attack, command_line, train_network, train_zero_one
+from experiments import command_line, train_zero_one
 from experiments.configs import attack as attack_configs
 from experiments.configs import network_presets
 from experiments.configs import zero_one as zero_one_configs
@@ -50,25 +50,20 @@ class Launcher(NamedTuple):
 
     Attributes:
         presets: makers of its settings, by name.
-        as_json: gives settings as the run's config.json has them.
         together: how its runs share a process, if they can.
     """
 
     presets: Mapping[str, Callable[[], Any]]
-    as_json: Callable[[Any], dict[str, Any]]
     together: grouping.Together | None = None
 
 
 LAUNCHERS: dict[str, Launcher] = {
     "experiments.train_zero_one": Launcher(
         zero_one_configs.PRESETS,
-        dataclasses.asdict,
         grouping.Together("experiments.train_zero_one_grid", train_zero_one.shared),
     ),
-    "experiments.train_network": Launcher(
-        network_presets.PRESETS, train_network.as_json
-    ),
-    "experiments.attack": Launcher(attack_configs.PRESETS, attack.as_json),
+    "experiments.train_network": Launcher(network_presets.PRESETS),
+    "experiments.attack": Launcher(attack_configs.PRESETS),
 }
 """Every launcher that can be swept, by its module."""
 
@@ -128,7 +123,7 @@ def runs_of(
         Run(
             job,
             {field: _value(run.settings, field) for field in swept},
-            launcher.as_json(run.settings),
+            runs.to_json(run.settings),
             command_line.field_help(run.settings),
         )
         for run, job in zip(

@@ -8,8 +8,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
 
-from zeroone_jax.coordinate_descent import Config, draw_coordinates, hidden_unit
-from zeroone_jax.coordinate_descent.tuning import tuning_of
+from zeroone_jax.coordinate_descent import Config, draw_coordinates, hidden_unit, split
 
 COORDINATES, ROWS = 6, 24
 # More bins than a projection of weights up to 20 has values.
@@ -28,7 +27,8 @@ KEY = jax.random.key(0)
 
 @functools.partial(jax.jit, static_argnames="config")
 def run(key, weights, threshold, levels, gain, counts, config):
-    drawn = draw_coordinates(key, COORDINATES, config)
+    program, tuning = split(config)
+    drawn = draw_coordinates(key, COORDINATES, program)
     rows = hidden_unit.Rows(
         lambda coordinates: levels[coordinates],
         jnp.round(jnp.mean(levels, axis=1)),
@@ -36,7 +36,7 @@ def run(key, weights, threshold, levels, gain, counts, config):
         counts,
     )
     unit = hidden_unit.Unit(weights, threshold, weights @ levels)
-    return hidden_unit.visit(key, unit, rows, drawn, config, tuning_of(config))
+    return hidden_unit.visit(key, unit, rows, drawn, program, tuning)
 
 
 def visit(problem, config, key=KEY):
@@ -140,7 +140,7 @@ def best_move(problem, cut, best, config):
     """The best gain after at most one move, from a threshold and its gain."""
     weights, _, levels, gain, counts = problem
     position = int(counts[weights @ levels <= cut].sum())
-    drawn = np.asarray(draw_coordinates(KEY, COORDINATES, config))
+    drawn = np.asarray(draw_coordinates(KEY, COORDINATES, split(config)[0]))
     if config.weights == "binary":
         moves = [(coordinate, -2 * weights[coordinate]) for coordinate in drawn]
     else:
@@ -338,9 +338,7 @@ class SlopeTest(parameterized.TestCase):
             jnp.asarray(weights @ levels, jnp.float32),
         )
         config = Config(features=4, candidates=4, hidden_steps=(0.1, 0.05))
-        found = hidden_unit._slope(
-            unit, rows, jnp.asarray(drawn), config, tuning_of(config)
-        )
+        found = hidden_unit._slope(unit, rows, jnp.asarray(drawn), *split(config))
         expected = first_order(weights, threshold, levels, gain, config)
         np.testing.assert_array_equal(found, expected[drawn])
 
@@ -348,10 +346,10 @@ class SlopeTest(parameterized.TestCase):
 class DrawCoordinatesTest(parameterized.TestCase):
     @parameterized.parameters((7, 7), (3072, 128))
     def test_draws_distinct_coordinates(self, coordinates, features):
-        config = Config(features=features, candidates=1)
+        program, _ = split(Config(features=features, candidates=1))
         keys = jax.random.split(jax.random.key(0), 30)
         drawn = np.asarray(
-            jax.vmap(lambda key: draw_coordinates(key, coordinates, config))(keys)
+            jax.vmap(lambda key: draw_coordinates(key, coordinates, program))(keys)
         )
         assert drawn.shape == (30, features)
         assert drawn.min() >= 0
@@ -360,9 +358,9 @@ class DrawCoordinatesTest(parameterized.TestCase):
         assert len(np.unique(drawn, axis=0)) == 30
 
     def test_draws_each_equally_often(self):
-        config = Config(features=5, candidates=1)
+        program, _ = split(Config(features=5, candidates=1))
         keys = jax.random.split(jax.random.key(1), 4000)
-        drawn = jax.vmap(lambda key: draw_coordinates(key, 20, config))(keys)
+        drawn = jax.vmap(lambda key: draw_coordinates(key, 20, program))(keys)
         counts = np.bincount(np.asarray(drawn).ravel(), minlength=20)
         expected = 4000 * 5 / 20
         deviation = np.sqrt(4000 * 0.25 * 0.75)

@@ -7,9 +7,8 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from zeroone_jax import coordinate_descent
-from zeroone_jax.coordinate_descent import Config, draw_coordinates, linear
-from zeroone_jax.coordinate_descent.problem import sample_rows, share_of
-from zeroone_jax.coordinate_descent.tuning import tuning_of
+from zeroone_jax.coordinate_descent import Config, draw_coordinates, linear, split
+from zeroone_jax.coordinate_descent.problem import sample_rows
 
 COORDINATES, ROWS = 8, 90
 CLEAN = Config(
@@ -26,7 +25,7 @@ CLEAN = Config(
 ADVERSARIAL = dataclasses.replace(CLEAN, adversarial_step=0.3)
 
 
-init = jax.jit(coordinate_descent.init, static_argnames="config")
+init = jax.jit(coordinate_descent.init, static_argnames="program")
 
 
 def draw_rows(seed=0):
@@ -40,13 +39,14 @@ def draw_rows(seed=0):
 def start(config, seed=0):
     levels, labels = draw_rows(seed)
     data = coordinate_descent.prepare(levels / np.float32(255), labels, config)
-    return data, init(jax.random.key(seed), data, config)
+    return data, init(jax.random.key(seed), data, split(config)[0])
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def step(key, state, data, config):
-    drawn = draw_coordinates(key, COORDINATES, config)
-    return linear.step(key, state, data, config, drawn, tuning_of(config))
+    program, tuning = split(config)
+    drawn = draw_coordinates(key, COORDINATES, program)
+    return linear.step(key, state, data, drawn, program, tuning)
 
 
 def steps(config, seed=0, count=20):
@@ -79,7 +79,7 @@ class AdversarialRowsTest(parameterized.TestCase):
         config = dataclasses.replace(CLEAN, adversarial_step=size)
         data, state = start(config, seed)
         weights = state.network.w1[0]
-        shift = linear._adversarial_shift(weights, config)
+        shift = linear._adversarial_shift(weights, split(config)[1])
         moved = np.asarray(linear._adversarial_levels(data.levels, shift, data.labels))
         np.testing.assert_array_equal(moved, np.rint(moved))
 
@@ -161,8 +161,8 @@ class StepTest(parameterized.TestCase):
         elsewhere = jnp.asarray(draw_rows(seed=1)[0].T, jnp.float32)
         for seed in range(10):
             key = jax.random.key(seed)
-            share = share_of(config.rows)
-            sampled = sample_rows(jax.random.split(key)[0], data, share)
+            rows_key, _ = jax.random.split(key)
+            sampled = sample_rows(rows_key, data, split(config)[1].rows)
             levels = jnp.where(sampled[None, :] == 1, data.levels, elsewhere)
             other = state._replace(projection=state.network.w1 @ levels)
             first, _ = step(key, state, data, config)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from zeroone_jax.coordinate_descent import Config, network
+from zeroone_jax.coordinate_descent import Config, network, split
 from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.models import zero_one
 
@@ -13,7 +13,7 @@ PIXELS = np.float32(LEVELS.T) / np.float32(255)
 
 
 random_weights = jax.jit(
-    network.random_weights, static_argnames=("coordinates", "config")
+    network.random_weights, static_argnames=("coordinates", "program")
 )
 
 
@@ -57,7 +57,9 @@ def single(net):
 class RandomWeightsTest(parameterized.TestCase):
     @parameterized.product(start=("gaussian", "uniform"), coordinates=(50, 3072))
     def test_real_weights_are_whole_and_of_their_norm(self, start, coordinates):
-        drawn = random_weights(jax.random.key(0), coordinates, Config(start=start))
+        drawn = random_weights(
+            jax.random.key(0), coordinates, split(Config(start=start))[0]
+        )
         assert drawn.w1.shape == (20, coordinates)
         assert drawn.w2.shape == drawn.t1.shape == (20,)
         assert drawn.t2.shape == ()
@@ -72,7 +74,7 @@ class RandomWeightsTest(parameterized.TestCase):
 
     @parameterized.parameters(("gaussian", 3.0), ("uniform", 1.8))
     def test_follow_their_distribution(self, start, kurtosis):
-        drawn = random_weights(jax.random.key(1), 3072, Config(start=start))
+        drawn = random_weights(jax.random.key(1), 3072, split(Config(start=start))[0])
         weights = np.asarray(drawn.w1, np.float64)
         weights /= weights.std()
         assert abs(weights.mean()) < 0.02
@@ -83,7 +85,7 @@ class RandomWeightsTest(parameterized.TestCase):
     @parameterized.parameters("gaussian", "uniform")
     def test_binary_weights_are_signs(self, start):
         config = Config(weights="binary", start=start)
-        drawn = random_weights(jax.random.key(2), 3072, config)
+        drawn = random_weights(jax.random.key(2), 3072, split(config)[0])
         for weights in (drawn.w1, drawn.w2):
             assert set(np.unique(weights)) == {-1.0, 1.0}
         assert abs(np.mean(drawn.w1)) < 0.02
@@ -91,7 +93,7 @@ class RandomWeightsTest(parameterized.TestCase):
     @parameterized.parameters("real", "binary")
     def test_a_linear_network_copies_its_unit(self, weights):
         config = Config(hidden=0, weights=weights)
-        drawn = random_weights(jax.random.key(3), 30, config)
+        drawn = random_weights(jax.random.key(3), 30, split(config)[0])
         assert drawn.w1.shape == (1, 30)
         hidden = np.array([[0.0, 1.0]])
         sums = np.asarray(drawn.w2, np.float64) @ hidden
@@ -99,7 +101,7 @@ class RandomWeightsTest(parameterized.TestCase):
 
     def test_keys_differ(self):
         keys = jax.random.split(jax.random.key(4), 5)
-        drawn = [random_weights(key, 50, Config()) for key in keys]
+        drawn = [random_weights(key, 50, split(Config())[0]) for key in keys]
         assert len(np.unique([np.asarray(net.w1)[0] for net in drawn], axis=0)) == 5
         assert len(np.unique([net.w2 for net in drawn], axis=0)) == 5
 
@@ -132,7 +134,7 @@ class AsParamsTest(parameterized.TestCase):
             hidden=hidden, loss=loss, weights=weights, hidden_values=hidden_values
         )
         net = near_thresholds(1, config, leading=(3,))
-        params = network.as_params(single(net), config)
+        params = network.as_params(single(net), split(config)[0])
         zero_one.check(params)
         assert params.hidden_values == hidden_values
         votes = zero_one.votes(params, PIXELS)
@@ -142,7 +144,9 @@ class AsParamsTest(parameterized.TestCase):
     @parameterized.product(hidden=(20, 0), hidden_values=("01", "pm"))
     def test_real_weights_get_unit_norm(self, hidden, hidden_values):
         config = Config(hidden=hidden, hidden_values=hidden_values)
-        params = network.as_params(single(near_thresholds(2, config, (3,))), config)
+        params = network.as_params(
+            single(near_thresholds(2, config, (3,))), split(config)[0]
+        )
         for weights in (params.w1, params.w2):
             lengths = np.linalg.norm(np.asarray(weights, np.float64), axis=-1)
             np.testing.assert_allclose(lengths, 1, rtol=1e-6)
@@ -150,16 +154,18 @@ class AsParamsTest(parameterized.TestCase):
     def test_binary_weights_stay_signs(self):
         config = Config(weights="binary")
         net = near_thresholds(3, config, (3,))
-        params = network.as_params(single(net), config)
+        params = network.as_params(single(net), split(config)[0])
         np.testing.assert_array_equal(params.w1, net.w1)
         np.testing.assert_array_equal(params.w2, net.w2)
 
     @parameterized.parameters(("real", 256.0), ("binary", 1.0))
     def test_scores_of_cross_entropy_training_are_logits(self, weights, scale):
         config = Config(loss="cross_entropy", weights=weights)
-        assert network.output_scale(config) == scale
+        assert network.output_scale(split(config)[0]) == scale
         net = near_thresholds(4, config, (3,))
-        scores = zero_one.scores(network.as_params(single(net), config), PIXELS)
+        scores = zero_one.scores(
+            network.as_params(single(net), split(config)[0]), PIXELS
+        )
         np.testing.assert_allclose(scores, output_values(net) / scale, atol=1e-5)
 
     def test_scores_of_both_hidden_values_are_proportional(self):
@@ -178,10 +184,10 @@ class AsParamsTest(parameterized.TestCase):
     def test_leading_axes(self, hidden_values):
         config = Config(hidden=5, hidden_values=hidden_values)
         net = near_thresholds(6, config, leading=(3, 2))
-        params = network.as_params(single(net), config)
+        params = network.as_params(single(net), split(config)[0])
         zero_one.check(params)
         assert params.w1.shape == (3, 2, 5, COORDINATES)
-        one = network.as_params(single(Network(*(a[1] for a in net))), config)
+        one = network.as_params(single(Network(*(a[1] for a in net))), split(config)[0])
         jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[1], b), params, one)
         np.testing.assert_array_equal(
             zero_one.votes(params, PIXELS), output_values(net) > 0
@@ -191,7 +197,7 @@ class AsParamsTest(parameterized.TestCase):
     def test_no_image_comes_nearer_than_half_a_unit(self, seed, hidden):
         config = Config(hidden=hidden)
         net = near_thresholds(seed, config)
-        params = network.as_params(single(net), config)
+        params = network.as_params(single(net), split(config)[0])
         w1, b1 = np.asarray(params.w1, np.float64), np.asarray(params.b1, np.float64)
         unseen = np.random.default_rng(seed + 10).integers(0, 256, (COORDINATES, 5000))
         for levels in (LEVELS, unseen):

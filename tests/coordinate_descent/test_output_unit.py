@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
 
 from zeroone_jax.coordinate_descent import Config, output_unit
-from zeroone_jax.coordinate_descent.tuning import tuning_of
+from zeroone_jax.coordinate_descent.program import split
 
 UNITS, ROWS = 5, 30
 FINEST = 2**21
@@ -32,11 +32,13 @@ SETTINGS = {
 @functools.partial(jax.jit, static_argnames="config")
 def run(key, weights, threshold, hidden, labels, gain, counts, config):
     output = output_unit.Output(weights, threshold, weights @ hidden)
-    tuning = tuning_of(config)
-    return output_unit.visit(key, output, hidden, labels, gain, counts, config, tuning)
+    rows = (hidden, labels, gain, counts)
+    return output_unit.visit(key, output, *rows, *split(config))
 
 
-fit = jax.jit(output_unit.fit_threshold, static_argnames="config")
+@functools.partial(jax.jit, static_argnames="config")
+def fit(sums, labels, gain, counts, config):
+    return output_unit.fit_threshold(sums, labels, gain, counts, split(config)[0])
 
 
 @st.composite
@@ -255,8 +257,7 @@ class VisitTest(parameterized.TestCase):
             inputs, deltas = output_unit._candidates(
                 jax.random.key(seed),
                 jnp.asarray(weights, jnp.float32),
-                config,
-                tuning_of(config),
+                *split(config),
             )
             drawn = set(zip(inputs.tolist(), deltas.tolist(), strict=True))
             assert len(drawn) == inputs.size == expected

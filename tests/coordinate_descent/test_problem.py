@@ -15,8 +15,8 @@ from zeroone_jax.coordinate_descent.problem import (
     class_weights,
     correct_rows,
     sample_rows,
-    share_of,
 )
+from zeroone_jax.coordinate_descent.program import share_of, split
 
 CONFIG = Config(features=3, candidates=3)
 X = np.array(
@@ -139,7 +139,8 @@ class ClassWeightsTest(parameterized.TestCase):
     def test_are_proportional_to_the_objective(self, rows, situation):
         objective, iteration = situation
         config = Config(objective=objective, iterations=50, balanced_share=0.2)
-        weights = class_weights(labelled(*rows), config, jnp.int32(iteration))
+        program, _ = split(config)
+        weights = class_weights(labelled(*rows), program, jnp.int32(iteration))
         total = sum(rows)
         plain = np.full(2, 1 / total)
         balanced = 0.5 / np.array(rows)
@@ -159,8 +160,8 @@ class ClassWeightsTest(parameterized.TestCase):
         assert 2**28 < total * finest < 2 * total * finest < 2**31
 
     def test_a_class_without_rows_stays_finite(self):
-        config = Config(objective="balanced")
-        weights = class_weights(labelled(5), config, jnp.int32(0))
+        program, _ = split(Config(objective="balanced"))
+        weights = class_weights(labelled(5), program, jnp.int32(0))
         assert np.min(weights) > 0
 
 

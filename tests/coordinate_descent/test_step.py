@@ -58,17 +58,17 @@ class StepTest(parameterized.TestCase):
     def test_equals_exhaustive_numpy(self, objective, acceptance):
         config = small(objective=objective, acceptance=acceptance, iterations=25)
         data = make_problem(1, config)
-        state = coordinate_descent.init(jax.random.key(2), data, config)
-        step = jax.jit(coordinate_descent.step, static_argnames="config")
+        program, tuning = coordinate_descent.split(config)
+        state = coordinate_descent.init(jax.random.key(2), data, program)
+        step = jax.jit(coordinate_descent.step, static_argnames="program")
         moved = 0
         for iteration in range(25):
             key = jax.random.key(100 + iteration)
-            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, config)
-            weights = problems.class_weights(data, config, state.iteration)
+            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
+            weights = problems.class_weights(data, program, state.iteration)
             oracle = oracle_of(state, data, weights)
             rows_key, _, unit_key, _ = jax.random.split(key, 4)
-            share = problems.share_of(config.rows)
-            mask = np.asarray(problems.sample_rows(rows_key, data, share)) == 1
+            mask = np.asarray(problems.sample_rows(rows_key, data, tuning.rows)) == 1
             unit = int(jax.random.randint(unit_key, (), 0, config.hidden))
             equal_too = acceptance == "not_worse"
             oracle.visit_output(mask, config.output_step, config.window, equal_too)
@@ -77,7 +77,7 @@ class StepTest(parameterized.TestCase):
             )
             pocket = np.asarray(state.pocket_correct)
 
-            state, info = step(key, state, data, config, drawn)
+            state, info = step(key, state, data, drawn, program, tuning)
 
             np.testing.assert_array_equal(state.network.w2, oracle.w2)
             np.testing.assert_array_equal(state.network.t2, oracle.t2)
@@ -96,13 +96,14 @@ class StepTest(parameterized.TestCase):
             coordinate_descent.PRESETS[name](), hidden=5, features=8
         )
         data = make_problem(3, config)
-        state = coordinate_descent.init(jax.random.key(0), data, config)
-        step = jax.jit(coordinate_descent.step, static_argnames="config")
+        program, tuning = coordinate_descent.split(config)
+        state = coordinate_descent.init(jax.random.key(0), data, program)
+        step = jax.jit(coordinate_descent.step, static_argnames="program")
         best = int(jnp.sum(state.pocket_correct))
         for iteration in range(30):
             key = jax.random.key(iteration)
-            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, config)
-            state, info = step(key, state, data, config, drawn)
+            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
+            state, info = step(key, state, data, drawn, program, tuning)
             chex.assert_trees_all_equal(
                 state.projection, state.network.w1 @ data.levels
             )
@@ -123,39 +124,52 @@ class StepTest(parameterized.TestCase):
     def test_growing_weights_are_halved(self):
         config = small(hidden_steps=(0.9,), acceptance="not_worse")
         data = make_problem(4, config)
-        state = coordinate_descent.init(jax.random.key(0), data, config)
-        step = jax.jit(coordinate_descent.step, static_argnames="config")
+        program, tuning = coordinate_descent.split(config)
+        state = coordinate_descent.init(jax.random.key(0), data, program)
+        step = jax.jit(coordinate_descent.step, static_argnames="program")
         for iteration in range(60):
             key = jax.random.key(iteration)
-            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, config)
-            state, _ = step(key, state, data, config, drawn)
+            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
+            state, _ = step(key, state, data, drawn, program, tuning)
             norms = np.linalg.norm(state.network.w1, axis=1)
             assert norms.max() < 513
         chex.assert_trees_all_equal(state.projection, state.network.w1 @ data.levels)
 
-    def test_one_trace(self):
-        config = small()
+    @parameterized.parameters(
+        ({}, {"hidden_steps": (0.2,), "output_step": 0.4, "rows": 0.5}),
+        (
+            {"hidden": 0, "adversarial_step": 1.0},
+            {"hidden_steps": (0.2,), "adversarial_step": 0.1, "rows": 0.5},
+        ),
+    )
+    def test_one_trace_for_all_numbers(self, changes, numbers):
+        config = small(**changes)
         data = make_problem(5, config)
-        state = coordinate_descent.init(jax.random.key(0), data, config)
+        program, _ = coordinate_descent.split(config)
+        state = coordinate_descent.init(jax.random.key(0), data, program)
         chex.clear_trace_counter()
         step = jax.jit(
             chex.assert_max_traces(coordinate_descent.step, n=1),
-            static_argnames="config",
+            static_argnames="program",
         )
-        for iteration in range(3):
+        for iteration, tuned in enumerate([{}, numbers]):
             key = jax.random.key(iteration)
-            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, config)
-            state, _ = step(key, state, data, config, drawn)
+            drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
+            settings = dataclasses.replace(config, **tuned)
+            state, _ = step(
+                key, state, data, drawn, *coordinate_descent.split(settings)
+            )
 
     def test_jit_equals_eager(self):
         config = small()
         data = make_problem(6, config)
+        program, tuning = coordinate_descent.split(config)
         key = jax.random.key(0)
-        state = coordinate_descent.init(key, data, config)
-        drawn = coordinate_descent.draw_coordinates(key, COORDINATES, config)
-        eager, _ = coordinate_descent.step(key, state, data, config, drawn)
-        step = jax.jit(coordinate_descent.step, static_argnames="config")
-        jitted, _ = step(key, state, data, config, drawn)
+        state = coordinate_descent.init(key, data, program)
+        drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
+        eager, _ = coordinate_descent.step(key, state, data, drawn, program, tuning)
+        step = jax.jit(coordinate_descent.step, static_argnames="program")
+        jitted, _ = step(key, state, data, drawn, program, tuning)
         chex.assert_trees_all_equal(eager, jitted)
 
 

@@ -254,7 +254,7 @@ class GridTest(parameterized.TestCase):
         )
         assert [run for run, _, _ in told] == [0, 1, 2] * 3
         # One run lost a segment, one had not begun, one was at its end.
-        states = coordinate_descent.initial_grid(keys, x, y, configs)
+        states = coordinate_descent.init_grid(keys, x, y, configs)
         states[0], states[2] = told[0][1], told[8][1]
         rest = coordinate_descent.fit_grid(keys, x, y, configs, states=states)
         for run, begun in enumerate((SEGMENT, 0, 2 * SEGMENT + 10)):
@@ -269,6 +269,7 @@ class GridTest(parameterized.TestCase):
         x, y = blobs()
         config = small()
         data = coordinate_descent.prepare(x, y, config)
+        program, _ = coordinate_descent.split(config)
         room = 4 * 120 * (4 + 4)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(ensemble._BYTES_PER_CHUNK, "cpu", 40 * room)
@@ -281,7 +282,7 @@ class GridTest(parameterized.TestCase):
                 (4, 100, 2, 25),
             ):
                 mesh = device_mesh.mesh("votes", jax.devices()[:devices])
-                found = ensemble._chunk(runs, networks, data, config, mesh)
+                found = ensemble._chunk(runs, networks, data, program, mesh)
                 assert found == (expected, 1), (runs, networks, devices)
 
 
@@ -310,7 +311,7 @@ class BadInputTest(parameterized.TestCase):
             with pytest.raises(ValueError, match=message):
                 coordinate_descent.fit_grid(some_keys, x, y, some)
             with pytest.raises(ValueError, match=message):
-                coordinate_descent.initial_grid(some_keys, x, y, some)
+                coordinate_descent.init_grid(some_keys, x, y, some)
         with pytest.raises(ValueError, match="0 states for 3 configs"):
             coordinate_descent.fit_grid(keys, x, y, configs, states=[])
 

@@ -38,7 +38,7 @@ def settings(networks, two_classes):
 def fill(path, settings, resume=False):
     task = attack_task.prepare(settings)
     with runs.RunDirectory(
-        path, launcher.as_json(settings), resume=resume, revision="abc"
+        path, runs.to_json(settings), resume=resume, revision="abc"
     ) as run:
         launcher.fill(settings, task, run)
 
@@ -64,7 +64,7 @@ def test_a_run_directory_holds_everything(finished):
     assert summary["images"] == summary["broken"] == 7
     assert summary["wrong_before"] == 0
     assert summary["robust_accuracy"] == 0
-    assert summary["config"]["attack"]["name"] == "HopSkipJump"
+    assert summary["config"]["attack"]["type"] == "hop_skip_jump"
     assert summary["sessions"][0]["revision"] == "abc"
     curve = summary["curve"]
     # What is written is backed off from the boundary, by 1e-4 and a little more.
@@ -221,7 +221,7 @@ def test_verification(networks, two_classes, tmp_path, preset):
     made = experiment(networks, two_classes, config)
     fill(tmp_path, made)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary["config"]["attack"]["name"] == "Verification"
+    assert summary["config"]["attack"]["type"] == "verification"
     assert summary["broken"] == 7
     params = zero_one.from_npz(networks)
     with np.load(tmp_path / "adversaries.npz") as file:
@@ -266,7 +266,7 @@ def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
     task = task._replace(model=lambda x: task.label_fn(x))
     with (
         runs.RunDirectory(
-            tmp_path, launcher.as_json(made), resume=False, revision="abc"
+            tmp_path, runs.to_json(made), resume=False, revision="abc"
         ) as run,
         pytest.raises(UserError, match="needs a 01 network's weights"),
     ):
@@ -342,7 +342,8 @@ def test_every_attack_has_a_preset():
             preset().attack, attacks.Attack | configs.Suite | verification.Config
         ), name
         assert preset.__doc__.strip(), name
-        json.dumps(launcher.as_json(preset()))
+        stored = json.loads(json.dumps(runs.to_json(preset())))
+        assert runs.from_json(stored) == preset()
 
 
 @pytest.mark.slow("starts processes")

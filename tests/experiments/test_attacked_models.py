@@ -34,7 +34,7 @@ def trained(three_classes, tmp_path_factory):
         training=training.Config(epochs=20, batch_size=20),
         evaluation=Evaluation(plan="quick", epsilon=0.1, images=20),
     )
-    settings = train_network.as_json(experiment)
+    settings = runs.to_json(experiment)
     with runs.RunDirectory(path, settings, resume=False, revision="abc") as run:
         train_network.fill(experiment, run)
     return path
@@ -51,7 +51,7 @@ def prepared(trained, attack, **changes):
 def test_a_trained_network_is_attacked(trained, tmp_path, kind):
     experiment, task = prepared(trained, KINDS[kind])
     with runs.RunDirectory(
-        tmp_path, launcher.as_json(experiment), resume=False, revision="abc"
+        tmp_path, runs.to_json(experiment), resume=False, revision="abc"
     ) as run:
         launcher.fill(experiment, task, run)
     assert task.x.shape[1:] == (4, 4, 3)
@@ -66,7 +66,7 @@ def test_a_trained_network_is_attacked(trained, tmp_path, kind):
         "test",
         classes=(2, 0, 1),
     )
-    network = train_network.build({"network": "mlp_relu200", "dtype": "float32"}, split)
+    network = train_network.build(Experiment(network="mlp_relu200"), split)
     variables = networks.load(trained / "network.npz", network)
     x = adversary.reshape(-1, 4, 4, 3)
     np.testing.assert_array_equal(

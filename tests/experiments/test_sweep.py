@@ -21,7 +21,6 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 
 # What stands for `python -m experiments.sweep`, with sweeps of the tests beside others.
 SCRIPT = """
-import dataclasses
 import signal
 from experiments import command_line, sweep
 from experiments.configs import sweeps
@@ -31,7 +30,7 @@ from tests.experiments.sweeps import tiny
 
 # Tests that were themselves started in the background ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-launcher = definition.Launcher({"plain": tiny.plain}, dataclasses.asdict)
+launcher = definition.Launcher({"plain": tiny.plain})
 definition.LAUNCHERS["tiny_launcher"] = launcher
 sweeps.SWEEPS["tiny"] = tiny.sweep
 command_line.run(sweep.main, sweep.define_flags)

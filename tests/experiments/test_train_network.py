@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import network_report, train_network
+from experiments import network_evaluation, train_network
 from experiments.command_line import UserError
 from experiments.configs import network_presets
 from experiments.configs.network import Data, Evaluation, Experiment
@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 def opened(path, experiment, resume=False):
-    settings = train_network.as_json(experiment)
+    settings = runs.to_json(experiment)
     return runs.RunDirectory(path, settings, resume=resume, revision="abc")
 
 
@@ -130,13 +130,13 @@ def test_what_is_saved_is_what_was_attacked(experiment, finished):
         data.load(experiment.data.name, name, classes=(2, 0, 1))
         for name in ("train", "test")
     )
-    network = train_network.build(train_network.as_json(experiment), split)
+    network = train_network.build(experiment, split)
     variables = networks.load(finished / "network.npz", network)
-    x, y = network_report.test_images(test)
+    x, y = network_evaluation.test_images(test)
     labels = np.asarray(network.apply(variables, x)).argmax(1)
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["accuracy"]["test"] == pytest.approx((labels == y).mean())
-    train_x, train_y = network_report.test_images(split)
+    train_x, train_y = network_evaluation.test_images(split)
     guesses = np.asarray(network.apply(variables, train_x)).argmax(1)
     assert summary["accuracy"]["train"] == pytest.approx((guesses == train_y).mean())
     fgsm = json.loads((finished / "evaluation" / "fgsm.json").read_text())
@@ -158,13 +158,13 @@ def test_killed_at_a_moment_it_resumes_to_the_same(
             raise Killed
         return watched(*arguments, **settings)
 
-    watched = network_report.watched
+    watched = network_evaluation.watched
     with monkeypatch.context() as patch:
         if moment == "training":
             steps = iter([None])
-            patch.setattr(network_report, "watched", kill_later)
+            patch.setattr(network_evaluation, "watched", kill_later)
         elif moment == "an attack":
-            patch.setattr(network_report.robust_accuracy, "as_json", kill)
+            patch.setattr(network_evaluation.robust_accuracy, "as_json", kill)
         else:
             patch.setattr(runs.RunDirectory, "finish", kill)
         with pytest.raises(Killed):
@@ -249,12 +249,13 @@ def test_presets_are_documented_and_can_be_stored(name):
     preset = network_presets.PRESETS[name]
     assert preset.__doc__
     experiment = preset()
-    json.dumps(train_network.as_json(experiment))
-    network_report.plan(experiment.evaluation, 10_000)
+    stored = json.loads(json.dumps(runs.to_json(experiment)))
+    assert runs.from_json(stored) == experiment
+    network_evaluation.plan(experiment.evaluation, 10_000)
 
 
 def test_plans_follow_their_settings():
-    plan = network_report.plan(
+    plan = network_evaluation.plan(
         Evaluation(plan="standard", epsilon=0.1, images=500, suite_images=50), 400
     )
     assert [(planned.name, planned.images) for planned in plan.attacks] == [
@@ -262,7 +263,9 @@ def test_plans_follow_their_settings():
         ("auto_attack", 50),
     ]
     without = Evaluation(plan="paper", epsilon=8 / 255, suite_images=0)
-    names = [planned.name for planned in network_report.plan(without, 10_000).attacks]
+    names = [
+        planned.name for planned in network_evaluation.plan(without, 10_000).attacks
+    ]
     assert "auto_attack" not in names
     assert "spsa" in names
     with pytest.raises(ValueError, match="suite_images is -1"):

@@ -33,7 +33,7 @@ def opened(
     path: pathlib.Path, experiment: Experiment, resume: bool = False
 ) -> runs.RunDirectory:
     return runs.RunDirectory(
-        path, dataclasses.asdict(experiment), resume=resume, revision="abc"
+        path, runs.to_json(experiment), resume=resume, revision="abc"
     )
 
 

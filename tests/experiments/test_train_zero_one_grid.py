@@ -45,7 +45,7 @@ def separate(experiments, tmp_path_factory: pytest.TempPathFactory) -> pathlib.P
     folder = tmp_path_factory.mktemp("separate")
     for experiment in experiments:
         path = folder / str(experiment.seed)
-        settings = dataclasses.asdict(experiment)
+        settings = runs.to_json(experiment)
         with run_directory.opened_at(path, settings, resume=False) as run:
             train_zero_one.train(experiment, run, checkpoint_every=200)
     return folder

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from experiments import zero_one_report
-from experiments.configs.zero_one import Experiment
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation.accuracy import Accuracy
 from zeroone_jax.models import zero_one
@@ -23,11 +22,11 @@ IMAGES = data.Split(
 
 
 def test_records_fall_on_whole_steps_wherever_a_segment_begins():
-    def history(length: int) -> coordinate_descent.History:
+    def history(length: int) -> coordinate_descent.Info:
         moved = np.arange(length)[:, None] % 2 == np.zeros((1, 2), int)
         ones = np.ones((length, 2), np.int32)
         accuracy = np.linspace(0, 1, 2 * length, dtype=np.float32).reshape(length, 2)
-        return coordinate_descent.History(accuracy, moved, ~moved, ones, 2 * ones)
+        return coordinate_descent.Info(accuracy, moved, ~moved, ones, 2 * ones)
 
     assert [x["step"] for x in zero_one_report.records(60, history(60))] == [25, 50, 60]
     (only,) = zero_one_report.records(70, history(10))
@@ -58,7 +57,7 @@ def test_networks_that_hang_on_rounding_are_named(tmp_path, bias, warned):
                 }
             ]
         )
-        zero_one_report.write(Experiment(), run, params, splits, IMAGES, seconds=1.0)
+        zero_one_report.write(run, params, splits, IMAGES, seconds=1.0)
     summary = json.loads((path / "summary.json").read_text())
     assert summary["accuracy"]["train"] == {"votes": [1.0], "majority": 1.0}
     assert summary["margins"]["train"]["hidden"] == pytest.approx(0.2)

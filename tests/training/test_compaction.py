@@ -1,5 +1,7 @@
 """Tests of loops over ever fewer examples."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zeroone_jax import devices
 from zeroone_jax.training import compaction
+
+
+def _mesh_of(count):
+    return jax.set_mesh(devices.mesh("batch", jax.devices()[:count]))
 
 
 def _count(target, steps, compact):
@@ -25,10 +32,10 @@ def _count(target, steps, compact):
             lambda examples: examples[0] >= examples[1],
             (jnp.zeros_like(target), target),
             steps,
-            compact,
         )
     )
-    (value, kept), taken = run(jnp.asarray(target, jnp.int32))
+    with _mesh_of(1) if compact else contextlib.nullcontext():
+        (value, kept), taken = run(jnp.asarray(target, jnp.int32))
     jax.effects_barrier()
     np.testing.assert_array_equal(kept, target)
     return np.asarray(value), int(taken), rows
@@ -65,3 +72,22 @@ def test_small_batches_stay_whole(count):
     target = np.arange(count) % 3 + 1
     _, taken, rows = _count(target, 9, compact=True)
     assert rows == [count] * taken
+
+
+def test_several_devices_keep_the_batch_whole():
+    def forward(_, values):
+        return values + 1
+
+    def loops():
+        traced = jax.make_jaxpr(
+            lambda values: compaction.loop(
+                lambda _, v: v + 1, lambda v: v > 3, values, 5
+            )
+        )
+        return str(traced(jnp.zeros(130, jnp.int32))).count("while[")
+
+    with _mesh_of(1):
+        assert loops() == 3
+    with _mesh_of(2):
+        assert loops() == 1
+    assert loops() == 1

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from zeroone_jax import data, training
@@ -128,6 +129,33 @@ def test_a_run_compiles_once(whole):
     before = loop._segment._cache_size()
     fit(DEEP, IAAT, dataclasses.replace(config, segment=4))
     assert loop._segment._cache_size() == before + 1
+
+
+def test_any_optimizer_of_optax_trains(whole):
+    config, _, expected = whole
+    built = dataclasses.replace(config, optimizer=SGD.build(COUNT // 8))
+    assert_same(fit(DEEP, IAAT, built).params, expected.params, atol=1e-6)
+    # A schedule with a state of its own, and updates that look at the parameters.
+    lion = optax.chain(optax.clip_by_global_norm(1.0), optax.lion(0.01))
+    config = dataclasses.replace(CONFIG, optimizer=lion)
+    losses, before = [], loop._segment._cache_size()
+    for key in (KEY, jax.random.key(1)):
+        training.fit(
+            key,
+            LINEAR,
+            objectives.natural(),
+            IMAGES,
+            LABELS,
+            config,
+            on_segment=lambda _, told: losses.append(told.metrics["loss"]),
+        )
+    assert losses[5] < losses[0]
+    assert loop._segment._cache_size() == before + 1
+
+
+def test_an_optimizer_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="optimizer is a float, but must be"):
+        training.Config(optimizer=0.1)
 
 
 def test_memory_lies_where_its_images_lie(whole):

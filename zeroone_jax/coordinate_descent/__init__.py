@@ -4,36 +4,28 @@ from zeroone_jax.coordinate_descent.config import PRESETS, Config
 from zeroone_jax.coordinate_descent.ensemble import SEGMENT, Search
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
 from zeroone_jax.coordinate_descent.problem import Problem, prepare
+from zeroone_jax.coordinate_descent.program import Program, Tuning, split
 from zeroone_jax.coordinate_descent.state import Info, State
 from zeroone_jax.coordinate_descent.step import init, step
-from zeroone_jax.coordinate_descent.train import (
-    History,
-    Result,
-    fit,
-    fit_grid,
-    initial,
-    initial_grid,
-)
-from zeroone_jax.coordinate_descent.tuning import TUNED, program_of
+from zeroone_jax.coordinate_descent.train import Result, fit, fit_grid, init_grid
 
 __all__ = [
     "PRESETS",
     "SEGMENT",
-    "TUNED",
     "Config",
-    "History",
     "Info",
     "Problem",
+    "Program",
     "Result",
     "Search",
     "State",
+    "Tuning",
     "draw_coordinates",
     "fit",
     "fit_grid",
     "init",
-    "initial",
-    "initial_grid",
+    "init_grid",
     "prepare",
-    "program_of",
+    "split",
     "step",
 ]

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+from zeroone_jax import tagged
+
 _CHOICES = {
     "search": ("screened", "blind"),
     "loss": ("zero_one", "cross_entropy"),
@@ -15,11 +17,8 @@ _CHOICES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """Settings of one run; the defaults are our best trade of time for accuracy.
-
-    The defaults search with a first-order screen. The papers draw `features`
-    coordinates blindly and evaluate each: `PRESETS["paper_2020"]` and its kin.
+class Choices:
+    """The counts and names of a search.
 
     Attributes:
         votes: independently trained networks in the ensemble, per class if the
@@ -27,13 +26,10 @@ class Config:
         hidden: units in the hidden layer; 0 trains linear classifiers.
         iterations: steps of coordinate descent, each visiting the output unit and
             one hidden unit.
-        rows: share of each class's rows that one iteration sees, in (0, 1].
         search: "blind" evaluates every drawn coordinate, "screened" ranks the drawn
             ones to first order and evaluates only the best `candidates`.
         features: coordinates drawn an iteration, at most d.
         candidates: coordinates evaluated exactly under "screened".
-        hidden_steps: step sizes tried on a hidden unit, relative to its norm.
-        output_step: step size on the output unit, relative to its norm.
         output_candidates: of the 2h moves of the output unit (h if binary), how many
             an iteration tries; 0 means all.
         window: thresholds tried for a candidate: the 2 * window + 1 positions around
@@ -43,7 +39,6 @@ class Config:
         loss: "zero_one", or "cross_entropy" of the sigmoid of the score (SCDCE).
         objective: what 01 loss maximises: "plain" accuracy, "balanced" accuracy, or
             the paper's "schedule": balanced at first, then balanced plus plain.
-        balanced_share: share of the iterations that "schedule" keeps balanced.
         weights: "real", or "binary" weights in {-1, +1} where a move flips a sign.
         acceptance: take a candidate if it is "better", or also if "not_worse".
         pocket_every: iterations between comparisons with the best network so far.
@@ -52,24 +47,19 @@ class Config:
         start: distribution of the first weights, "gaussian" or "uniform" in [-1, 1].
         centred_start: first biases from the data (True) or zero (False).
         hidden_values: what the trained parameters' hidden units put out.
-        adversarial_step: s of linear adversarial training; 0 trains on clean rows.
     """
 
     votes: int = 8
     hidden: int = 20
     iterations: int = 1000
-    rows: float = 0.75
     search: str = "screened"
     features: int = 307
     candidates: int = 8
-    hidden_steps: tuple[float, ...] = (0.17, 0.08)
-    output_step: float = 0.2
     output_candidates: int = 8
     window: int = 0
     bins: int = 2048
     loss: str = "zero_one"
     objective: str = "schedule"
-    balanced_share: float = 0.2
     weights: str = "real"
     acceptance: str = "not_worse"
     pocket_every: int = 1
@@ -77,6 +67,28 @@ class Config:
     start: str = "gaussian"
     centred_start: bool = True
     hidden_values: str = "01"
+
+
+@tagged.register("coordinate_descent")
+@dataclasses.dataclass(frozen=True)
+class Config(Choices):
+    """Settings of one run; the defaults are our best trade of time for accuracy.
+
+    The defaults search with a first-order screen. The papers draw `features`
+    coordinates blindly and evaluate each: `PRESETS["paper_2020"]` and its kin.
+
+    Attributes:
+        rows: share of each class's rows that one iteration sees, in (0, 1].
+        hidden_steps: step sizes tried on a hidden unit, relative to its norm.
+        output_step: step size on the output unit, relative to its norm.
+        balanced_share: share of the iterations that "schedule" keeps balanced.
+        adversarial_step: s of linear adversarial training; 0 trains on clean rows.
+    """
+
+    rows: float = 0.75
+    hidden_steps: tuple[float, ...] = (0.17, 0.08)
+    output_step: float = 0.2
+    balanced_share: float = 0.2
     adversarial_step: float = 0.0
 
     def __post_init__(self) -> None:

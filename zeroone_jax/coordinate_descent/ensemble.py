@@ -15,13 +15,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from zeroone_jax import devices
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
 from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.coordinate_descent.problem import Problem, binary
+from zeroone_jax.coordinate_descent.program import Program, Tuning
 from zeroone_jax.coordinate_descent.state import Info, State
-from zeroone_jax.coordinate_descent.step import init, step
-from zeroone_jax.coordinate_descent.tuning import Tuning
+from zeroone_jax.coordinate_descent.step import init as init_network
+from zeroone_jax.coordinate_descent.step import step
 from zeroone_jax.types import Array, Key
 
 SEGMENT = 200
@@ -52,6 +52,22 @@ class Search(NamedTuple):
     iteration: Array
 
 
+class Runs(NamedTuple):
+    """What runs of one program go through, the same on every device.
+
+    Attributes:
+        keys: keys [runs].
+        tuning: of each run, with a leading axis.
+        data: the training set of all of them, labels 0..k-1.
+        positives: i32 [networks], the class each network of a run tells from others.
+    """
+
+    keys: Array
+    tuning: Tuning
+    data: Problem
+    positives: Array
+
+
 class _Chunk(NamedTuple):
     """Networks of one run that go side by side: [chunk, ...], but for the last field.
 
@@ -72,94 +88,82 @@ class _Chunk(NamedTuple):
     run: tuple[Key, Tuning, Array, Array]
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
-def start(
-    keys: Array, data: Problem, positives: Array, config: Config, mesh: Mesh
-) -> Search:
+@functools.partial(jax.jit, static_argnames=("program", "mesh"))
+def init(runs: Runs, program: Program, mesh: Mesh) -> Search:
     """Draws the first networks, one after the other on each device.
 
     Args:
-        keys: keys [runs].
-        data: the training set.
-        positives: i32 [networks], the class each network of a run tells from others.
-        config: settings.
+        runs: what they go through.
+        program: what is compiled in.
         mesh: the devices.
 
     Returns:
         The states of all runs; every leaf has a leading axis of runs.
     """
 
-    def run(shared: tuple[Problem], members: tuple[Array, Array, Array]) -> tuple:
+    def of_device(shared: tuple[Problem], members: tuple[Array, Array, Array]) -> tuple:
         return jax.lax.map(functools.partial(one, *shared), members)
 
     def one(data: Problem, member: tuple[Array, Array, Array]) -> tuple[Network, Array]:
         key, index, positive = member
-        started = init(_network_key(key, index), binary(data, positive), config)
+        own = jax.random.fold_in(key, index)
+        started = init_network(own, binary(data, positive), program)
         return started.network, started.pocket_correct
 
-    runs, networks = keys.shape[0], positives.shape[0]
+    count, networks = len(runs.keys), len(runs.positives)
     members = (
-        jnp.repeat(keys, networks, axis=0),
-        jnp.tile(jnp.arange(networks), runs),
-        jnp.tile(positives, runs),
+        jnp.repeat(runs.keys, networks, axis=0),
+        jnp.tile(jnp.arange(networks), count),
+        jnp.tile(runs.positives, count),
     )
     network, correct = jax.tree.map(
-        lambda leaf: leaf.reshape(runs, networks, *leaf.shape[1:]),
-        _over_devices(run, mesh, (data,), members),
+        lambda leaf: leaf.reshape(count, networks, *leaf.shape[1:]),
+        _over_devices(of_device, mesh, (runs.data,), members),
     )
-    search = Search(network, network, correct, jnp.zeros(runs, jnp.int32))
+    search = Search(network, network, correct, jnp.zeros(count, jnp.int32))
     return _everywhere(search, mesh)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+@functools.partial(jax.jit, static_argnames=("program", "mesh"))
 def segment(
-    keys: Array,
-    tuning: Tuning,
-    search: Search,
-    data: Problem,
-    positives: Array,
-    config: Config,
-    mesh: Mesh,
+    runs: Runs, search: Search, program: Program, mesh: Mesh
 ) -> tuple[Search, Info]:
     """Takes all runs to the end of their segments, at most `SEGMENT` iterations on.
 
     Args:
-        keys: keys [runs].
-        tuning: of all runs, with a leading axis.
+        runs: what they go through.
         search: their states, with a leading axis.
-        data: the training set.
-        positives: i32 [networks], the class each network of a run tells from others.
-        config: the settings that the runs share.
+        program: what is compiled in.
         mesh: the devices.
 
     Returns:
         The states and `Info` [runs, SEGMENT, networks], zeros after the last iteration.
     """
-    runs, networks = search.pocket_correct.shape[:2]
+    count, networks = search.pocket_correct.shape[:2]
     stop = jnp.minimum(
-        (search.iteration // SEGMENT + 1) * SEGMENT, jnp.int32(config.iterations)
+        (search.iteration // SEGMENT + 1) * SEGMENT, jnp.int32(program.iterations)
     )
-    chunk, together = _chunk(runs, networks, data, config, mesh)
+    chunk, together = _chunk(count, networks, runs.data, program, mesh)
     each = -(-networks // chunk)
     # Copies of its last network fill a run's last chunk.
     padded = np.minimum(np.arange(each * chunk), networks - 1)
 
     def chunked(leaf: Array) -> Array:
-        return leaf[:, padded].reshape(runs * each, chunk, *leaf.shape[2:])
+        return leaf[:, padded].reshape(count * each, chunk, *leaf.shape[2:])
 
     def whole(leaf: Array) -> Array:
-        return leaf.reshape(runs, each * chunk, *leaf.shape[2:])[:, :networks]
+        return leaf.reshape(count, each * chunk, *leaf.shape[2:])[:, :networks]
 
     def over_chunks(shared: tuple[Problem], chunks: _Chunk) -> tuple:
-        advance = functools.partial(_run_chunk, config, *shared)
+        advance = functools.partial(_run_chunk, program, *shared)
         batch = together if together > 1 else None
         return jax.lax.map(advance, chunks, batch_size=batch)
 
-    repeated = np.repeat(np.arange(runs), each)
-    shared = (keys, tuning, search.iteration, stop)
+    repeated = np.repeat(np.arange(count), each)
+    shared = (runs.keys, runs.tuning, search.iteration, stop)
     own = (
-        jnp.broadcast_to(jnp.arange(networks), (runs, networks)),
-        jnp.broadcast_to(positives, (runs, networks)),
+        jnp.broadcast_to(jnp.arange(networks), (count, networks)),
+        jnp.broadcast_to(runs.positives, (count, networks)),
         search.network,
         search.pocket,
         search.pocket_correct,
@@ -168,13 +172,13 @@ def segment(
     run = jax.tree.map(lambda leaf: leaf[repeated], shared)
     chunks = _Chunk(place, positive, network, pocket, correct, run)
     network, pocket, correct, infos = jax.tree.map(
-        whole, _over_devices(over_chunks, mesh, (data,), chunks, together)
+        whole, _over_devices(over_chunks, mesh, (runs.data,), chunks, together)
     )
     infos = jax.tree.map(lambda leaf: leaf.swapaxes(1, 2), infos)
     return _everywhere((Search(network, pocket, correct, stop), infos), mesh)
 
 
-def _run_chunk(config: Config, data: Problem, chunk: _Chunk) -> tuple:
+def _run_chunk(program: Program, data: Problem, chunk: _Chunk) -> tuple:
     """Takes networks side by side through the iterations of a segment.
 
     Returns:
@@ -188,15 +192,16 @@ def _run_chunk(config: Config, data: Problem, chunk: _Chunk) -> tuple:
         chunk.correct,
         jnp.broadcast_to(first, chunk.place.shape),
     )
-    keys = jax.vmap(lambda i: _network_key(key, i))(chunk.place)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, chunk.place)
 
     def advance(iteration: Array, carry: tuple[State, Info]) -> tuple[State, Info]:
         states, infos = carry
-        drawn, axis = _draw(key, keys, iteration, data, config)
+        drawn, axis = _draw(key, keys, iteration, data, program)
 
         def one(key: Key, state: State, positive: Array, drawn: Array) -> tuple:
             own = jax.random.fold_in(key, iteration)
-            return step(own, state, binary(data, positive), config, drawn, tuning)
+            problem = binary(data, positive)
+            return step(own, state, problem, drawn, program, tuning)
 
         over_networks = jax.vmap(one, in_axes=(0, 0, 0, axis))
         states, info = over_networks(keys, states, chunk.positive, drawn)
@@ -205,8 +210,7 @@ def _run_chunk(config: Config, data: Problem, chunk: _Chunk) -> tuple:
             lambda rows, new: rows.at[row].set(new), infos, info
         )
 
-    kinds = (jnp.float32, bool, bool, jnp.int32, jnp.int32)
-    infos = Info(*(jnp.zeros((SEGMENT, keys.shape[0]), kind) for kind in kinds))
+    infos = Info.zeros((SEGMENT, keys.shape[0]))
     states, infos = jax.lax.fori_loop(first, stop, advance, (states, infos))
     infos = jax.tree.map(jnp.transpose, infos)
     return states.network, states.pocket, states.pocket_correct, infos
@@ -234,7 +238,7 @@ def _everywhere(tree: Any, mesh: Mesh) -> Any:
 
 
 def _draw(
-    key: Key, keys: Array, iteration: Array, data: Problem, config: Config
+    key: Key, keys: Array, iteration: Array, data: Problem, program: Program
 ) -> tuple[Array, int | None]:
     """The coordinates of an iteration and the axis of networks in them.
 
@@ -242,23 +246,19 @@ def _draw(
     each network's search has the same law, and one matrix product serves all.
     """
     coordinates = data.levels.shape[0]
-    if config.search == "screened":
+    if program.search == "screened":
         shared = jax.random.fold_in(jax.random.fold_in(key, 2**31 - 1), iteration)
-        return draw_coordinates(shared, coordinates, config), None
+        return draw_coordinates(shared, coordinates, program), None
 
     def one(network_key: Key) -> Array:
         own = jax.random.fold_in(jax.random.fold_in(network_key, iteration), 1)
-        return draw_coordinates(own, coordinates, config)
+        return draw_coordinates(own, coordinates, program)
 
     return jax.vmap(one)(keys), 0
 
 
-def _network_key(key: Key, index: Array) -> Key:
-    return jax.random.fold_in(key, index)
-
-
 def _chunk(
-    runs: int, networks: int, data: Problem, config: Config, mesh: Mesh
+    runs: int, networks: int, data: Problem, program: Program, mesh: Mesh
 ) -> tuple[int, int]:
     """Networks of a run that go side by side on one device, and runs that do so.
 
@@ -269,14 +269,14 @@ def _chunk(
     platform = mesh.devices.flat[0].platform
     candidates = 64 if platform != "cpu" else 1
     # About four arrays a candidate, and the projections.
-    arrays = 4 * candidates + max(config.hidden, 1)
-    if config.search == "blind":
-        arrays += config.features
-    if config.adversarial_step > 0:
+    arrays = 4 * candidates + max(program.hidden, 1)
+    if program.search == "blind":
+        arrays += program.features
+    if program.adversarial:
         arrays *= 2
     room = _BYTES_PER_CHUNK.get(platform, _BYTES_PER_CHUNK_ELSEWHERE)
     most = max(1, room // (4 * rows * arrays))
-    if platform == "cpu" and config.search == "blind":
+    if platform == "cpu" and program.search == "blind":
         # Nothing to share: one network at a time keeps its rows in the cache.
         most = 1
 

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent import threshold
-from zeroone_jax.coordinate_descent.config import Config
-from zeroone_jax.coordinate_descent.problem import LEVELS
-from zeroone_jax.coordinate_descent.tuning import Tuning
+from zeroone_jax.coordinate_descent.program import LEVELS, Program, Tuning
 from zeroone_jax.types import Array, Key
 
 
@@ -67,13 +65,13 @@ class _Try(NamedTuple):
 
 
 def visit(
-    key: Key, unit: Unit, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+    key: Key, unit: Unit, rows: Rows, drawn: Array, program: Program, tuning: Tuning
 ) -> Visit:
     """Improves one hidden unit on a sample of rows (A2, "one random hidden unit").
 
     The best threshold is always taken; then coordinates are moved, the threshold
     fitted anew with each, and the best candidate is taken if it improves the gain.
-    With `config.tries` above 1 that repeats, with fresh coordinates, until nothing
+    With `program.tries` above 1 that repeats, with fresh coordinates, until nothing
     improves.
 
     Args:
@@ -81,22 +79,22 @@ def visit(
         unit: the unit as it is.
         rows: the rows and what each gains.
         drawn: i32 [features], the coordinates of the first try.
-        config: settings.
-        tuning: those that come as values; the config's own are not looked at.
+        program: what is compiled in.
+        tuning: the step sizes.
 
     Returns:
         A `Visit`; its threshold sits mid-gap over all rows.
     """
     swept = _sweep(
-        unit.projection, rows.gain, threshold.bounds_of(unit.projection), config
+        unit.projection, rows.gain, threshold.bounds_of(unit.projection), program
     )
 
     def attempt(state: _Try) -> _Try:
         fresh = draw_coordinates(
-            jax.random.fold_in(key, state.tries), unit.weights.shape[0], config
+            jax.random.fold_in(key, state.tries), unit.weights.shape[0], program
         )
         coordinates = jnp.where(state.tries == 0, drawn, fresh)
-        return _attempt(state, rows, coordinates, config, tuning)
+        return _attempt(state, rows, coordinates, program, tuning)
 
     position = _position(unit.projection, swept.threshold, rows.counts)
     zero = jnp.int32(0)
@@ -108,11 +106,11 @@ def visit(
         zero,
         jnp.bool(True),
     )
-    if config.tries == 1:
-        final = _attempt(start, rows, drawn, config, tuning)
+    if program.tries == 1:
+        final = _attempt(start, rows, drawn, program, tuning)
     else:
         final = jax.lax.while_loop(
-            lambda state: state.going & (state.tries < config.tries), attempt, start
+            lambda state: state.going & (state.tries < program.tries), attempt, start
         )
     cut = threshold.settled(final.unit.projection, rows.counts, final.unit.threshold)
     return Visit(final.unit._replace(threshold=cut), final.moves)
@@ -129,39 +127,39 @@ def over_candidates(evaluate: Callable, candidates: tuple[Array, Array]) -> Any:
     return jax.lax.map(evaluate, candidates, batch_size=batch)
 
 
-def draw_coordinates(key: Key, coordinates: int, config: Config) -> Array:
-    """Draws `config.features` of the coordinates without repeats: i32 [features]."""
+def draw_coordinates(key: Key, coordinates: int, program: Program) -> Array:
+    """Draws `program.features` of the coordinates without repeats: i32 [features]."""
     bits = jax.random.bits(key, (coordinates,)) >> 8
     # Numbers below 2**24 are exact in float32, for which top_k is fast.
-    return jax.lax.top_k(bits.astype(jnp.float32), config.features)[1]
+    return jax.lax.top_k(bits.astype(jnp.float32), program.features)[1]
 
 
 def _attempt(
-    state: _Try, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+    state: _Try, rows: Rows, drawn: Array, program: Program, tuning: Tuning
 ) -> _Try:
     unit = state.unit
-    coordinates, deltas = _candidates(unit, rows, drawn, config, tuning)
+    coordinates, deltas = _candidates(unit, rows, drawn, program, tuning)
     bounds = threshold.bounds_of(unit.projection)
 
     def evaluate(candidate: tuple[Array, Array]) -> threshold.Cut:
         coordinate, delta = candidate
         moved = unit.projection + delta * rows.levels_of(coordinate[None])[0]
         reached = bounds.plus(delta * LEVELS)
-        if config.window == 0:
-            return _sweep(moved, rows.gain, reached, config)
+        if program.window == 0:
+            return _sweep(moved, rows.gain, reached, program)
         return threshold.threshold_near(
             _whole(moved),
             rows.gain,
             rows.counts,
             reached,
             state.position,
-            config.window,
+            program.window,
         )
 
     cuts = over_candidates(evaluate, (coordinates, deltas))
     best = jnp.argmax(cuts.gain)
     accepted = cuts.gain[best] > state.gain
-    if config.acceptance == "not_worse":
+    if program.acceptance == "not_worse":
         accepted |= cuts.gain[best] == state.gain
     coordinate = coordinates[best]
     delta = jnp.where(accepted, deltas[best], 0.0)
@@ -183,35 +181,35 @@ def _attempt(
 
 
 def _candidates(
-    unit: Unit, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+    unit: Unit, rows: Rows, drawn: Array, program: Program, tuning: Tuning
 ) -> tuple[Array, Array]:
     """Moves to evaluate: coordinates i32 [c] and what to add to each, f32 [c]."""
     flips = -2 * unit.weights
-    if config.search == "screened":
-        slope = _slope(unit, rows, drawn, config, tuning)
-        if config.weights == "binary":
+    if program.search == "screened":
+        slope = _slope(unit, rows, drawn, program, tuning)
+        if program.weights == "binary":
             slope = slope * flips[drawn]
             # The order among equals is that of drawing: top_k ranks -0 below 0.
             slope = jnp.where(slope == 0, 0.0, slope)
-            coordinates = drawn[jax.lax.top_k(slope, config.candidates)[1]]
+            coordinates = drawn[jax.lax.top_k(slope, program.candidates)[1]]
             return coordinates, flips[coordinates]
-        chosen = jax.lax.top_k(jnp.abs(slope), config.candidates)[1]
+        chosen = jax.lax.top_k(jnp.abs(slope), program.candidates)[1]
         # A slope of 0 must not become a move by 0.
         signs = jnp.where(slope[chosen] < 0, -1.0, 1.0)[None, :]
         coordinates = drawn[chosen]
-    elif config.weights == "binary":
+    elif program.weights == "binary":
         return drawn, flips[drawn]
     else:
         coordinates = jnp.concatenate([drawn, drawn])
         signs = jnp.repeat(jnp.array([1.0, -1.0]), drawn.shape[0])[None, :]
-    steps = jnp.round(tuning.hidden_steps * _length(unit, config))
+    steps = jnp.round(tuning.hidden_steps * _length(unit, program))
     deltas = steps[:, None] * signs
     coordinates = jnp.broadcast_to(coordinates, deltas.shape)
     return coordinates.reshape(-1), deltas.reshape(-1)
 
 
 def _slope(
-    unit: Unit, rows: Rows, drawn: Array, config: Config, tuning: Tuning
+    unit: Unit, rows: Rows, drawn: Array, program: Program, tuning: Tuning
 ) -> Array:
     """First-order gain of each drawn coordinate, up to a common factor: f32 [k].
 
@@ -220,7 +218,7 @@ def _slope(
     cases, hence the same in any batch.
     """
     # A row is near if the largest step, on a pixel of full range, takes it across.
-    reach = tuning.reach * _length(unit, config)
+    reach = tuning.reach * _length(unit, program)
     near = jnp.abs(unit.projection - unit.threshold) < reach
     # Class weights, as small whole numbers.
     size = jnp.abs(rows.gain)
@@ -231,20 +229,20 @@ def _slope(
     return products - rows.mean[drawn] * jnp.sum(gain)
 
 
-def _length(unit: Unit, config: Config) -> Array:
+def _length(unit: Unit, program: Program) -> Array:
     """What step sizes are relative to; cross-entropy never renormalises (A1)."""
-    if config.loss == "cross_entropy":
+    if program.loss == "cross_entropy":
         return jnp.float32(lattice.HIDDEN_NORM)
     return lattice.norm(unit.weights)
 
 
 def _sweep(
-    projection: Array, gain: Array, bounds: threshold.Bounds, config: Config
+    projection: Array, gain: Array, bounds: threshold.Bounds, program: Program
 ) -> threshold.Cut:
-    if config.bins == 0:
+    if program.bins == 0:
         best = threshold.best_threshold(projection, gain)
         return threshold.Cut(best.gain, best.threshold)
-    return threshold.binned_threshold(_whole(projection), gain, bounds, config.bins)
+    return threshold.binned_threshold(_whole(projection), gain, bounds, program.bins)
 
 
 def _position(projection: Array, cut: Array, counts: Array) -> Array:

@@ -5,14 +5,13 @@ import jax.numpy as jnp
 
 from zeroone_jax.coordinate_descent import hidden_unit
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.problem import (
-    LEVELS,
     Problem,
     class_weights,
     correct_rows,
     sample_rows,
 )
+from zeroone_jax.coordinate_descent.program import LEVELS, Program, Tuning
 from zeroone_jax.coordinate_descent.state import (
     Info,
     State,
@@ -20,7 +19,6 @@ from zeroone_jax.coordinate_descent.state import (
     halved,
     keep_best,
 )
-from zeroone_jax.coordinate_descent.tuning import Tuning
 from zeroone_jax.types import Array, Key
 
 
@@ -28,13 +26,13 @@ def step(
     key: Key,
     state: State,
     data: Problem,
-    config: Config,
     drawn: Array,
+    program: Program,
     tuning: Tuning,
 ) -> tuple[State, Info]:
     """One iteration for a linear model: its only unit is visited.
 
-    With `config.adversarial_step` s, every row x of label y (-1 or 1) is joined by
+    Under adversarial training by s, every row x of label y (-1 or 1) is joined by
     clip(x - s y w, 0, 1) for the unit weights w before the step (2002.03444), whole
     levels of 255; the search samples both and the pocket is kept by both.
 
@@ -43,15 +41,15 @@ def step(
     rows_key, tries_key = jax.random.split(key)
     network, rows = state.network, data.labels.shape[0]
     counts = sample_rows(rows_key, data, tuning.rows)
-    weights = class_weights(data, config, state.iteration)
+    weights = class_weights(data, program, state.iteration)
     before = hidden_unit.Unit(network.w1[0], network.t1[0], state.projection[0])
     unit, labels = before, data.labels
 
     def levels_of(coordinates: Array) -> Array:
         return data.levels[coordinates]
 
-    if config.adversarial_step > 0:
-        shift = _adversarial_shift(network.w1[0], config)
+    if program.adversarial:
+        shift = _adversarial_shift(network.w1[0], tuning)
         unit = before._replace(
             projection=jnp.append(
                 before.projection, _adversarial_projection(before.weights, shift, data)
@@ -71,7 +69,7 @@ def step(
         unit,
         hidden_unit.Rows(levels_of, data.mean, gain, counts),
         drawn,
-        config,
+        program,
         tuning,
     )
     correct = correct_rows(judged, visited.unit.projection > visited.unit.threshold)
@@ -80,8 +78,8 @@ def step(
         network=network._replace(w1=clean.weights[None], t1=clean.threshold[None]),
         iteration=state.iteration + 1,
     )
-    kept = keep_best(moved, correct, weights, config)
-    after = halved(clean, data, config)
+    kept = keep_best(moved, correct, weights, program)
+    after = halved(clean, data, program)
     kept = kept._replace(
         network=network._replace(w1=after.weights[None], t1=after.threshold[None]),
         projection=after.projection[None],
@@ -95,10 +93,9 @@ def step(
     )
 
 
-def _adversarial_shift(weights: Array, config: Config) -> Array:
+def _adversarial_shift(weights: Array, tuning: Tuning) -> Array:
     """The shift s w in whole levels, f32 [d], for unit weights w."""
-    size = config.adversarial_step * LEVELS / lattice.norm(weights)
-    return jnp.round(weights * size)
+    return jnp.round(weights * (tuning.adversarial_shift / lattice.norm(weights)))
 
 
 def _adversarial_levels(levels: Array, shift: Array, labels: Array) -> Array:

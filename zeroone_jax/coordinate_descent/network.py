@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax.coordinate_descent.config import Config
-from zeroone_jax.coordinate_descent.problem import LEVELS
+from zeroone_jax.coordinate_descent.program import LEVELS, Program
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
 
@@ -49,33 +48,33 @@ class Network(NamedTuple):
     t2: Array
 
 
-def random_weights(key: Key, coordinates: int, config: Config) -> Network:
+def random_weights(key: Key, coordinates: int, program: Program) -> Network:
     """Draws first weights (A2); thresholds are the half-integer below zero.
 
     Args:
         key: random key.
         coordinates: d.
-        config: `hidden`, `start` and `weights` decide.
+        program: `hidden`, `start` and `weights` decide.
 
     Returns:
         A `Network`; a linear one is a single hidden unit that the output copies,
         by a weight of 1 and a threshold of .5.
     """
-    units = max(config.hidden, 1)
+    units = max(program.hidden, 1)
     hidden_key, output_key = jax.random.split(key)
 
     def draw(key: Key, shape: tuple[int, ...], norm: float) -> Array:
-        if config.start == "uniform":
+        if program.start == "uniform":
             weights = jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
         else:
             weights = jax.random.normal(key, shape)
-        if config.weights == "binary":
+        if program.weights == "binary":
             return jnp.where(weights > 0, 1.0, -1.0)
         length = jnp.linalg.norm(weights, axis=-1, keepdims=True)
         return jnp.round(weights * (norm / length))
 
     w1 = draw(hidden_key, (units, coordinates), HIDDEN_NORM)
-    if config.hidden == 0:
+    if program.hidden == 0:
         return Network(w1, jnp.full(1, -0.5), jnp.ones(1), jnp.float32(0.5))
     w2 = draw(output_key, (units,), OUTPUT_NORM)
     return Network(w1, jnp.full(units, -0.5), w2, jnp.float32(-0.5))
@@ -101,13 +100,13 @@ def norm(weights: Array) -> Array:
     return jnp.sqrt(jnp.sum(weights * weights, axis=-1))
 
 
-def output_scale(config: Config) -> float:
+def output_scale(program: Program) -> float:
     """How many units of an output sum make a score of 1."""
-    real = config.weights == "real" and config.hidden > 0
+    real = program.weights == "real" and program.hidden > 0
     return OUTPUT_NORM if real else 1.0
 
 
-def as_params(network: Network, config: Config) -> zero_one.Params:
+def as_params(network: Network, program: Program) -> zero_one.Params:
     """The networks as a model on features in [0, 1].
 
     Real weights get unit norm, binary ones stay -1 and 1; the output weights of
@@ -115,22 +114,22 @@ def as_params(network: Network, config: Config) -> zero_one.Params:
 
     Args:
         network: arrays with any leading axes, the last of them votes.
-        config: settings of the solver.
+        program: what the networks were trained by.
 
     Returns:
         Parameters in float32, computed in float64.
     """
     w1, t1, w2, t2 = (np.asarray(array, np.float64) for array in network)
-    if config.weights == "real":
+    if program.weights == "real":
         scale = np.linalg.norm(w1, axis=-1, keepdims=True)
         w1, t1 = w1 / scale, t1 / scale[..., 0]
-        if config.loss == "cross_entropy":
+        if program.loss == "cross_entropy":
             w2, t2 = w2 / OUTPUT_NORM, t2 / OUTPUT_NORM
         else:
             scale = np.linalg.norm(w2, axis=-1, keepdims=True)
             w2, t2 = w2 / scale, t2 / scale[..., 0]
     b1, b2 = -t1 / LEVELS, -t2
-    if config.hidden_values == "pm":
+    if program.hidden_values == "pm":
         # A unit of value v(2H - 1), v = 1/sqrt(h), gives the score 2v(H.w2 - t2).
         value = 1 / np.sqrt(w1.shape[-2])
         b2 = value * (np.sum(w2, axis=-1) - 2 * t2)
@@ -139,5 +138,5 @@ def as_params(network: Network, config: Config) -> zero_one.Params:
         return jnp.asarray(array, jnp.float32)
 
     return zero_one.Params(
-        single(w1), single(b1), single(w2), single(b2), config.hidden_values
+        single(w1), single(b1), single(w2), single(b2), program.hidden_values
     )

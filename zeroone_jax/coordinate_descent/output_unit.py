@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from zeroone_jax.coordinate_descent import cross_entropy, threshold
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.hidden_unit import over_candidates
-from zeroone_jax.coordinate_descent.tuning import Tuning
+from zeroone_jax.coordinate_descent.program import Program, Tuning
 from zeroone_jax.types import Array, Key
 
 
@@ -54,7 +53,7 @@ class Fit(NamedTuple):
 
 
 def fit_threshold(
-    sums: Array, labels: Array, gain: Array, counts: Array, config: Config
+    sums: Array, labels: Array, gain: Array, counts: Array, program: Program
 ) -> Fit:
     """Fits the output's threshold among all.
 
@@ -63,13 +62,13 @@ def fit_threshold(
         labels: i32 [n], 0 or 1.
         gain: i32 [n], what the score gains when the row's output is class 1.
         counts: i32 [n], 1 for rows that count, 0 for others.
-        config: settings; `loss` decides what is fitted.
+        program: its `loss` decides what is fitted.
 
     Returns:
         A `Fit`.
     """
-    if config.loss == "cross_entropy":
-        scale = lattice.output_scale(config)
+    if program.loss == "cross_entropy":
+        scale = lattice.output_scale(program)
         cut, _ = cross_entropy.best_shift(sums, labels, counts, scale)
         cut = threshold.settled(sums, counts, cut)
         total = jnp.sum(
@@ -77,7 +76,7 @@ def fit_threshold(
         )
         return Fit(-total, cut)
     whole, bounds = sums.astype(jnp.int32), threshold.bounds_of(sums)
-    return Fit(*threshold.binned_threshold(whole, gain, bounds, _bins(config)))
+    return Fit(*threshold.binned_threshold(whole, gain, bounds, _bins(program)))
 
 
 def visit(
@@ -87,7 +86,7 @@ def visit(
     labels: Array,
     gain: Array,
     counts: Array,
-    config: Config,
+    program: Program,
     tuning: Tuning,
 ) -> Visit:
     """Improves the output unit on a sample of rows (A2, "output unit").
@@ -100,22 +99,22 @@ def visit(
         gain: i32 [n], what the score gains when the row's output is class 1, 0 for
             rows outside the sample.
         counts: i32 [n], 1 for rows of the sample, 0 for others.
-        config: settings.
-        tuning: those that come as values; the config's own are not looked at.
+        program: what is compiled in.
+        tuning: the step sizes.
 
     Returns:
         A `Visit`. The threshold is fitted anew whether or not a weight moved.
     """
-    current = fit_threshold(output.sums, labels, gain, counts, config)
+    current = fit_threshold(output.sums, labels, gain, counts, program)
     off = (output.sums <= current.threshold).astype(jnp.int32)
     position = jnp.sum(counts * off, dtype=jnp.int32)
-    inputs, deltas = _candidates(key, output.weights, config, tuning)
+    inputs, deltas = _candidates(key, output.weights, program, tuning)
     bounds = threshold.bounds_of(output.sums)
 
     def evaluate(candidate: tuple[Array, Array]) -> Array:
         unit, delta = candidate
         sums = output.sums + delta * hidden[unit]
-        if config.window > 0 and config.loss == "zero_one":
+        if program.window > 0 and program.loss == "zero_one":
             whole = sums.astype(jnp.int32)
             return threshold.threshold_near(
                 whole,
@@ -123,49 +122,49 @@ def visit(
                 counts,
                 bounds.plus(delta),
                 position,
-                config.window,
-                _bins(config),
+                program.window,
+                _bins(program),
             ).gain
-        return fit_threshold(sums, labels, gain, counts, config).score
+        return fit_threshold(sums, labels, gain, counts, program).score
 
     scores = over_candidates(evaluate, (inputs, deltas))
     best = jnp.argmax(scores)
     accepted = scores[best] > current.score
-    if config.acceptance == "not_worse":
+    if program.acceptance == "not_worse":
         accepted |= scores[best] == current.score
     moved = output.weights.at[inputs[best]].add(deltas[best])
-    if config.weights == "real" and config.loss == "zero_one":
+    if program.weights == "real" and program.loss == "zero_one":
         moved = jnp.round(moved * (lattice.OUTPUT_NORM / lattice.norm(moved)))
     weights = jnp.where(accepted, moved, output.weights)
     sums = lattice.output_sums(weights, hidden)
-    fitted = fit_threshold(sums, labels, gain, counts, config).threshold
+    fitted = fit_threshold(sums, labels, gain, counts, program).threshold
     cut = threshold.settled(sums, counts, fitted)
     return Visit(Output(weights, cut, sums), accepted)
 
 
 def _candidates(
-    key: Key, weights: Array, config: Config, tuning: Tuning
+    key: Key, weights: Array, program: Program, tuning: Tuning
 ) -> tuple[Array, Array]:
     """Moves to evaluate: inputs i32 [c] and what to add to their weights, f32 [c]."""
     inputs = jnp.arange(weights.shape[0], dtype=jnp.int32)
-    if config.weights == "binary":
+    if program.weights == "binary":
         deltas = -2 * weights
     else:
         # Cross-entropy never renormalises, so its step is absolute (A1).
-        absolute = config.loss == "cross_entropy"
+        absolute = program.loss == "cross_entropy"
         length = lattice.OUTPUT_NORM if absolute else lattice.norm(weights)
         step = jnp.round(tuning.output_step * length)
         deltas = jnp.repeat(jnp.array([1.0, -1.0]), weights.shape[0]) * step
         inputs = jnp.concatenate([inputs, inputs])
-    if 0 < config.output_candidates < deltas.shape[0]:
+    if 0 < program.output_candidates < deltas.shape[0]:
         chosen = jax.random.permutation(key, deltas.shape[0])
-        chosen = chosen[: config.output_candidates]
+        chosen = chosen[: program.output_candidates]
         return inputs[chosen], deltas[chosen]
     return inputs, deltas
 
 
-def _bins(config: Config) -> int:
+def _bins(program: Program) -> int:
     """Bins enough for every sum: |w|_1 <= sqrt(h) |w|_2, and rounding."""
-    units = max(config.hidden, 1)
+    units = max(program.hidden, 1)
     widest = math.sqrt(units) * lattice.OUTPUT_NORM + units
     return 2 ** math.ceil(math.log2(widest + 2))

@@ -1,6 +1,5 @@
 """What the solver works on: features in levels, labels, and the rows it samples."""
 
-from fractions import Fraction
 from typing import NamedTuple
 
 import jax
@@ -8,32 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax.coordinate_descent.config import Config
+from zeroone_jax.coordinate_descent.program import LEVELS, Program, Share
 from zeroone_jax.data import check_features
 from zeroone_jax.types import Array, Key
 
-LEVELS = 255.0
-"""Levels of an 8-bit pixel; the solver counts features in levels."""
-
 _TOLERANCE = 1e-3
-
-
-class Share(NamedTuple):
-    """A share of rows as a fraction: .29 of 100 is 29, which floats fall short of.
-
-    Attributes:
-        parts: i32 [], the numerator, at least 0.
-        whole: i32 [], the denominator, at most 2**15, so that all products of
-            `sample_rows` stay within i32.
-    """
-
-    parts: Array
-    whole: Array
-
-
-def share_of(rows: float) -> Share:
-    """The nearest fraction to a number from 0 to 1."""
-    parts, whole = Fraction(rows).limit_denominator(2**15).as_integer_ratio()
-    return Share(jnp.int32(parts), jnp.int32(whole))
 
 
 class Problem(NamedTuple):
@@ -91,7 +69,7 @@ def correct_rows(data: Problem, predicted: Array) -> Array:
     return jnp.stack([jnp.sum(right, dtype=jnp.int32) - ones, ones])
 
 
-def class_weights(data: Problem, config: Config, iteration: Array) -> Array:
+def class_weights(data: Problem, program: Program, iteration: Array) -> Array:
     """The weight of a correct row of each class: i32 [2].
 
     Plain accuracy weighs rows by 1/n, balanced accuracy by 1/(2 n_c) in a class of
@@ -105,12 +83,12 @@ def class_weights(data: Problem, config: Config, iteration: Array) -> Array:
     plain = jnp.full(2, 1 / rows, jnp.float32)
     # The comparison of a class without rows never matters, but must stay finite.
     balanced = 0.5 / jnp.maximum(counts, 1.0)
-    if config.objective == "plain":
+    if program.objective == "plain":
         weights = plain
-    elif config.objective == "balanced":
+    elif program.objective == "balanced":
         weights = balanced
     else:
-        early = iteration < round(config.balanced_share * config.iterations)
+        early = iteration < program.balanced
         weights = jnp.where(early, balanced, balanced + plain)
     finest = 2 ** (30 - rows.bit_length())
     return jnp.round(weights / jnp.max(weights) * finest).astype(jnp.int32)

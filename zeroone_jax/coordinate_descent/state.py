@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from zeroone_jax.coordinate_descent import hidden_unit, threshold
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.coordinate_descent.problem import Problem
+from zeroone_jax.coordinate_descent.program import Program
 from zeroone_jax.types import Array
 
 
@@ -33,14 +33,14 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What one step did.
+    """What one step did, scalars; of a run, arrays [iterations, networks].
 
     Attributes:
-        pocket_accuracy: f32 [], the pocket's accuracy on the rows it is kept by.
-        accepted_hidden: bool [], whether a weight of the hidden unit moved.
-        accepted_output: bool [], whether a weight of the output unit moved.
-        threshold_moves: i32 [], thresholds that changed, at most two.
-        weight_moves: i32 [], accepted moves of single weights.
+        pocket_accuracy: f32, the pocket's accuracy on the rows it is kept by.
+        accepted_hidden: bool, whether a weight of the hidden unit moved.
+        accepted_output: bool, whether a weight of the output unit moved.
+        threshold_moves: i32, thresholds that changed, at most two.
+        weight_moves: i32, accepted moves of single weights.
     """
 
     pocket_accuracy: Array
@@ -49,28 +49,34 @@ class Info(NamedTuple):
     threshold_moves: Array
     weight_moves: Array
 
+    @classmethod
+    def zeros(cls, shape: tuple[int, ...]) -> "Info":
+        """Makes the arrays [*shape] that steps are written into."""
+        kinds = (jnp.float32, bool, bool, jnp.int32, jnp.int32)
+        return cls(*(jnp.zeros(shape, kind) for kind in kinds))
+
 
 def class_gain(data: Problem, weights: Array) -> Array:
     """What the score gains when a row's output is class 1: i32 [n]."""
     return jnp.where(data.labels == 1, weights[1], -weights[0])
 
 
-def keep_best(state: State, correct: Array, weights: Array, config: Config) -> State:
+def keep_best(state: State, correct: Array, weights: Array, program: Program) -> State:
     """Copies the network to the pocket if it is strictly better on all rows.
 
     Args:
         state: the state after a step, with the pocket from before it.
         correct: i32 [2], rows of each class that the network gets right.
         weights: i32 [2], the weight of a correct row of each class.
-        config: settings; `pocket_every` says when to compare.
+        program: its `pocket_every` says when to compare.
 
     Returns:
         The state with the better of the two in its pocket.
     """
     score = jnp.sum(weights * correct, dtype=jnp.int32)
     pocket_score = jnp.sum(weights * state.pocket_correct, dtype=jnp.int32)
-    last = state.iteration == config.iterations
-    due = (state.iteration % config.pocket_every == 0) | last
+    last = state.iteration == program.iterations
+    due = (state.iteration % program.pocket_every == 0) | last
     better = due & (score > pocket_score)
     pocket = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), state.network, state.pocket
@@ -79,12 +85,12 @@ def keep_best(state: State, correct: Array, weights: Array, config: Config) -> S
     return state._replace(pocket=pocket, pocket_correct=pocket_correct)
 
 
-def halved(unit: hidden_unit.Unit, data: Problem, config: Config) -> hidden_unit.Unit:
+def halved(unit: hidden_unit.Unit, data: Problem, program: Program) -> hidden_unit.Unit:
     """Halves the weights of a unit that has grown beyond the lattice's limit.
 
     Rounding the halves changes the unit a little, as its projections tell.
     """
-    if config.weights == "binary":
+    if program.weights == "binary":
         return unit
 
     def halve(unit: hidden_unit.Unit) -> hidden_unit.Unit:

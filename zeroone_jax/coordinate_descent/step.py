@@ -11,7 +11,6 @@ from zeroone_jax.coordinate_descent import (
     threshold,
 )
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.coordinate_descent.problem import (
     Problem,
@@ -19,6 +18,7 @@ from zeroone_jax.coordinate_descent.problem import (
     correct_rows,
     sample_rows,
 )
+from zeroone_jax.coordinate_descent.program import Program, Tuning
 from zeroone_jax.coordinate_descent.state import (
     Info,
     State,
@@ -26,29 +26,28 @@ from zeroone_jax.coordinate_descent.state import (
     halved,
     keep_best,
 )
-from zeroone_jax.coordinate_descent.tuning import Tuning, tuning_of
 from zeroone_jax.types import Array, Key
 
 
-def init(key: Key, data: Problem, config: Config) -> State:
+def init(key: Key, data: Problem, program: Program) -> State:
     """Draws a network and, if `centred_start`, fits its thresholds (A2, INIT).
 
     Args:
         key: random key.
         data: the training set, labels 0 and 1.
-        config: settings.
+        program: what is compiled in.
 
     Returns:
         The `State` before the first step; its pocket is the first network.
     """
     weights_key, order_key = jax.random.split(key)
-    network = lattice.random_weights(weights_key, data.levels.shape[0], config)
+    network = lattice.random_weights(weights_key, data.levels.shape[0], program)
     projection = lattice.project(network.w1, data.levels)
-    if config.centred_start:
+    if program.centred_start:
         middle = jnp.mean(projection, axis=1)
         network = network._replace(t1=jax.vmap(threshold.between)(projection, middle))
-        if config.hidden > 0:
-            network = _fit_thresholds(order_key, network, projection, data, config)
+        if program.hidden > 0:
+            network = _fit_thresholds(order_key, network, projection, data, program)
     predicted = predict(network, projection)
     return State(
         network, projection, network, correct_rows(data, predicted), jnp.int32(0)
@@ -59,9 +58,9 @@ def step(
     key: Key,
     state: State,
     data: Problem,
-    config: Config,
     drawn: Array,
-    tuning: Tuning | None = None,
+    program: Program,
+    tuning: Tuning,
 ) -> tuple[State, Info]:
     """One iteration of A2: the output unit, a random hidden unit, the pocket.
 
@@ -69,23 +68,20 @@ def step(
         key: random key of this iteration.
         state: the state before it.
         data: the training set, labels 0 and 1.
-        config: settings.
         drawn: i32 [features], the coordinates this iteration may move, as
             `draw_coordinates` gives them; networks that search side by side may
             share them.
-        tuning: step sizes and rows that take the place of the config's, so that a
-            compiled step serves them all; None leaves the config's.
+        program: what is compiled in, and
+        tuning: the values that it takes, as `split` gives both.
 
     Returns:
         The state after it and its `Info`.
     """
-    if tuning is None:
-        tuning = tuning_of(config)
-    if config.hidden == 0:
-        return linear.step(key, state, data, config, drawn, tuning)
+    if program.hidden == 0:
+        return linear.step(key, state, data, drawn, program, tuning)
     rows_key, output_key, unit_key, tries_key = jax.random.split(key, 4)
     counts = sample_rows(rows_key, data, tuning.rows)
-    weights = class_weights(data, config, state.iteration)
+    weights = class_weights(data, program, state.iteration)
     hidden = lattice.hidden_values(state.projection, state.network.t1)
     output, output_accepted = output_unit.visit(
         output_key,
@@ -98,20 +94,20 @@ def step(
         data.labels,
         counts * class_gain(data, weights),
         counts,
-        config,
+        program,
         tuning,
     )
     network = state.network._replace(w2=output.weights, t2=output.threshold)
 
-    unit = jax.random.randint(unit_key, (), 0, config.hidden)
+    unit = jax.random.randint(unit_key, (), 0, program.hidden)
     others = output.sums - network.w2[unit] * hidden[unit]
-    gain = counts * _gain(others, network.w2[unit], network.t2, data, weights, config)
+    gain = counts * _gain(others, network.w2[unit], network.t2, data, weights, program)
     before = hidden_unit.Unit(
         network.w1[unit], network.t1[unit], state.projection[unit]
     )
     rows = hidden_unit.Rows(lambda moved: data.levels[moved], data.mean, gain, counts)
-    visited = hidden_unit.visit(tries_key, before, rows, drawn, config, tuning)
-    after = halved(visited.unit, data, config)
+    visited = hidden_unit.visit(tries_key, before, rows, drawn, program, tuning)
+    after = halved(visited.unit, data, program)
     network = network._replace(
         w1=network.w1.at[unit].set(after.weights),
         t1=network.t1.at[unit].set(after.threshold),
@@ -123,7 +119,7 @@ def step(
         projection=state.projection.at[unit].set(after.projection),
         iteration=state.iteration + 1,
     )
-    kept = keep_best(moved, correct, weights, config)
+    kept = keep_best(moved, correct, weights, program)
     threshold_moves = (after.threshold != before.threshold).astype(jnp.int32) + (
         network.t2 != state.network.t2
     ).astype(jnp.int32)
@@ -143,15 +139,15 @@ def predict(network: Network, projection: Array) -> Array:
 
 
 def _fit_thresholds(
-    key: Key, network: Network, projection: Array, data: Problem, config: Config
+    key: Key, network: Network, projection: Array, data: Problem, program: Program
 ) -> Network:
     """Fits the output's threshold, then each hidden one, in random order."""
-    weights = class_weights(data, config, jnp.int32(0))
+    weights = class_weights(data, program, jnp.int32(0))
     counts = jnp.ones_like(data.labels)
     hidden = lattice.hidden_values(projection, network.t1)
     sums = lattice.output_sums(network.w2, hidden)
     fitted = output_unit.fit_threshold(
-        sums, data.labels, class_gain(data, weights), counts, config
+        sums, data.labels, class_gain(data, weights), counts, program
     )
     network = network._replace(t2=threshold.between(sums, fitted.threshold))
 
@@ -161,7 +157,7 @@ def _fit_thresholds(
         thresholds, sums = carry
         on = (projection[unit] > thresholds[unit]).astype(jnp.float32)
         others = sums - network.w2[unit] * on
-        gain = _gain(others, network.w2[unit], network.t2, data, weights, config)
+        gain = _gain(others, network.w2[unit], network.t2, data, weights, program)
         best = threshold.best_threshold(projection[unit], gain)
         better = best.gain > jnp.sum(gain * on.astype(jnp.int32), dtype=jnp.int32)
         cut = jnp.where(better, best.threshold, thresholds[unit])
@@ -169,7 +165,7 @@ def _fit_thresholds(
         on = (projection[unit] > cut).astype(jnp.float32)
         return (thresholds.at[unit].set(cut), others + network.w2[unit] * on), None
 
-    order = jax.random.permutation(key, config.hidden)
+    order = jax.random.permutation(key, program.hidden)
     (thresholds, _), _ = jax.lax.scan(fit_one, (network.t1, sums), order)
     return network._replace(t1=thresholds)
 
@@ -180,14 +176,14 @@ def _gain(
     cut: Array,
     data: Problem,
     weights: Array,
-    config: Config,
+    program: Program,
 ) -> Array:
     """What the score gains when a hidden unit is on rather than off: i32 [n].
 
     Only pivotal rows gain under the 01 loss: those whose output the unit decides.
     """
-    if config.loss == "cross_entropy":
-        scale = lattice.output_scale(config)
+    if program.loss == "cross_entropy":
+        scale = lattice.output_scale(program)
         off = cross_entropy.losses(others, cut, data.labels, scale)
         return off - cross_entropy.losses(others + weight, cut, data.labels, scale)
     change = (others + weight > cut).astype(jnp.int32) - (others > cut).astype(

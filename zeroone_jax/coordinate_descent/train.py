@@ -2,38 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from zeroone_jax import devices as device_mesh
+from zeroone_jax.coordinate_descent import ensemble
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.config import Config
-from zeroone_jax.coordinate_descent.ensemble import Search, segment, start
-from zeroone_jax.coordinate_descent.problem import Problem, prepare
-from zeroone_jax.coordinate_descent.tuning import TUNED, program_of, tuning_of
+from zeroone_jax.coordinate_descent.ensemble import Runs, Search
+from zeroone_jax.coordinate_descent.problem import prepare
+from zeroone_jax.coordinate_descent.program import Program, split
+from zeroone_jax.coordinate_descent.state import Info
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
-
-
-class History(NamedTuple):
-    """What the iterations did, numpy arrays [iterations, networks].
-
-    Attributes:
-        pocket_accuracy: f32, training accuracy of the best network so far.
-        accepted_hidden: bool, whether a weight of the hidden unit moved.
-        accepted_output: bool, whether a weight of the output unit moved.
-        threshold_moves: i32, thresholds that changed.
-        weight_moves: i32, single weights that moved.
-    """
-
-    pocket_accuracy: np.ndarray
-    accepted_hidden: np.ndarray
-    accepted_output: np.ndarray
-    threshold_moves: np.ndarray
-    weight_moves: np.ndarray
 
 
 class Result(NamedTuple):
@@ -42,12 +27,12 @@ class Result(NamedTuple):
     Attributes:
         params: the best networks found: `[votes, ...]`, or `[classes, votes, ...]`
             where there are more than two classes.
-        history: of the iterations of this call.
+        history: what each iteration of this call did, numpy [iterations, networks].
         state: to go on from.
     """
 
     params: zero_one.Params
-    history: History
+    history: Info
     state: Search
 
 
@@ -58,7 +43,7 @@ def fit(
     config: Config = Config(),  # noqa: B008, frozen
     *,
     state: Search | None = None,
-    on_segment: Callable[[Search, History], None] | None = None,
+    on_segment: Callable[[Search, Info], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Result:
     """Trains a vote ensemble of 01 networks by stochastic coordinate descent.
@@ -86,7 +71,7 @@ def fit(
         ValueError: where data, labels, settings or state do not fit.
     """
 
-    def of_the_only_run(_: int, state: Search, history: History) -> None:
+    def of_the_only_run(_: int, state: Search, history: Info) -> None:
         if on_segment is not None:
             on_segment(state, history)
 
@@ -109,7 +94,7 @@ def fit_grid(
     configs: Sequence[Config],
     *,
     states: Sequence[Search] | None = None,
-    on_segment: Callable[[int, Search, History], None] | None = None,
+    on_segment: Callable[[int, Search, Info], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> list[Result]:
     """Trains many ensembles on the same data in one program, compiled once.
@@ -123,7 +108,7 @@ def fit_grid(
         x: f32 [n, d], as for `fit`.
         y: integers [n], as for `fit`.
         configs: settings of each run, which differ in `hidden_steps` (equally many),
-            `output_step` and `rows` only.
+            `output_step`, `rows` and `adversarial_step` only.
         states: of earlier, shorter runs, each perhaps at another iteration.
         on_segment: called with a run's place, its state and its history since the last
             call, after every `SEGMENT` iterations and at its end.
@@ -136,128 +121,113 @@ def fit_grid(
         ValueError: no runs, other numbers of keys or states than of configs, configs
             that differ elsewhere; or data, settings or a state do not fit.
     """
-    program, data = _prepared(keys, x, y, configs)
-    positives = _positive_classes(data, program)
-    mesh = device_mesh.mesh("votes", devices)
-    every_key, data, positives = device_mesh.everywhere(
-        (jnp.stack(keys), data, positives), mesh
-    )
+    runs, program, mesh = _prepared(keys, x, y, configs, devices)
     if states is None:
-        search = start(every_key, data, positives, program, mesh)
+        search = ensemble.init(runs, program, mesh)
     else:
         if len(states) != len(configs):
             raise ValueError(f"{len(states)} states for {len(configs)} configs")
         for state in states:
-            _check_state(state, data, positives, program)
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-        search = device_mesh.everywhere(stacked, mesh)
-    tuning = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(tuning_of, configs))
-    pieces: list[list[History]] = [[] for _ in configs]
+            _check_state(state, runs, program)
+        search = device_mesh.everywhere(_stacked(states), mesh)
+    pieces: list[list[Info]] = [[] for _ in configs]
     before = np.asarray(search.iteration)
     while before.min() < program.iterations:
-        search, infos = segment(
-            every_key, tuning, search, data, positives, program, mesh
-        )
+        search, infos = ensemble.segment(runs, search, program, mesh)
         after = np.asarray(search.iteration)
-        done = History(*map(np.asarray, infos))
+        done = jax.tree.map(np.asarray, infos)
         for run in np.flatnonzero(after > before).tolist():
             count = after[run] - before[run]
-            history = History(*(field[run, :count] for field in done))
+            history = Info(*(field[run, :count] for field in done))
             pieces[run].append(history)
             if on_segment is not None:
                 on_segment(run, _of_run(search, run), history)
         before = after
+    states = [_of_run(search, run) for run in range(len(configs))]
     return [
-        Result(_params(state, data, config), _join(pieces[run], positives), state)
-        for run, config in enumerate(configs)
-        for state in [_of_run(search, run)]
+        Result(_params(state, runs, program), _joined(histories, runs), state)
+        for state, histories in zip(states, pieces, strict=True)
     ]
 
 
-def initial(key: Key, x: Array, y: Array, config: Config) -> Search:
-    """The state of `fit` before its first iteration; arguments as there."""
-    return initial_grid([key], x, y, [config])[0]
-
-
-def initial_grid(
+def init_grid(
     keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
 ) -> list[Search]:
     """The states of `fit_grid` before the first iteration; arguments as there."""
-    program, data = _prepared(keys, x, y, configs)
-    positives = _positive_classes(data, program)
-    mesh = device_mesh.mesh("votes")
-    every_key, data, positives = device_mesh.everywhere(
-        (jnp.stack(keys), data, positives), mesh
-    )
-    search = start(every_key, data, positives, program, mesh)
+    search = ensemble.init(*_prepared(keys, x, y, configs, devices=None))
     return [_of_run(search, run) for run in range(len(configs))]
 
 
 def _prepared(
-    keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
-) -> tuple[Config, Problem]:
-    """Checks a grid; gives what its configs share, and the data laid out."""
+    keys: Sequence[Key],
+    x: Array,
+    y: Array,
+    configs: Sequence[Config],
+    devices: Sequence[jax.Device] | None,
+) -> tuple[Runs, Program, Mesh]:
+    """Checks a grid, and lays it out on the devices."""
     if not configs:
         raise ValueError("a grid needs at least one config")
     if len(keys) != len(configs):
         raise ValueError(f"{len(keys)} keys for {len(configs)} configs: one each")
-    program, *others = map(program_of, configs)
+    (program, *others), tunings = zip(*map(split, configs), strict=True)
     differing = [
         field.name
-        for field in dataclasses.fields(Config)
+        for field in dataclasses.fields(program)
         if any(getattr(o, field.name) != getattr(program, field.name) for o in others)
     ]
     if differing:
         raise ValueError(
-            f"configs of a grid may differ in {', '.join(TUNED)} (hidden_steps equally "
-            f"many), but these do in {', '.join(differing)}"
+            "configs of a grid may differ in hidden_steps (equally many), output_step, "
+            f"rows and adversarial_step, but these do in {', '.join(differing)}"
         )
     # Who sees the fewest rows is the first to lack some.
-    return program, prepare(x, y, min(configs, key=lambda config: config.rows))
+    data = prepare(x, y, min(configs, key=lambda config: config.rows))
+    classes = int(jnp.max(data.labels)) + 1
+    # Of two classes one is told from the other, of more each from all others.
+    told = jnp.arange(0 if classes > 2 else 1, classes, dtype=jnp.int32)
+    positives = jnp.repeat(told, program.votes)
+    runs = Runs(jnp.stack(keys), _stacked(tunings), data, positives)
+    mesh = device_mesh.mesh("votes", devices)
+    return device_mesh.everywhere(runs, mesh), program, mesh
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def _of_run(search: Search, run: int) -> Search:
     return jax.tree.map(lambda leaf: leaf[run], search)
 
 
-def _positive_classes(data: Problem, config: Config) -> Array:
-    """The class each network tells from all others: i32 [networks]."""
-    classes = int(jnp.max(data.labels)) + 1
-    if classes == 2:
-        return jnp.ones(config.votes, jnp.int32)
-    return jnp.repeat(jnp.arange(classes, dtype=jnp.int32), config.votes)
-
-
-def _params(state: Search, data: Problem, config: Config) -> zero_one.Params:
-    params = lattice.as_params(state.pocket, config)
-    classes = int(jnp.max(data.labels)) + 1
-    if classes == 2:
+def _params(state: Search, runs: Runs, program: Program) -> zero_one.Params:
+    params = lattice.as_params(state.pocket, program)
+    if len(runs.positives) == program.votes:
         return params
     return jax.tree.map(
-        lambda leaf: leaf.reshape(classes, config.votes, *leaf.shape[1:]), params
+        lambda leaf: leaf.reshape(-1, program.votes, *leaf.shape[1:]), params
     )
 
 
-def _join(pieces: list[History], positives: Array) -> History:
-    if pieces:
-        return History(*(np.concatenate(field) for field in zip(*pieces, strict=True)))
-    empty = (0, positives.shape[0])
-    kinds = (np.float32, bool, bool, np.int32, np.int32)
-    return History(*(np.zeros(empty, kind) for kind in kinds))
+def _joined(pieces: list[Info], runs: Runs) -> Info:
+    """Joins histories; of none, an empty one."""
+    empty = jax.tree.map(np.asarray, Info.zeros((0, len(runs.positives))))
+    return jax.tree.map(lambda *fields: np.concatenate(fields), empty, *pieces)
 
 
-def _check_state(
-    state: Search, data: Problem, positives: Array, config: Config
-) -> None:
-    networks, units = positives.shape[0], max(config.hidden, 1)
-    expected = (networks, units, data.levels.shape[0])
+def _check_state(state: Search, runs: Runs, program: Program) -> None:
+    expected = (
+        len(runs.positives),
+        max(program.hidden, 1),
+        runs.data.levels.shape[0],
+    )
     if state.network.w1.shape != expected:
         raise ValueError(
             f"the state's networks have shape {state.network.w1.shape}: this data "
             f"and config need {expected}"
         )
-    if int(state.iteration) > config.iterations:
+    if int(state.iteration) > program.iterations:
         raise ValueError(
             f"the state is at iteration {int(state.iteration)}, beyond "
-            f"iterations={config.iterations}"
+            f"iterations={program.iterations}"
         )

@@ -27,12 +27,14 @@ from zeroone_jax.files import (
 from zeroone_jax.runs.directory import RunDirectory, RunError, read_summary
 from zeroone_jax.runs.session import git_revision, session
 from zeroone_jax.runs.settings import differences, read_settings
+from zeroone_jax.tagged import from_json, to_json
 
 __all__ = [
     "DamagedError",
     "RunDirectory",
     "RunError",
     "differences",
+    "from_json",
     "git_revision",
     "read_json",
     "read_npz",
@@ -40,5 +42,6 @@ __all__ = [
     "read_summary",
     "replacing",
     "session",
+    "to_json",
     "write_json",
 ]

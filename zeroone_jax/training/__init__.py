@@ -1,10 +1,11 @@
 """Training of networks by gradients: adversaries, objectives, one loop."""
 
 from zeroone_jax.training import objectives
-from zeroone_jax.training.loop import DivergedError, Progress, begin, fit, variables
+from zeroone_jax.training.config import Config, steps_per_epoch
+from zeroone_jax.training.loop import DivergedError, Progress, fit, variables
 from zeroone_jax.training.optimizer import Adam, Optimizer, Sgd
 from zeroone_jax.training.sensible import sensible_adversary
-from zeroone_jax.training.update import Config, State, init, step, steps_per_epoch
+from zeroone_jax.training.update import State, init, step
 
 __all__ = [
     "Adam",
@@ -14,7 +15,6 @@ __all__ = [
     "Progress",
     "Sgd",
     "State",
-    "begin",
     "fit",
     "init",
     "objectives",

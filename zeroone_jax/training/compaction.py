@@ -25,9 +25,13 @@ def loop(
     done: Callable[[Examples], Array],
     examples: Examples,
     steps: int,
-    compact: bool = True,
 ) -> tuple[Examples, Array]:
     """Repeats a step on every example until all are done, or the steps are over.
+
+    It goes on with fewer where `jax.set_mesh` has set a mesh of one device, as the loop
+    of training does. Over several devices examples would move between them at every
+    step; where no mesh is set, the batch stays as it is, because a network may round
+    another way on a part of it.
 
     Args:
         step: takes the number of the step, i32 [], and a part of the examples; treats
@@ -35,12 +39,11 @@ def loop(
         done: of examples, bool [n]; an example that is done stays done.
         examples: a pytree of arrays [n, ...].
         steps: the most steps.
-        compact: whether to go on with fewer. Over several devices this would move
-            examples between them at every step.
 
     Returns:
         The examples after the last step, and how many steps there were, i32 [].
     """
+    compact = jax.sharding.get_abstract_mesh().size == 1
     return _from(jnp.asarray(0, jnp.int32), step, done, examples, steps, compact)
 
 

@@ -13,14 +13,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from zeroone_jax import data
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.objectives.frame import Objective
-from zeroone_jax.training.update import Config, State, init, step, steps_per_epoch
+from zeroone_jax.training.update import State, init, member_keys, step
 from zeroone_jax.types import Array, Key
 
 # Stream of the run's key; those of an update are its own.
@@ -96,13 +97,13 @@ def fit(
     count = len(images)
     per_epoch = steps_per_epoch(count, config)
     if state is None:
-        state = begin(key, network, objective, count, config, members)
+        state = init(key, network, objective, count, config, members)
     else:
         expected = jax.eval_shape(
-            lambda: begin(jax.random.key(0), network, objective, count, config, members)
+            lambda: init(jax.random.key(0), network, objective, count, config, members)
         )
         _check_state(state, expected, config.epochs * per_epoch)
-    own_keys = _keys(key, members)
+    own_keys = member_keys(key, members)
     keys, images, labels, state = device_mesh.everywhere(
         (own_keys, images, labels, state), mesh
     )
@@ -112,19 +113,20 @@ def fit(
         order = device_mesh.everywhere(_order(own_keys, epoch, count, config), mesh)
         for place in range(first, per_epoch, config.segment):
             end = min(place + config.segment, per_epoch)
-            state, metrics, finite = _segment(
-                keys,
-                state,
-                images,
-                labels,
-                order,
-                jnp.asarray(place, jnp.int32),
-                jnp.asarray(end, jnp.int32),
-                network,
-                objective,
-                config,
-                mesh,
-            )
+            # What is traced there can ask how many devices there are.
+            with jax.set_mesh(mesh):
+                state, metrics, finite = _segment(
+                    keys,
+                    state,
+                    images,
+                    labels,
+                    order,
+                    jnp.asarray(place, jnp.int32),
+                    jnp.asarray(end, jnp.int32),
+                    network,
+                    objective,
+                    config,
+                )
             length, start = end - place, done
             done += length
             metrics = {name: np.asarray(m)[:length] for name, m in metrics.items()}
@@ -135,32 +137,6 @@ def fit(
     return state
 
 
-def begin(
-    key: Key,
-    network: Network,
-    objective: Objective,
-    count: int,
-    config: Config,
-    members: int = 1,
-) -> State:
-    """Makes the state that `fit` starts from.
-
-    Args:
-        key: as for `fit`, like the rest.
-        network: what to train.
-        objective: what to train for.
-        count: the number of images.
-        config: how to train.
-        members: networks to train.
-    """
-
-    def one(key: Key) -> State:
-        return init(key, network, objective, count, config)
-
-    keys = _keys(key, members)
-    return jax.vmap(one)(keys) if members > 1 else one(keys)
-
-
 def variables(state: State) -> Variables:
     """What to evaluate: the averaged parameters where there are any."""
     return Variables(state.average or state.params, state.batch_stats)
@@ -168,7 +144,7 @@ def variables(state: State) -> Variables:
 
 @functools.partial(
     jax.jit,
-    static_argnames=("network", "objective", "config", "mesh"),
+    static_argnames=("network", "objective", "config"),
     donate_argnames="state",
 )
 def _segment(
@@ -182,35 +158,23 @@ def _segment(
     network: Network,
     objective: Objective,
     config: Config,
-    mesh: Mesh,
 ) -> tuple[State, dict[str, Array], Array]:
-    """Takes the updates begin..end-1 of an epoch.
+    """Takes the updates begin..end-1 of an epoch, over the mesh that is set.
 
     Returns:
         The state, what each update told, and whether all parameters are finite.
     """
-    spread = NamedSharding(mesh, PartitionSpec("batch"))
+    devices = jax.sharding.get_abstract_mesh().size
 
     def update(key: Key, state: State, rows: Array) -> tuple[State, dict[str, Array]]:
         shared = jax.lax.with_sharding_constraint(
-            device_mesh.filled(rows, mesh.size), spread
+            device_mesh.filled(rows, devices), PartitionSpec("batch")
         )
         # Where devices get unlike shares, XLA leaves out what fills them up.
         x, y = images[shared][: len(rows)], labels[shared][: len(rows)]
         if x.dtype == jnp.uint8:
             x = x.astype(jnp.float32) / 255
-        return step(
-            key,
-            network,
-            objective,
-            config,
-            len(order),
-            state,
-            x,
-            y,
-            rows,
-            devices=mesh.size,
-        )
+        return step(key, network, objective, config, len(order), state, x, y, rows)
 
     if keys.ndim:
         update = jax.vmap(update)
@@ -232,13 +196,6 @@ def _segment(
     state, record = jax.lax.fori_loop(begin, end, one, (state, record))
     finite = [jnp.all(jnp.isfinite(array)) for array in jax.tree.leaves(state.params)]
     return state, record, jnp.all(jnp.stack(finite))
-
-
-def _keys(key: Key, members: int) -> Key:
-    """A key for each member; a network alone has the run's."""
-    if members == 1:
-        return key
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(members))
 
 
 def _order(keys: Key, epoch: int, count: int, config: Config) -> np.ndarray:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from zeroone_jax import tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.types import Array, Params
 
@@ -81,6 +82,7 @@ class Optimizer(abc.ABC):
         """
 
 
+@tagged.register("sgd")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sgd(Optimizer):
     """SGD with momentum, as both papers' programs train.
@@ -126,6 +128,7 @@ class Sgd(Optimizer):
         return optax.chain(*parts)
 
 
+@tagged.register("adam")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015), with beta .9 and .999, as paper A trains networks.

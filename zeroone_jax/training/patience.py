@@ -23,7 +23,7 @@ class Patience(NamedTuple):
     stopped: Array
 
 
-def begin() -> Patience:
+def init() -> Patience:
     """Makes the state before the first update."""
     return Patience(
         total=jnp.asarray(0, jnp.float32),

@@ -1,7 +1,6 @@
 """One update of a network: batch, augmentation, gradient, optimizer, memory."""
 
 import dataclasses
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -9,71 +8,15 @@ import jax.numpy as jnp
 import optax
 
 from zeroone_jax import data
-from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network
 from zeroone_jax.training import patience
+from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.objectives.frame import Batch, Info, Model, Objective
-from zeroone_jax.training.optimizer import Optimizer, Sgd, average
+from zeroone_jax.training.optimizer import average
 from zeroone_jax.types import Array, Key, Params
 
 # Streams of the run's key; the loop draws the order of the images from the third.
 _INIT, _STEPS = 0, 2
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the images. Images that do not fill a last batch are left
-            out of an epoch; as every epoch has an order of its own, not the same ones.
-        batch_size: images an update.
-        optimizer: what is done with the gradient.
-        augment: whether images are shifted by up to 4 pixels and flipped.
-        average: decay of a running average of the weights, which is then what is
-            evaluated; 0 keeps none.
-        accumulate: pieces that a batch is cut into, one after another, to save memory;
-            batch-norm statistics are those of the pieces.
-        segment: most steps between two looks at the losses from outside.
-        patience: training ends early after more than so many epochs, one after
-            another, whose mean loss is no gain; 0 trains to the end.
-        tolerance: how much less is a gain.
-    """
-
-    epochs: int = 1
-    batch_size: int = 128
-    optimizer: Optimizer = dataclasses.field(default_factory=Sgd)
-    augment: bool = False
-    average: float = 0.0
-    accumulate: int = 1
-    segment: int = 100
-    patience: int = 0
-    tolerance: float = 1e-4
-
-    def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
-        checks.counts(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            accumulate=self.accumulate,
-            segment=self.segment,
-        )
-        self.optimizer.check_epochs(self.epochs)
-        if self.patience < 0:
-            raise ValueError(f"patience is {self.patience}, but must not be negative")
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"tolerance is {self.tolerance}, but must not be negative")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average is {self.average}, but must be in [0,1)")
-        if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"batch_size is {self.batch_size}, but must be a multiple of "
-                f"accumulate, {self.accumulate}"
-            )
 
 
 class State(NamedTuple):
@@ -100,25 +43,13 @@ class State(NamedTuple):
     patience: Any = ()
 
 
-def steps_per_epoch(count: int, config: Config) -> int:
-    """How many updates an epoch has.
-
-    Args:
-        count: the number of images.
-        config: how to train.
-
-    Raises:
-        ValueError: the images do not fill a batch.
-    """
-    if count < config.batch_size:
-        raise ValueError(
-            f"{count} images do not fill a batch of batch_size={config.batch_size}"
-        )
-    return count // config.batch_size
-
-
 def init(
-    key: Key, network: Network, objective: Objective, count: int, config: Config
+    key: Key,
+    network: Network,
+    objective: Objective,
+    count: int,
+    config: Config,
+    members: int = 1,
 ) -> State:
     """Makes the state before the first update.
 
@@ -128,20 +59,34 @@ def init(
         objective: what to train for.
         count: the number of images.
         config: how to train.
+        members: networks to train; of several, each array of the state has a leading
+            axis [members].
     """
-    variables = network.init(jax.random.fold_in(key, _INIT))
-    optimizer = config.optimizer.build(steps_per_epoch(count, config))
-    memory = objective.memory(count)
-    return State(
-        step=jnp.asarray(0, jnp.int32),
-        params=variables.params,
-        batch_stats=variables.batch_stats,
-        optimizer=optimizer.init(variables.params),
-        # A copy: donated buffers must not be given twice.
-        average=jax.tree.map(jnp.copy, variables.params) if config.average else (),
-        memory=() if memory is None else memory,
-        patience=patience.begin() if config.patience else (),
-    )
+
+    def one(key: Key) -> State:
+        variables = network.init(jax.random.fold_in(key, _INIT))
+        optimizer = config.built_optimizer(steps_per_epoch(count, config))
+        memory = objective.memory(count)
+        return State(
+            step=jnp.asarray(0, jnp.int32),
+            params=variables.params,
+            batch_stats=variables.batch_stats,
+            optimizer=optimizer.init(variables.params),
+            # A copy: donated buffers must not be given twice.
+            average=jax.tree.map(jnp.copy, variables.params) if config.average else (),
+            memory=() if memory is None else memory,
+            patience=patience.init() if config.patience else (),
+        )
+
+    keys = member_keys(key, members)
+    return jax.vmap(one)(keys) if members > 1 else one(keys)
+
+
+def member_keys(key: Key, members: int) -> Key:
+    """A key for each member; a network alone has the run's."""
+    if members == 1:
+        return key
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(members))
 
 
 def step(
@@ -154,7 +99,6 @@ def step(
     x: Array,
     y: Array,
     rows: Array,
-    devices: int = 1,
 ) -> tuple[State, dict[str, Array]]:
     """Takes one update.
 
@@ -168,7 +112,6 @@ def step(
         x: float [batch, height, width, channels] in [0,1], not augmented yet.
         y: i32 [batch].
         rows: i32 [batch], where the images' memory lies.
-        devices: how many the batch is split over.
 
     Returns:
         The next state, and the objective's metrics with the "loss".
@@ -180,9 +123,9 @@ def step(
     memory = jax.tree.map(lambda array: array[rows], state.memory)
     epoch = state.step.astype(jnp.float32) / updates_per_epoch
     batch = Batch(x, y, epoch, memory)
-    model = Model(network, state.batch_stats, devices)
-    gradient, loss, info = _gradient(objective, config, model, state, batch, loss_key)
-    optimizer = config.optimizer.build(updates_per_epoch)
+    model = Model(network, state.batch_stats)
+    gradient, loss, info = _gradient(loss_key, objective, config, model, state, batch)
+    optimizer = config.built_optimizer(updates_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.
     with jax.numpy_dtype_promotion("standard"):
         updates, optimizer_state = optimizer.update(
@@ -230,28 +173,25 @@ def _watched(
 
 
 def _gradient(
+    key: Key,
     objective: Objective,
     config: Config,
     model: Model,
     state: State,
     batch: Batch,
-    key: Key,
 ) -> tuple[Params, Array, Info]:
     """The mean gradient over the pieces of a batch, one after another."""
+    graded = jax.value_and_grad(objective, argnums=1, has_aux=True)
 
     def of_piece(
-        batch_stats: Any, piece: Batch, key: Key
+        key: Key, batch_stats: Any, piece: Batch
     ) -> tuple[Params, Array, Info]:
-        (loss, info), gradient = jax.value_and_grad(objective, has_aux=True)(
-            state.params,
-            dataclasses.replace(model, batch_stats=batch_stats),
-            piece,
-            key,
-        )
+        seen = dataclasses.replace(model, batch_stats=batch_stats)
+        (loss, info), gradient = graded(key, state.params, seen, piece)
         return gradient, loss, info
 
     if config.accumulate == 1:
-        return of_piece(state.batch_stats, batch, key)
+        return of_piece(key, state.batch_stats, batch)
 
     def cut(array: Array) -> Array:
         return array.reshape(config.accumulate, -1, *array.shape[1:])
@@ -261,7 +201,7 @@ def _gradient(
     ) -> tuple[Any, tuple[Params, Array, Info]]:
         x, y, memory, index = inputs
         piece = Batch(x, y, batch.epoch, memory)
-        result = of_piece(batch_stats, piece, jax.random.fold_in(key, index))
+        result = of_piece(jax.random.fold_in(key, index), batch_stats, piece)
         return result[2].batch_stats, result
 
     pieces = (

@@ -13,7 +13,13 @@ from experiments import attacked_models, command_line, train_network, train_zero
 from experiments.configs import network as network_configs
 from experiments.configs import zero_one as zero_one_configs
 from experiments.reproductions.paper_a import classical
-from experiments.reproductions.plan import Place, Run, Scale, directory_name
+from experiments.reproductions.plan import (
+    Place,
+    Run,
+    Scale,
+    directory_name,
+    network_settings,
+)
 from zeroone_jax import coordinate_descent, runs
 from zeroone_jax.training import Adam, Config, Sgd
 
@@ -81,7 +87,7 @@ class Target:
         if isinstance(self.trained, str):
             return {"trained": self.trained, **classical.SETTINGS[self.trained]}
         if isinstance(self.trained, network_configs.Experiment):
-            return train_network.as_json(self.trained)
+            return network_settings(self.trained)
         return dataclasses.asdict(self.trained)
 
     def of(self, classes: tuple[int, int]) -> "Target":

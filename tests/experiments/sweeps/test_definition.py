@@ -10,7 +10,7 @@ from experiments.configs import sweeps
 from experiments.sweeps.definition import Sweep, runs_of
 from experiments.sweeps.language import chain, choices, product
 from tests.experiments.sweeps import tiny
-from zeroone_jax.runs import DamagedError
+from zeroone_jax.runs import DamagedError, to_json
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_each_run_has_a_command_and_a_directory(tmp_path):
         "--data_dir=data",
     )
     assert last.settings == {"size": 2.0, "seed": 2}
-    assert last.config == {"size": 2.0, "name": "plain", "seed": 2}
+    assert last.config == {"type": "tiny", "size": 2.0, "name": "plain", "seed": 2}
     assert last.help["size"] == "how large, in metres."
 
 
@@ -66,8 +66,8 @@ def test_tuples_and_none_are_read_as_they_were_meant(tmp_path):
     overrides = [{"data.classes": (), "solver.hidden_steps": (0.17,)}]
     sweep = dataclasses.replace(sweeps.smoke(), overrides=overrides)
     config = runs_of(sweep, tmp_path)[0].config
-    assert config["data"]["classes"] == ()
-    assert config["solver"]["hidden_steps"] == (0.17,)
+    assert config["data"]["classes"] == []
+    assert config["solver"]["hidden_steps"] == [0.17]
     attack = Sweep(
         "experiments.attack",
         "hop_skip_jump",
@@ -132,7 +132,7 @@ def test_runs_inside_a_device_share_a_process_where_they_can(tmp_path):
         )
         assert len(members) == 8
         member = members[tmp_path / "a folder" / job.name]
-        assert dataclasses.asdict(member) == run.config
+        assert to_json(member) == run.config
         # The first one's.
         first = next(other for other in runs if other.job.command == job.command)
         assert job.log == f"{tmp_path}/a folder/logs/{first.job.name}.log"

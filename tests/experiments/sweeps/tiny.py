@@ -14,6 +14,7 @@ import pytest
 from experiments.sweeps import definition
 from experiments.sweeps.definition import Launcher, Sweep
 from experiments.sweeps.language import Overrides, choices, product
+from zeroone_jax import tagged
 
 SCRIPT = """
 import json, pathlib, sys, time
@@ -33,6 +34,7 @@ value = 10 * float(options["config.size"]) + int(options["config.seed"])
 """
 
 
+@tagged.register("tiny")
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Settings.
@@ -61,7 +63,7 @@ def install(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets sweeps know the launcher, and `python -m` find it in a folder."""
     (folder / "tiny_launcher.py").write_text(SCRIPT)
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    launcher = Launcher({"plain": plain}, dataclasses.asdict)
+    launcher = Launcher({"plain": plain})
     monkeypatch.setitem(definition.LAUNCHERS, "tiny_launcher", launcher)
 
 

@@ -37,8 +37,8 @@ def test_float32_comes_back_and_memories_keep_their_shape(method):
             memory,
         )
         (loss, info), gradient = jax.eval_shape(
-            lambda params: jax.value_and_grad(objective, has_aux=True)(
-                params, Model(network, statistics), batch, twin.KEY
+            lambda params: jax.value_and_grad(objective, 1, has_aux=True)(
+                twin.KEY, params, Model(network, statistics), batch
             ),
             params,
         )

@@ -79,7 +79,7 @@ def compiled(objective, normalised=False):
     @jax.jit
     def graded(params, statistics, batch, key):
         model = Model(network, statistics)
-        return jax.value_and_grad(objective, has_aux=True)(params, model, batch, key)
+        return jax.value_and_grad(objective, 1, has_aux=True)(key, params, model, batch)
 
     def run(y, epoch=0, memory=None, key=KEY, x=X):
         params, statistics = variables(normalised, x)

@@ -1,8 +1,10 @@
-"""Objectives of training, each `(params, model, batch, key) -> loss, info`.
+"""Objectives of training, each `(key, params, model, batch) -> loss, info`.
 
 `natural`, `gaussian_noise`, `projected_gradient` (Madry), `fast_gradient_sign`,
 `trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin` (MMA),
 `sense` and `sense_trade` make objectives of their settings.
+
+A new objective is a file with a registered dataclass, and its name here.
 """
 
 from zeroone_jax.training.objectives.adversarial import (

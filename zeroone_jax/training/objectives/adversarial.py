@@ -1,19 +1,20 @@
 """Natural training and the methods with one fixed ball for every image."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.training.ascent import ascend, nearby_start, random_start
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
+    Loss,
     Model,
     Objective,
     accuracy,
@@ -21,17 +22,17 @@ from zeroone_jax.training.objectives.frame import (
 from zeroone_jax.types import Array, Key, Params
 
 
+@tagged.register("natural")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Natural(Objective):
     """Cross-entropy of the images themselves."""
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
-        return plain_loss(params, model, batch, batch.x, key)
+        return plain_loss(key, params, model, batch, batch.x)
 
 
+@tagged.register("gaussian_noise")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GaussianNoise(Objective):
     """Cross-entropy of images under noise, clipped to [0,1].
@@ -46,14 +47,12 @@ class GaussianNoise(Objective):
         """Checks the settings."""
         checks.positive(sigma=self.sigma)
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         noise_key, key = jax.random.split(key)
         noise = jax.random.normal(noise_key, batch.x.shape, batch.x.dtype)
         noisy = jnp.clip(batch.x + self.sigma * noise, 0, 1)
-        return plain_loss(params, model, batch, noisy, key)
+        return plain_loss(key, params, model, batch, noisy)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,30 +94,39 @@ class InBall(Objective):
         return jnp.minimum(batch.epoch.astype(batch.x.dtype) / self.ramp, 1)
 
     def search(
-        self, loss: Callable[[Array], Array], batch: Batch, start: Array
+        self,
+        key: Key,
+        loss: Callable[[Array], Array],
+        batch: Batch,
+        start: Callable[[Key, Array, Array, Array, Norm], Array],
+        radius: Array | None = None,
     ) -> Array:
         """Climbs a loss in the ball around each image.
 
         Args:
+            key: a random key, for the starts.
             loss: points float [n, ...] to losses float [n].
             batch: the images.
-            start: float [n, ...], the first points, inside the ball.
+            start: draws the first points, as `random_start` does.
+            radius: float [n], of each image; None is epsilon, as far as it has grown.
 
         Returns:
             The last points, float [n, ...].
         """
         grown = self.grown(batch)
+        epsilon = self.epsilon * grown if radius is None else radius
         return ascend(
             loss,
             batch.x,
-            start,
-            epsilon=self.epsilon * grown,
+            start(key, batch.x, batch.y, epsilon, self.norm),
+            epsilon=epsilon,
             step_size=self.step_size * grown,
             steps=self.steps,
             norm=self.norm,
         )
 
 
+@tagged.register("projected_gradient")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProjectedGradient(InBall):
     """Madry et al. 2018: cross-entropy of the adversaries that PGD ends at.
@@ -139,9 +147,7 @@ class ProjectedGradient(InBall):
         super().__post_init__()
         checks.one_of("mode", self.mode, ("evaluation", "training"))
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, search_key, key = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
@@ -152,14 +158,15 @@ class ProjectedGradient(InBall):
             climbed = losses.cross_entropy
 
             def logits_fn(x: Array) -> Array:
-                return model.train(fixed, x, search_key)[0]
+                return model.train(search_key, fixed, x)[0]
 
-        epsilon = self.epsilon * self.grown(batch)
-        start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
-            lambda point: climbed(logits_fn(point), batch.y), batch, start
+            start_key,
+            lambda point: climbed(logits_fn(point), batch.y),
+            batch,
+            random_start,
         )
-        return plain_loss(params, model, batch, adversary, key)
+        return plain_loss(key, params, model, batch, adversary)
 
 
 def fast_gradient_sign(epsilon: float = 8 / 255) -> ProjectedGradient:
@@ -192,31 +199,29 @@ class WithDivergence(InBall):
         checks.positive(beta=self.beta)
 
 
+@tagged.register("trades")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trades(WithDivergence):
     """Zhang et al. 2019: CE(x) + beta KL(f(x) || f(x')), x' maximising that KL."""
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
-        start_key, natural_key, key = jax.random.split(key, 3)
+        start_key, *keys = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
         reference = logits_fn(batch.x)
-        epsilon = self.epsilon * self.grown(batch)
-        start = nearby_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
+            start_key,
             lambda point: losses.kl_divergence(logits_fn(point), reference),
             batch,
-            start,
+            nearby_start,
         )
-        natural, model = model.train(params, batch.x, natural_key)
-        outputs, model = model.train(params, adversary, key)
+        natural, outputs, info = trained_on_both(keys, params, model, batch, adversary)
         loss = losses.cross_entropy(natural, batch.y)
         loss += self.beta * losses.kl_divergence(outputs, natural)
-        return jnp.mean(loss), _info(model, batch, outputs, natural)
+        return jnp.mean(loss), info
 
 
+@tagged.register("mart")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mart(WithDivergence):
     """Wang et al. 2020: boosted cross-entropy, and a divergence for doubtful images.
@@ -225,23 +230,21 @@ class Mart(WithDivergence):
     log(1 - the largest other probability), and x' is PGD's adversary from near x.
     """
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
-        start_key, natural_key, key = jax.random.split(key, 3)
+        start_key, *keys = jax.random.split(key, 3)
         logits_fn = model.evaluating(params)
-        epsilon = self.epsilon * self.grown(batch)
-        start = nearby_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self.search(
-            lambda point: losses.soft_margin(logits_fn(point), batch.y), batch, start
+            start_key,
+            lambda point: losses.soft_margin(logits_fn(point), batch.y),
+            batch,
+            nearby_start,
         )
-        natural, model = model.train(params, batch.x, natural_key)
-        outputs, model = model.train(params, adversary, key)
+        natural, outputs, info = trained_on_both(keys, params, model, batch, adversary)
         right = losses.of_class(jax.nn.softmax(natural), batch.y)
         loss = boosted_cross_entropy(outputs, batch.y)
         loss += self.beta * losses.kl_divergence(outputs, natural) * (1 - right)
-        return jnp.mean(loss), _info(model, batch, outputs, natural)
+        return jnp.mean(loss), info
 
 
 def boosted_cross_entropy(logits: Array, y: Array) -> Array:
@@ -262,20 +265,34 @@ def boosted_cross_entropy(logits: Array, y: Array) -> Array:
     return losses.cross_entropy(logits, y) - without
 
 
-def plain_loss(
-    params: Params, model: Model, batch: Batch, x: Array, key: Key
-) -> tuple[Array, Info]:
+def plain_loss(key: Key, params: Params, model: Model, batch: Batch, x: Array) -> Loss:
     """The mean cross-entropy of images in training mode, and what goes with it."""
     x = jax.lax.stop_gradient(x)
-    logits, model = model.train(params, x, key)
+    logits, model = model.train(key, params, x)
     loss = jnp.mean(losses.cross_entropy(logits, batch.y))
     metrics = {"accuracy": accuracy(logits, batch.y)}
     return loss, Info(model.batch_stats, batch.memory, metrics)
 
 
-def _info(model: Model, batch: Batch, outputs: Array, natural: Array) -> Info:
+def trained_on_both(
+    keys: Sequence[Key], params: Params, model: Model, batch: Batch, adversary: Array
+) -> tuple[Array, Array, Info]:
+    """Logits float [n, k] of images, then of adversaries, in training mode.
+
+    Args:
+        keys: random keys, one for each.
+        params: what is trained.
+        model: the rest of the network.
+        batch: the images.
+        adversary: float [n, ...].
+
+    Returns:
+        The logits of the images, those of the adversaries, and what was seen.
+    """
+    natural, model = model.train(keys[0], params, batch.x)
+    outputs, model = model.train(keys[1], params, adversary)
     metrics = {
         "accuracy": accuracy(outputs, batch.y),
         "natural_accuracy": accuracy(natural, batch.y),
     }
-    return Info(model.batch_stats, batch.memory, metrics)
+    return natural, outputs, Info(model.batch_stats, batch.memory, metrics)

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +44,10 @@ class Info(NamedTuple):
     metrics: dict[str, Array]
 
 
+Loss: TypeAlias = tuple[Array, Info]
+"""A batch's mean loss, float [], and what was seen."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """A network with its running statistics, whose parameters are trained.
@@ -51,19 +55,17 @@ class Model:
     Attributes:
         network: the network.
         batch_stats: its running statistics.
-        devices: how many the batch is split over.
     """
 
     network: Network
     batch_stats: Any
-    devices: int = 1
 
     def evaluating(self, params: Params) -> LogitsFn:
         """Gives the network in evaluation mode, through which no gradient goes back."""
         variables = jax.lax.stop_gradient(Variables(params, self.batch_stats))
         return self.network.bind(variables)
 
-    def train(self, params: Params, x: Array, key: Key) -> tuple[Array, "Model"]:
+    def train(self, key: Key, params: Params, x: Array) -> tuple[Array, "Model"]:
         """Computes logits in training mode, and the model with new statistics."""
         variables = Variables(params, self.batch_stats)
         logits, batch_stats = self.network.train(variables, x, key)
@@ -74,19 +76,17 @@ class Objective(abc.ABC):
     """A loss of a batch; frozen dataclasses of their settings implement it."""
 
     @abc.abstractmethod
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss.
 
         Args:
+            key: a random key, new for every step.
             params: what is trained; the loss is differentiable in it.
             model: the rest of the network.
             batch: the images.
-            key: a random key, new for every step.
 
         Returns:
-            The batch's mean loss, float [], and what was seen.
+            The loss, and what was seen.
         """
 
     def memory(self, count: int) -> Any:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.attacks.perturbation import Norm, direction, each, project
 from zeroone_jax.attacks.state import where
@@ -15,6 +15,7 @@ from zeroone_jax.training.objectives.adversarial import InBall, plain_loss
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
+    Loss,
     Model,
     Objective,
     accuracy,
@@ -26,6 +27,7 @@ from zeroone_jax.types import Array, Key, LogitsFn, Params
 _BEYOND, _STRIDE, _HALVINGS = 1.05, 2.5, 10
 
 
+@tagged.register("instance_adaptive")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstanceAdaptive(InBall):
     """IAAT (Balaji, Goldstein and Hoffman 2019): each image has a radius of its own.
@@ -59,9 +61,7 @@ class InstanceAdaptive(InBall):
         """The radii, float32 [count]."""
         return jnp.full(count, self.epsilon, jnp.float32)
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         logits_fn = model.evaluating(params)
@@ -71,23 +71,17 @@ class InstanceAdaptive(InBall):
             lambda: (self._adversary(start_key, logits_fn, batch, grown), batch.memory),
             lambda: self._adapted(start_key, logits_fn, batch),
         )
-        loss, info = plain_loss(params, model, batch, adversary, key)
+        loss, info = plain_loss(key, params, model, batch, adversary)
         metrics = {**info.metrics, "radius": jnp.mean(radius)}
         return loss, info._replace(memory=radius, metrics=metrics)
 
     def _adversary(
         self, key: Key, logits_fn: LogitsFn, batch: Batch, radius: Array
     ) -> Array:
-        start = random_start(key, batch.x, batch.y, radius, self.norm)
-        return ascend(
-            lambda point: losses.soft_margin(logits_fn(point), batch.y),
-            batch.x,
-            start,
-            epsilon=radius,
-            step_size=self.step_size * self.grown(batch),
-            steps=self.steps,
-            norm=self.norm,
-        )
+        def loss(point: Array) -> Array:
+            return losses.soft_margin(logits_fn(point), batch.y)
+
+        return self.search(key, loss, batch, random_start, radius)
 
     def _adapted(
         self, key: Key, logits_fn: LogitsFn, batch: Batch
@@ -120,6 +114,7 @@ class _Walk(NamedTuple):
     step: Array
 
 
+@tagged.register("friendly")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Friendly(InBall):
     """FAT (Zhang et al. 2020): PGD that stops soon after the label is wrong.
@@ -147,9 +142,7 @@ class Friendly(InBall):
                 "looks that are not negative"
             )
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         looks = jnp.asarray(0, jnp.int32)
@@ -158,7 +151,7 @@ class Friendly(InBall):
         epsilon = self.epsilon * self.grown(batch)
         start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self._climb(model.evaluating(params), batch, start, looks)
-        return plain_loss(params, model, batch, adversary, key)
+        return plain_loss(key, params, model, batch, adversary)
 
     def _climb(
         self, logits_fn: LogitsFn, batch: Batch, start: Array, looks: Array
@@ -196,6 +189,7 @@ class Friendly(InBall):
         ).point
 
 
+@tagged.register("max_margin")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MaxMargin(Objective):
     """MMA (Ding et al. 2020): pushes each image's nearest adversary farther away.
@@ -237,16 +231,14 @@ class MaxMargin(Objective):
         """The margins, float32 [count]."""
         return jnp.full(count, self.first_margin, jnp.float32)
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         start_key, natural_key, key = jax.random.split(key, 3)
-        natural, model = model.train(params, batch.x, natural_key)
+        natural, model = model.train(natural_key, params, batch.x)
         right = losses.labels(natural) == batch.y
         boundary, margin = self.boundary(start_key, model.evaluating(params), batch)
         point = jax.lax.stop_gradient(where(right, boundary, batch.x))
-        outputs, model = model.train(params, point, key)
+        outputs, model = model.train(key, params, point)
         pushed = ~right | (margin < self.max_margin)
         loss = jnp.where(pushed, losses.cross_entropy(outputs, batch.y), 0)
         natural_loss = losses.cross_entropy(natural, batch.y)

@@ -6,44 +6,35 @@ import math
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import losses, tagged
 from zeroone_jax.attacks import checks
 from zeroone_jax.training import sensible
+from zeroone_jax.training.objectives.adversarial import trained_on_both
 from zeroone_jax.training.objectives.frame import (
     Batch,
     Info,
+    Loss,
     Model,
     Objective,
     accuracy,
     share,
 )
+from zeroone_jax.training.sensible_step import Divergence, Settings
 from zeroone_jax.types import Array, Key, Params
 
 
+@tagged.register("sense")
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sense(Objective):
+class Sense(Settings, Objective):
     """Cross-entropy at the sensible adversaries, in training mode, over the batch.
 
     Attributes:
-        epsilon: radius of the ball, >= 0, on the [0,1] pixel scale.
-        step_size: length of a step in the norm.
-        steps: how many.
-        confidence: the paper's c, in (0,1]; 1 trains on the images themselves.
-        norm: "linf" or "l2".
         warm_up: epochs in which examples that pass the threshold on their way go on.
         natural_weight: weight of the cross-entropy at the images, added.
-        ignored: where examples beyond the threshold at the start are trained on: at
-            their "start", as in the authors' program, or at the "image".
     """
 
-    epsilon: float = 8 / 255
-    step_size: float = 1.5 / 255
-    steps: int = 10
-    confidence: float = 0.5
-    norm: sensible.SensibleNorm = "linf"
     warm_up: int = 10
     natural_weight: float = 0.0
-    ignored: sensible.Ignored = "start"
 
     def __post_init__(self) -> None:
         """Checks the settings.
@@ -51,7 +42,7 @@ class Sense(Objective):
         Raises:
             ValueError: a setting is out of its range.
         """
-        sensible.check(self._settings(adaptive=True, divergence="cross_entropy"))
+        super().__post_init__()
         if self.epsilon > 0:
             checks.counts(steps=self.steps)
         if self.warm_up < 0:
@@ -61,19 +52,17 @@ class Sense(Objective):
                 f"natural_weight is {self.natural_weight}, but must not be negative"
             )
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
         search_key, natural_key, key = jax.random.split(key, 3)
         adversary, metrics = self._search(
             search_key, params, model, batch, "cross_entropy"
         )
-        outputs, model = model.train(params, adversary, key)
+        outputs, model = model.train(key, params, adversary)
         loss = losses.cross_entropy(outputs, batch.y)
         metrics["accuracy"] = accuracy(outputs, batch.y)
         if self.natural_weight > 0:
-            natural, model = model.train(params, batch.x, natural_key)
+            natural, model = model.train(natural_key, params, batch.x)
             loss += self.natural_weight * losses.cross_entropy(natural, batch.y)
             metrics["natural_accuracy"] = accuracy(natural, batch.y)
         return jnp.mean(loss), Info(model.batch_stats, batch.memory, metrics)
@@ -84,35 +73,26 @@ class Sense(Objective):
         params: Params,
         model: Model,
         batch: Batch,
-        divergence: sensible.Divergence,
+        divergence: Divergence,
     ) -> tuple[Array, dict[str, Array]]:
         """Finds the adversaries, and tells how many examples froze how soon."""
-        settings = self._settings(batch.epoch >= self.warm_up, divergence)
-        settings = settings._replace(compact=model.devices == 1)
         adversary, state = sensible.search(
-            key, model.evaluating(params), batch.x, batch.y, settings
+            key,
+            model.evaluating(params),
+            batch.x,
+            batch.y,
+            self,
+            adaptive=batch.epoch >= self.warm_up,
+            divergence=divergence,
         )
         metrics = {}
         if state is not None:
             metrics["frozen"] = share(state.ignored)
-            metrics["steps"] = state.iteration.astype(jnp.float32)
+            metrics["steps"] = state.step.astype(jnp.float32)
         return jax.lax.stop_gradient(adversary), metrics
 
-    def _settings(
-        self, adaptive: bool | Array, divergence: sensible.Divergence
-    ) -> sensible.Settings:
-        return sensible.Settings(
-            self.epsilon,
-            self.step_size,
-            self.steps,
-            self.confidence,
-            self.norm,
-            adaptive,
-            divergence,
-            self.ignored,
-        )
 
-
+@tagged.register("sense_trade")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SenseTrade(Sense):
     """The paper's variant after TRADES: KL(f(x) || f(x')) + weight * CE(x).
@@ -123,18 +103,13 @@ class SenseTrade(Sense):
 
     natural_weight: float = 1.0
 
-    def __call__(
-        self, params: Params, model: Model, batch: Batch, key: Key
-    ) -> tuple[Array, Info]:
+    def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
-        search_key, natural_key, key = jax.random.split(key, 3)
+        search_key, *keys = jax.random.split(key, 3)
         adversary, metrics = self._search(
             search_key, params, model, batch, "kl_to_natural"
         )
-        natural, model = model.train(params, batch.x, natural_key)
-        outputs, model = model.train(params, adversary, key)
+        natural, outputs, info = trained_on_both(keys, params, model, batch, adversary)
         loss = losses.kl_divergence(outputs, natural)
         loss += self.natural_weight * losses.cross_entropy(natural, batch.y)
-        metrics["natural_accuracy"] = accuracy(natural, batch.y)
-        metrics["accuracy"] = accuracy(outputs, batch.y)
-        return jnp.mean(loss), Info(model.batch_stats, batch.memory, metrics)
+        return jnp.mean(loss), info._replace(metrics=metrics | info.metrics)

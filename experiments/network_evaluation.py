@@ -1,4 +1,4 @@
-"""What a training run of a network reports: accuracies, tables, curves, summary."""
+"""Evaluates a network, while it is trained and afterwards, and writes what came out."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pieces
-from experiments.configs.network import Evaluation
+from experiments.configs.network import Evaluation, Experiment
 from zeroone_jax import attacks, data, losses, runs
 from zeroone_jax.evaluation import (
     figures,
@@ -169,7 +169,7 @@ def _evaluated(
 
 def write(
     run: runs.RunDirectory,
-    settings: Mapping[str, Any],
+    experiment: Experiment,
     rows: Sequence[robust_accuracy.Row],
     accuracies: Mapping[str, float],
     seconds: float,
@@ -178,12 +178,13 @@ def write(
 
     Args:
         run: the open run directory.
-        settings: as config.json has them.
+        experiment: the settings.
         rows: the evaluation's.
         accuracies: of the network without attack, by the split's name.
         seconds: what this session took.
     """
-    title = f"{settings['network']}, {settings['objective']['name']}"
+    objective = type(experiment.objective).__name__
+    title = f"{experiment.network}, {objective}"
     lines = [f"accuracy on {name}: {share:.4f}" for name, share in accuracies.items()]
     table = tables.markdown(robust_tables.one_network(title, rows))
     with runs.replacing(run.path / "accuracy.md") as path:
@@ -191,7 +192,7 @@ def write(
     watched = [record for record in run.metrics() if "test_accuracy" in record]
     if watched:
         curve = robust_figures.AccuracyCurve(
-            settings["objective"]["name"],
+            objective,
             np.array([record["epoch"] for record in watched]),
             np.array([record["test_accuracy"] for record in watched]),
             np.array([record["test_accuracy_pgd_10"] for record in watched]),
@@ -200,7 +201,7 @@ def write(
             figures.write(robust_figures.accuracy_curves([curve], "PGD-10"), path)
     run.finish(
         {
-            "config": settings,
+            "config": runs.read_settings(run.path),
             "accuracy": dict(accuracies),
             "rows": [row._asdict() for row in rows],
             "seconds": round(seconds, 1),

@@ -1,0 +1,92 @@
+"""What a compiled search is made of, and the numbers that it takes as values.
+
+Runs whose configs share a `Program` are compiled once, and go one after the other or
+side by side in a grid, each with its own `Tuning`.
+"""
+
+import dataclasses
+from fractions import Fraction
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax.coordinate_descent.config import Choices, Config
+from zeroone_jax.types import Array
+
+LEVELS = 255.0
+"""Levels of an 8-bit pixel; the solver counts features in levels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program(Choices):
+    """All of a config that is compiled in: counts and names.
+
+    Attributes:
+        hidden_steps: how many step sizes are tried on a hidden unit.
+        balanced: the first iterations, which "schedule" keeps balanced.
+        adversarial: whether rows are joined by their adversaries.
+    """
+
+    hidden_steps: int
+    balanced: int
+    adversarial: bool
+
+
+class Share(NamedTuple):
+    """A share of rows as a fraction: .29 of 100 is 29, which floats fall short of.
+
+    Attributes:
+        parts: i32 [], the numerator, at least 0.
+        whole: i32 [], the denominator, at most 2**15, so that all products of
+            `sample_rows` stay within i32.
+    """
+
+    parts: Array
+    whole: Array
+
+
+class Tuning(NamedTuple):
+    """The numbers of a config, as values.
+
+    Attributes:
+        hidden_steps: f32 [s], step sizes on a hidden unit, relative to its norm.
+        reach: f32 [], what the largest of them adds to a projection, relative to the
+            unit's norm, on a pixel of full range.
+        output_step: f32 [], step size on the output unit, relative to its norm.
+        rows: share of each class's rows that an iteration sees.
+        adversarial_shift: f32 [], length of an adversary's step, in levels.
+    """
+
+    hidden_steps: Array
+    reach: Array
+    output_step: Array
+    rows: Share
+    adversarial_shift: Array
+
+
+def split(config: Config) -> tuple[Program, Tuning]:
+    """Splits settings into the program that is compiled and the values it takes."""
+    choices = dataclasses.fields(Choices)
+    program = Program(
+        **{field.name: getattr(config, field.name) for field in choices},
+        hidden_steps=len(config.hidden_steps),
+        balanced=round(config.balanced_share * config.iterations),
+        adversarial=config.adversarial_step > 0,
+    )
+    steps = np.array(config.hidden_steps, np.float32)
+    # A product of its own: no compiler can choose how a longer one is rounded.
+    reach = steps.max() * np.float32(LEVELS)
+    return program, Tuning(
+        jnp.asarray(steps),
+        jnp.asarray(reach),
+        jnp.float32(config.output_step),
+        share_of(config.rows),
+        jnp.float32(config.adversarial_step * LEVELS),
+    )
+
+
+def share_of(rows: float) -> Share:
+    """The nearest fraction to a number from 0 to 1."""
+    parts, whole = Fraction(rows).limit_denominator(2**15).as_integer_ratio()
+    return Share(jnp.int32(parts), jnp.int32(whole))

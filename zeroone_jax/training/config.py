@@ -1,0 +1,105 @@
+"""How to train: the settings of a run."""
+
+import dataclasses
+import math
+
+import optax
+
+from zeroone_jax import tagged
+from zeroone_jax.attacks import checks
+from zeroone_jax.training.optimizer import Optimizer, Sgd
+
+
+@tagged.register("training")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the images. Images that do not fill a last batch are left
+            out of an epoch; as every epoch has an order of its own, not the same ones.
+        batch_size: images an update.
+        optimizer: what is done with the gradient: settings, whose schedule is counted
+            in epochs, or any of optax, whose schedule is counted in updates. Two of
+            optax are never equal: give the same object to compile once.
+        augment: whether images are shifted by up to 4 pixels and flipped.
+        average: decay of a running average of the weights, which is then what is
+            evaluated; 0 keeps none.
+        accumulate: pieces that a batch is cut into, one after another, to save memory;
+            batch-norm statistics are those of the pieces.
+        segment: most steps between two looks at the losses from outside.
+        patience: training ends early after more than so many epochs, one after
+            another, whose mean loss is no gain; 0 trains to the end.
+        tolerance: how much less is a gain.
+    """
+
+    epochs: int = 1
+    batch_size: int = 128
+    optimizer: Optimizer | optax.GradientTransformation = dataclasses.field(
+        default_factory=Sgd
+    )
+    augment: bool = False
+    average: float = 0.0
+    accumulate: int = 1
+    segment: int = 100
+    patience: int = 0
+    tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            TypeError: the optimizer is none.
+            ValueError: a setting is out of its range.
+        """
+        checks.counts(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            accumulate=self.accumulate,
+            segment=self.segment,
+        )
+        if isinstance(self.optimizer, Optimizer):
+            self.optimizer.check_epochs(self.epochs)
+        elif not isinstance(self.optimizer, optax.GradientTransformation):
+            raise TypeError(
+                f"optimizer is a {type(self.optimizer).__name__}, but must be "
+                "training.Sgd, training.Adam or an optax.GradientTransformation"
+            )
+        if self.patience < 0:
+            raise ValueError(f"patience is {self.patience}, but must not be negative")
+        if not 0 <= self.tolerance < math.inf:
+            raise ValueError(f"tolerance is {self.tolerance}, but must not be negative")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is {self.average}, but must be in [0,1)")
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but must be a multiple of "
+                f"accumulate, {self.accumulate}"
+            )
+
+    def built_optimizer(self, updates_per_epoch: int) -> optax.GradientTransformation:
+        """Makes the optimizer.
+
+        Args:
+            updates_per_epoch: as `steps_per_epoch` tells.
+        """
+        if isinstance(self.optimizer, Optimizer):
+            return self.optimizer.build(updates_per_epoch)
+        return self.optimizer
+
+
+def steps_per_epoch(count: int, config: Config) -> int:
+    """How many updates an epoch has.
+
+    Args:
+        count: the number of images.
+        config: how to train.
+
+    Raises:
+        ValueError: the images do not fill a batch.
+    """
+    if count < config.batch_size:
+        raise ValueError(
+            f"{count} images do not fill a batch of batch_size={config.batch_size}"
+        )
+    return count // config.batch_size
