@@ -85,7 +85,7 @@ def parse(hint: Any, text: str) -> Any:
     raise ValueError(f"{text!r}{why} is not one of: {_described(hint)}")
 
 
-class _Parser(flags.ArgumentParser):
+class _Parser(flags.ArgumentParser[Any]):
     def __init__(self, hint: Any, description: str) -> None:
         # absl keeps one parser for equal arguments, and Literals are equal whatever
         # their order: the description tells them apart.

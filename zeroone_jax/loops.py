@@ -17,7 +17,9 @@ from zeroone_jax.types import Array
 Carry = TypeVar("Carry")
 
 
-def cond(chosen: Array, if_so: Callable[[], Carry], if_not: Callable[[], Carry]) -> Any:
+def cond(
+    chosen: Array, if_so: Callable[[], Carry], if_not: Callable[[], Carry]
+) -> Carry:
     """Chooses between two computations, as `jax.lax.cond` does.
 
     Args:

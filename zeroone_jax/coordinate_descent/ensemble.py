@@ -101,7 +101,9 @@ def init(runs: Runs, program: Program, mesh: Mesh) -> Search:
         The states of all runs; every leaf has a leading axis of runs.
     """
 
-    def of_device(shared: tuple[Problem], members: tuple[Array, Array, Array]) -> tuple:
+    def of_device(
+        shared: tuple[Problem], members: tuple[Array, Array, Array]
+    ) -> tuple[Any, ...]:
         return jax.lax.map(functools.partial(one, *shared), members)
 
     def one(data: Problem, member: tuple[Array, Array, Array]) -> tuple[Network, Array]:
@@ -154,7 +156,7 @@ def segment(
     def whole(leaf: Array) -> Array:
         return leaf.reshape(count, each * chunk, *leaf.shape[2:])[:, :networks]
 
-    def over_chunks(shared: tuple[Problem], chunks: _Chunk) -> tuple:
+    def over_chunks(shared: tuple[Problem], chunks: _Chunk) -> tuple[Any, ...]:
         advance = functools.partial(_run_chunk, program, *shared)
         batch = together if together > 1 else None
         return jax.lax.map(advance, chunks, batch_size=batch)
@@ -178,7 +180,7 @@ def segment(
     return _everywhere((Search(network, pocket, correct, stop), infos), mesh)
 
 
-def _run_chunk(program: Program, data: Problem, chunk: _Chunk) -> tuple:
+def _run_chunk(program: Program, data: Problem, chunk: _Chunk) -> tuple[Any, ...]:
     """Takes networks side by side through the iterations of a segment.
 
     Returns:
@@ -198,7 +200,9 @@ def _run_chunk(program: Program, data: Problem, chunk: _Chunk) -> tuple:
         states, infos = carry
         drawn, axis = _draw(key, keys, iteration, data, program)
 
-        def one(key: Key, state: State, positive: Array, drawn: Array) -> tuple:
+        def one(
+            key: Key, state: State, positive: Array, drawn: Array
+        ) -> tuple[Any, ...]:
             own = jax.random.fold_in(key, iteration)
             problem = binary(data, positive)
             return step(own, state, problem, drawn, program, tuning)
@@ -217,8 +221,12 @@ def _run_chunk(program: Program, data: Problem, chunk: _Chunk) -> tuple:
 
 
 def _over_devices(
-    run: Callable, mesh: Mesh, shared: tuple, members: tuple, chunk: int = 1
-) -> tuple:
+    run: Callable[..., tuple[Any, ...]],
+    mesh: Mesh,
+    shared: tuple[Any, ...],
+    members: tuple[Any, ...],
+    chunk: int = 1,
+) -> tuple[Any, ...]:
     """Splits members' leading axis over devices, padded with copies of the first."""
     count = members[0].shape[0]
     everywhere, votes = PartitionSpec(), PartitionSpec("votes")

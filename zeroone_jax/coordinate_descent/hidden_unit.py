@@ -116,7 +116,9 @@ def visit(
     return Visit(final.unit._replace(threshold=cut), final.moves)
 
 
-def over_candidates(evaluate: Callable, candidates: tuple[Array, Array]) -> Any:
+def over_candidates(
+    evaluate: Callable[..., Any], candidates: tuple[Array, Array]
+) -> Any:
     """Maps over candidates, as many side by side as the backend likes.
 
     A CPU does best with one at a time, whose rows stay in its cache, an accelerator

@@ -139,8 +139,11 @@ def init(
         drawn = jax.vmap(random_in_ball, (0, 0, None, None))
         point = drawn(image_keys(key, x, y), x, epsilon, norm)
     else:
-        uniform = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:], x.dtype))
-        point = project(uniform(image_keys(key, x, y)), x, epsilon, norm)
+
+        def uniform(key: Key) -> Array:
+            return jax.random.uniform(key, x.shape[1:], x.dtype)
+
+        point = project(jax.vmap(uniform)(image_keys(key, x, y)), x, epsilon, norm)
     natural = None
     if divergence == "kl_to_natural":
         natural = losses.as_logits(logits_fn(x))
