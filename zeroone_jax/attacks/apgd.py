@@ -234,14 +234,11 @@ class AutoPGD(Attack):
         info = Info(
             loss, climbed.highest, labels, size(gradient, "linf"), climbed.step_size
         )
-        return State(
-            x,
-            y,
-            where(nearest, memory.point, state.adversary),
+        return state.onward(
+            memory.point,
+            nearest,
             state.found | (broken & state.active),
             active,
-            state.queries + state.active.astype(jnp.int32),
-            iteration,
             where(state.active, following, memory),
         ), info
 

@@ -234,14 +234,11 @@ class CarliniWagner(Attack):
         taken = better | (state.active & ~searching & shortest)
         to_shorten = jnp.isfinite(shorten.kept_length(shortening))
         info = Info(loss, margin, memory.search.constant)
-        return State(
-            x,
-            y,
-            where(taken, point, state.adversary),
+        return state.onward(
+            point,
+            taken,
             found,
             state.active & (again | (to_shorten & (shortening.left > 0))),
-            state.queries + state.active.astype(jnp.int32),
-            state.iteration + 1,
             Memory(
                 memory.first,
                 variable,

@@ -151,14 +151,11 @@ class DeepFool(Attack):
         confirmed = state.active & ~searching & shortest
         cost = jnp.where(searching, memory.others.shape[1], 1).astype(jnp.int32)
         info = Info(margin, labels, length)
-        return State(
-            x,
-            y,
-            where(better | confirmed, look, state.adversary),
+        return state.onward(
+            look,
+            better | confirmed,
             found,
             jnp.where(searching, onward | found, state.active & (shortening.left > 0)),
-            state.queries + jnp.where(state.active, cost, 0),
-            state.iteration + 1,
             Memory(
                 where(onward, self._point(x, total), memory.point),
                 where(onward, total, memory.total),
@@ -167,6 +164,7 @@ class DeepFool(Attack):
                 jnp.where(state.active, onward, memory.searching),
                 shortening,
             ),
+            cost=cost,
         ), info
 
     def _point(self, x: Array, total: Array) -> Array:

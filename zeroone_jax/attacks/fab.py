@@ -183,20 +183,18 @@ class FastAdaptiveBoundary(Attack):
             again &= nearest > largest_radius(self.epsilon, x)
         gradients = 1 if self.targeted or self.target_classes else classes
         cost = jnp.where(searching, gradients + 1, 1).astype(jnp.int32)
-        return State(
-            x,
-            y,
-            where(better | last, look, state.adversary),
+        return state.onward(
+            look,
+            better | last,
             found,
             state.active & (again | (found & (shortening.left > 0))),
-            state.queries + jnp.where(state.active, cost, 0),
-            state.iteration + 1,
             Memory(
                 where(searching, point, memory.point),
                 memory.others,
                 jnp.where(state.active, again, memory.searching),
                 shortening,
             ),
+            cost=cost,
         ), Info(margin, length, labels)
 
     def _margin(self, fn: LogitsFn, y: Array, points: Array) -> tuple[Array, Array]:

@@ -186,22 +186,11 @@ class ProjectedGradientDescent(Attack):
         active = state.active & (iteration < (self.iterations + 1) * self.restarts)
         if self.early_stop:
             active &= ~found
-        adversary = where(better, memory.point, state.adversary)
         highest = jnp.where(better, loss, memory.loss)
-        memory = where(
-            state.active, Memory(point, velocity, optimizer, stretch, highest), memory
-        )
-        info = Info(told, labels, slope)
-        return State(
-            x,
-            y,
-            adversary,
-            found,
-            active,
-            state.queries + state.active.astype(jnp.int32),
-            iteration,
-            memory,
-        ), info
+        moved = Memory(point, velocity, optimizer, stretch, highest)
+        following = where(state.active, moved, memory)
+        state = state.onward(memory.point, better, found, active, following)
+        return state, Info(told, labels, slope)
 
     def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
         if not self.random_start:

@@ -17,7 +17,7 @@ from zeroone_jax.attacks.perturbation import project, radius
 from zeroone_jax.attacks.pgd import Info as GradientInfo
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent
 from zeroone_jax.attacks.settings import Number
-from zeroone_jax.attacks.state import State, image_keys, where
+from zeroone_jax.attacks.state import State, image_keys
 from zeroone_jax.models import zero_one
 from zeroone_jax.models.sign_networks import sign_networks
 from zeroone_jax.types import Array, Key
@@ -136,14 +136,11 @@ class HyperplaneCrossing(_SignNetworkAttack):
         better = broken | (state.active & (loss > memory.loss))
         found = state.found | broken
         iteration = state.iteration + 1
-        return State(
-            x,
-            state.y,
-            where(better, point, state.adversary),
+        return state.onward(
+            point,
+            better,
             found,
             state.active & ~found & (iteration < memory.order.shape[1]),
-            state.queries + state.active.astype(jnp.int32),
-            iteration,
             memory._replace(loss=jnp.where(better, loss, memory.loss)),
         ), CrossingInfo(unit, loss)
 

@@ -137,15 +137,13 @@ class SimultaneousPerturbation(Attack):
             active, (point, optimizer), (memory.point, memory.optimizer)
         )
         asked = jnp.where(active, 1 + 2 * self.samples, 1)
-        return State(
-            x,
-            y,
-            where(accepted, memory.point, state.adversary),
+        return state.onward(
+            memory.point,
+            accepted,
             found,
             active,
-            state.queries + jnp.where(state.active, asked, 0).astype(jnp.int32),
-            iteration,
             Memory(point, optimizer, jnp.where(accepted, loss, memory.loss)),
+            cost=asked,
         ), Info(loss, gradient)
 
     def gradient(self, key: Key, fn: LogitsFn, state: State) -> Array:

@@ -16,7 +16,7 @@ from zeroone_jax.attacks import checks, climb, square_moves
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import project
 from zeroone_jax.attacks.settings import Number
-from zeroone_jax.attacks.state import State, image_keys, where
+from zeroone_jax.attacks.state import State, image_keys
 from zeroone_jax.types import Array, Key, LogitsFn
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -139,14 +139,11 @@ class Square(Attack):
         accepted = state.active & (broken | (loss > state.memory.loss))
         iteration = state.iteration + 1
         found = state.found | (broken & state.active)
-        return State(
-            x,
-            y,
-            where(accepted, point, state.adversary),
+        return state.onward(
+            point,
+            accepted,
             found,
             state.active & ~found & (iteration < self.max_queries - self.frame_queries),
-            state.queries + state.active.astype(jnp.int32),
-            iteration,
             Memory(jnp.where(accepted, loss, state.memory.loss)),
         ), Info(loss, accepted, side)
 

@@ -96,6 +96,35 @@ class State(NamedTuple):
         zero = jnp.asarray(0, jnp.int32)
         return cls(x, y, first, none, ~none, asked, zero, memory)
 
+    def onward(
+        self,
+        point: Array,
+        better: Array,
+        found: Array,
+        active: Array,
+        memory: Any,
+        cost: int | Array = 1,
+    ) -> Self:
+        """The state after a step of the active images.
+
+        Args:
+            point: float [n, ...], what was looked at.
+            better: bool [n], where it is the best so far.
+            found: bool [n], whether the best is an adversary now.
+            active: bool [n], whether the image is searched for further.
+            memory: the attack's own arrays.
+            cost: i32 [n] or [], the queries that the step took of an active image.
+        """
+        asked = jnp.where(self.active, jnp.asarray(cost, jnp.int32), 0)
+        return self._replace(
+            adversary=where(better, point, self.adversary),
+            found=found,
+            active=active,
+            queries=self.queries + asked,
+            iteration=self.iteration + 1,
+            memory=memory,
+        )
+
 
 def image_keys(key: Key, x: Array, y: Array) -> Array:
     """Gives every image a random key of its own.
