@@ -1,6 +1,5 @@
 """What `experiments.attack` attacks: a saved model, and images picked for it."""
 
-import dataclasses
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -69,7 +68,7 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
     try:
         chosen = _choose(wanted, split, model)
         x, y = model.images(chosen), jnp.asarray(chosen.labels)
-        attack = _built(experiment.attack, split, model.flat)
+        attack = _built(experiment.attack)
         goal = y
         if _wants_targets(attack):
             goal = (y + 1) % len(split.class_names)
@@ -103,18 +102,8 @@ def name_of(settings: attacks.Attack | configs.Suite | verification.Config) -> s
     return type(settings).__name__
 
 
-def _built(
-    settings: attacks.Attack | configs.Suite | verification.Config,
-    split: data.Split,
-    flat: bool,
-) -> Attacking:
-    """Makes the attack, which may want to know the shape of flat images."""
-    height, width, channels = split.images.shape[1:]
-    if isinstance(settings, configs.Suite):
-        return settings.build((height, width, channels) if flat else None)
-    if flat and isinstance(settings, attacks.square) and settings.image_shape is None:
-        return dataclasses.replace(settings, image_shape=(height, width, channels))
-    return settings
+def _built(settings: attacks.Attack | configs.Suite | verification.Config) -> Attacking:
+    return settings.build() if isinstance(settings, configs.Suite) else settings
 
 
 def _wants_targets(attack: Attacking) -> bool:

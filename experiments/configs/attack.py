@@ -57,14 +57,8 @@ class Suite(abc.ABC):
     """The settings of a suite: those of the function that makes it."""
 
     @abc.abstractmethod
-    def build(self, image_shape: tuple[int, int, int] | None) -> attacks.suite.Suite:
+    def build(self) -> attacks.suite.Suite:
         """Makes the suite.
-
-        Args:
-            image_shape: height, width and channels of flat images.
-
-        Returns:
-            The suite.
 
         Raises:
             ValueError: a setting is out of its range.
@@ -183,15 +177,10 @@ def _suite_preset(name: str) -> Callable[[], Experiment]:
             fallback[one.name] if one.default is one.empty else one.default,
         )
         for one in inspect.signature(make).parameters.values()
-        if one.name != "image_shape"
     ]
-    has_shape = "image_shape" in inspect.signature(make).parameters
 
-    def build(
-        self: Any, image_shape: tuple[int, int, int] | None
-    ) -> attacks.suite.Suite:
-        shape = {"image_shape": image_shape} if has_shape else {}
-        return make(**dataclasses.asdict(self), **shape)
+    def build(self: Any) -> attacks.suite.Suite:
+        return make(**dataclasses.asdict(self))
 
     settings: Any = dataclasses.make_dataclass(
         name, fields, bases=(Suite,), namespace={"build": build}, frozen=True

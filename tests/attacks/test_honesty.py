@@ -25,7 +25,7 @@ SUITE = Suite(stages=(Stage(name="pgd", attack=PGD),), norm="linf", epsilon=0.1)
 
 def linear(w):
     def model(x):
-        return jnp.matmul(x - 0.5, w, precision="highest")
+        return jnp.matmul(x.reshape(len(x), -1) - 0.5, w, precision="highest")
 
     return model
 
@@ -214,7 +214,7 @@ SAVED_MORE = (
     attacks.deep_fool(norm="l2", iterations=10),
     attacks.carlini_wagner(iterations=30, search_steps=4),
     attacks.hop_skip_jump(iterations=3, max_queries=300),
-    attacks.square(epsilon=8 / 255, max_queries=100, image_shape=(1, 6, 1)),
+    attacks.square(epsilon=8 / 255, max_queries=100),
 )
 
 
@@ -231,6 +231,7 @@ SAVED_MORE = (
 )
 def test_adversaries_survive_being_saved(attack):
     x = jnp.asarray(np.round(np.asarray(X) * 255) / np.float32(255))
+    x = x.reshape(N, 1, D, 1)
     model = linear(W)
     y = losses.labels(model(x))
     fn = model if attack.needs == "logits" else attacks.as_label_fn(model)
@@ -243,7 +244,7 @@ def test_adversaries_survive_being_saved(attack):
     labels = np.asarray(losses.labels(model(jnp.asarray(saved))))
     assert (labels != np.asarray(y)[success]).all()
     if attack.limit is not None:
-        steps = np.round((saved - np.asarray(x)[success]) * 255)
+        steps = np.round((saved - np.asarray(x)[success]) * 255).reshape(-1, D)
         order = math.inf if attack.norm == "linf" else 2
         lengths = np.linalg.norm(steps, order, axis=1)
         assert (lengths <= attack.limit * 255 * (1 + 1e-6)).all()

@@ -16,7 +16,7 @@ SCALES = (1.0, 300.0, 1000.0, 1e-6, 1e6)
 
 
 def scaled_logits(scale, params, x):
-    return scale * models.mlp_logits(params, x)
+    return scale * models.mlp_logits(params, x.reshape(len(x), -1))
 
 
 @functools.cache
@@ -25,6 +25,7 @@ def scaled_network(scale):
     _, params, x, _ = models.mlp(3, size=20, hidden=12, classes=5, images=32)
     params = tuple(map(jnp.asarray, (params[0], 8 * params[1], params[2])))
     fn = jax.tree_util.Partial(scaled_logits, jnp.asarray(scale), params)
+    x = x.reshape(len(x), 4, 5, 1)
     return fn, x, losses.labels(fn(x))
 
 
@@ -35,7 +36,7 @@ def scaled_network(scale):
         attacks.pgd(epsilon=0.06, iterations=10, loss="cross_entropy"),
         attacks.apgd(epsilon=0.06, iterations=10, loss="cross_entropy"),
         attacks.apgd(epsilon=0.06, iterations=6, loss="targeted_dlr", target_classes=2),
-        attacks.square(epsilon=0.06, max_queries=60, image_shape=(4, 5, 1)),
+        attacks.square(epsilon=0.06, max_queries=60),
     ],
     ids=lambda attack: f"{type(attack).__name__} {getattr(attack, 'loss', '')}",
 )

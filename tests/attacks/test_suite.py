@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from zeroone_jax import attacks, losses
+from zeroone_jax import attacks, losses, models
 from zeroone_jax.attacks import suite
 
 KEY = jax.random.key(0)
@@ -69,11 +69,14 @@ def test_standard(fn):
 
 @pytest.mark.slow("compiles a suite of attacks")
 def test_standard_of_flat_images():
-    y = losses.labels(three_classes(X))
-    plan = suite.standard("l2", 0.2, image_shape=SHAPE)
-    flat = X.reshape(12, 16)
-    report = quick(plan, iterations=3, max_queries=10)(KEY, three_classes, flat, y)
-    check(report, three_classes, y, plan)
+    network = models.build("mlp_relu200", SHAPE, 3)
+    model = network.bind(network.init(KEY))
+    y = model.labels(X)
+    plan = quick(suite.standard("l2", 0.2), iterations=3, max_queries=10)
+    flat = plan(KEY, model, X.reshape(12, 16), y)
+    assert flat.adversary.shape == (12, 16)
+    expected = plan(KEY, model, X, y)
+    np.testing.assert_allclose(flat.distance, expected.distance, rtol=1e-5)
 
 
 def test_standards_settings_are_autoattacks():

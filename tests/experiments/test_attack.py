@@ -293,7 +293,7 @@ def test_suites(networks, two_classes, tmp_path):
         networks, two_classes, configs.PRESETS["suite_decision"]().attack, at_a_time=5
     )
     made = dataclasses.replace(settings.attack, max_queries=60)
-    assert made.build((4, 4, 3)) == attacks.suite.decision(max_queries=60)
+    assert made.build() == attacks.suite.decision(max_queries=60)
     fill(tmp_path, dataclasses.replace(settings, attack=made))
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["broken"] == 7
@@ -305,9 +305,7 @@ def test_suites(networks, two_classes, tmp_path):
     assert "**decision on 7 images**" in text
     assert "the strongest" in text
     standard = configs.PRESETS["suite_standard"]().attack
-    assert standard.build((4, 4, 3)) == attacks.suite.standard(
-        "linf", 8 / 255, image_shape=(4, 4, 3)
-    )
+    assert standard.build() == attacks.suite.standard("linf", 8 / 255)
 
 
 def test_chunks_of_a_suite_join():

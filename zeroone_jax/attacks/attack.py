@@ -162,7 +162,8 @@ class Attack(Settings, abc.ABC):
             fn: the model as it is now: a `LogitsFn` or a `LabelFn`, whichever `needs`
                 says. Any callable will do. It is traced at each call; another with the
                 same operations and other arrays compiles nothing (`tracing.capture`).
-            x: float32 or float64 [n, ...] in [0,1], n at least 1, of JAX or NumPy. Laid
+            x: float32 or float64 [n, ...] in [0,1], n at least 1, of JAX or NumPy; of a
+                `models.Classifier` also flat, [n, d]. Laid
                 over several devices by a `NamedSharding` of the first axis, each device
                 attacks its own images.
             y: int [n], the labels, or the targets of a targeted attack.
@@ -227,9 +228,13 @@ class Attack(Settings, abc.ABC):
         """
         checks.key(key)
         x = checks.images("x", x)
+        given = x.shape
         y = checks.labels(y, len(x), None)
         if start is not None:
             start = checks.images("start", start, x.shape).astype(x.dtype)
+        if isinstance(fn, Classifier) and len(fn.image_shape) == 3:
+            x = fn.shaped(x)
+            start = None if start is None else fn.shaped(start)
         if room is not None and room < len(x):
             raise ValueError(f"room is {room}, but there are {len(x)} images")
         # The model is traced for as many images as are compiled for.
@@ -244,7 +249,7 @@ class Attack(Settings, abc.ABC):
         if start is not None and self.starts_from_adversary and checks.is_known(start):
             found = predict(model, start, self.chunk, room)
             checks.adversarial_start(~self.broken(found, y))
-        return run.over(
+        course = run.over(
             attack,
             key,
             model,
@@ -256,6 +261,8 @@ class Attack(Settings, abc.ABC):
             room=room,
             all_images=all_images,
         )
+        adversary = course.result.adversary.reshape(given)
+        return course._replace(result=course.result._replace(adversary=adversary))
 
     def settled(self, x: Array) -> Self:
         """The attack with its numbers as arrays of the images' type.

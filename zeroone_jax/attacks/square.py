@@ -70,16 +70,12 @@ class Square(Attack):
             laid out; None for `max_queries`. It halves the share at .001, .005, .02,
             .05, .1, .2, .4, .6 and .8 of them. AutoAttack's plan takes 10,000, though
             it stops at 5,000.
-        image_shape: (height, width, channels) of flat images [n, d], whose numbers are
-            in that order. Of others, [n, height, width(, channels)], it is known;
-            images that look like [n, channels, height, width] are refused without it.
     """
 
     epsilon: Number
     max_queries: int = 5000
     initial_share: Number = 0.8
     schedule_queries: int | None = None
-    image_shape: tuple[int, int, int] | None = None
 
     needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2")
@@ -186,31 +182,23 @@ class Square(Attack):
 
     def _shape(self, x: Array) -> tuple[int, int, int]:
         """Height, width and channels of images x."""
-        given = self.image_shape
         if x.ndim == 2:
-            if given is None:
-                raise ValueError(
-                    f"x is flat, {x.shape}, and squares need rows and columns: give "
-                    "image_shape=(height, width, channels)"
-                )
-            if len(given) != 3 or min(given) < 1 or math.prod(given) != x.shape[1]:
-                raise ValueError(
-                    f"image_shape is {given}, but x has {x.shape[1]} numbers an image, "
-                    "to be height x width x channels"
-                )
-            return given
+            raise ValueError(
+                f"x is flat, {x.shape}, and squares need rows and columns: give "
+                "images [n, height, width, channels], or a models.Classifier, which "
+                "knows their shape"
+            )
         shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
-        if len(shape) != 3 or given not in (None, shape):
+        if len(shape) != 3:
             raise ValueError(
                 f"x has shape {x.shape}, but must be [n, height, width] or [n, height, "
-                f"width, channels], or flat; image_shape is {given}"
+                "width, channels]"
             )
         # Pictures have one or three channels, seldom more than they have rows.
-        if given is None and shape[0] in (1, 3) and shape[2] > max(shape[0], 4):
+        if shape[0] in (1, 3) and shape[2] > max(shape[0], 4):
             raise ValueError(
                 f"x has shape {x.shape}, which looks like channels first, but squares "
                 "need [n, height, width, channels]: give jnp.moveaxis(x, 1, -1), and "
-                "lambda x: model(jnp.moveaxis(x, -1, 1)); or image_shape="
-                f"{shape} if these are height, width and channels"
+                "lambda x: model(jnp.moveaxis(x, -1, 1))"
             )
         return shape

@@ -36,7 +36,6 @@ def standard(
     epsilon: float,
     *,
     every: bool = False,
-    image_shape: tuple[int, int, int] | None = None,
     levels: int | None = None,
 ) -> Suite:
     """AutoAttack's standard plan (Croce and Hein 2020), for functions of logits.
@@ -49,7 +48,6 @@ def standard(
         norm: "linf" or "l2".
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         every: whether every attack meets every image.
-        image_shape: (height, width, channels) of flat images [n, d], for Square.
         levels: of the grid that adversaries must lie on, 255 for images of eight bits;
             None for any numbers.
 
@@ -86,7 +84,6 @@ def standard(
                     epsilon=epsilon,
                     max_queries=5000,
                     schedule_queries=10_000,
-                    image_shape=image_shape,
                 ),
                 black_box=True,
             ),
@@ -103,7 +100,6 @@ def targeted(
     epsilon: float,
     *,
     every_class: bool = False,
-    image_shape: tuple[int, int, int] | None = None,
     levels: int | None = None,
 ) -> Suite:
     """What reaches a given class, for functions of logits.
@@ -117,7 +113,6 @@ def targeted(
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         every_class: whether the suite is given labels, and goes after every other class
             in turn until one is reached; otherwise it is given targets.
-        image_shape: as for `standard`.
         levels: as for `standard`.
 
     Returns:
@@ -127,9 +122,7 @@ def targeted(
         ValueError: a setting is out of its range.
     """
     goal: dict[str, Any] = {"norm": norm, "epsilon": epsilon, "targeted": True}
-    square = Square(
-        max_queries=5000, schedule_queries=10_000, image_shape=image_shape, **goal
-    )
+    square = Square(max_queries=5000, schedule_queries=10_000, **goal)
     return Suite(
         stages=(
             Stage(name="apgd_margin", attack=AutoPGD(loss="margin", **goal)),
@@ -241,7 +234,6 @@ def paper_b(
     step_size: float = 2 / 255,
     *,
     every: bool = False,
-    image_shape: tuple[int, int, int] | None = None,
     levels: int | None = None,
 ) -> Suite:
     """Paper B's evaluation (section B5 of our notes) in Linf, and `standard` after it.
@@ -256,7 +248,6 @@ def paper_b(
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         step_size: PGD's.
         every: whether every attack meets every image.
-        image_shape: as for `standard`.
         levels: as for `standard`.
 
     Returns:
@@ -287,7 +278,7 @@ def paper_b(
             first=100,
         ),
     )
-    beside = standard("linf", epsilon, image_shape=image_shape).stages
+    beside = standard("linf", epsilon).stages
     return Suite(
         stages=paper + beside, norm="linf", epsilon=epsilon, every=every, levels=levels
     )
