@@ -21,14 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import attacked_models, command_line, cores
+from experiments import attacked_models, command_line, cores, published
 from experiments.progress import Progress
 from experiments.reproductions.paper_a import distortion, substitute
 from experiments.reproductions.paper_a.distortion_attacks import Piece
 from experiments.reproductions.paper_a.targets import Target, compared
 from experiments.reproductions.plan import Place
 from zeroone_jax import attacks, data, runs, verification
-from zeroone_jax.evaluation import attack_figures, figures, published, tables
+from zeroone_jax.evaluation import attack_figures, figures, tables
 from zeroone_jax.types import Array
 
 _DEFAULT, _TUNED, _NEAREST = "HopSkipJump", "its radius tuned", "nearest of all"

@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.configs import network_presets as presets
 from experiments.configs.network import Data, Evaluation, Experiment
+from experiments.published import CIFAR10_LINF, MNIST_LINF, Published
 from experiments.reproductions.plan import (
     NetworkRun,
     Reproduction,
@@ -20,7 +21,6 @@ from experiments.reproductions.plan import (
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import figures, robust_figures, tables
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
-from zeroone_jax.evaluation.published import CIFAR10_LINF, MNIST_LINF, Published
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import attack_task, attacked_models, command_line
+from experiments import attack_task, attacked_models, command_line, published
 from experiments.reproductions.paper_a.targets import (
     TargetRun,
     targets,
@@ -28,7 +28,7 @@ from experiments.reproductions.plan import (
     write_table,
 )
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import published, tables
+from zeroone_jax.evaluation import tables
 
 TITLE = "CIFAR-10, class 0 against 1: accuracy without attacks"
 _CHUNK = 1000

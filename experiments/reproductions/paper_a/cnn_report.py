@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments import published
 from experiments.reproductions.paper_a import groups
 from experiments.reproductions.paper_a.cnn import ADAPTIVE, STUDY, comparison_runs
 from experiments.reproductions.plan import Reproduction, Results, write_table
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import attack_figures, figures, published, tables
+from zeroone_jax.evaluation import attack_figures, figures, tables
 
 Kept = Mapping[str, Any]
 

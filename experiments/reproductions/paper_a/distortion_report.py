@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments import published
 from experiments.reproductions.paper_a import distortion_pictures
 from experiments.reproductions.paper_a.distortion import distortion_runs
 from experiments.reproductions.plan import Reproduction, Results
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import attack_figures, figures, published, tables
+from zeroone_jax.evaluation import attack_figures, figures, tables
 
 Found = Mapping[str, Any]
 

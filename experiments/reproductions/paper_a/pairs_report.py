@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments import published
 from experiments.reproductions.paper_a import groups
 from experiments.reproductions.paper_a.pairs import (
     ADAPTIVE,
@@ -17,7 +18,7 @@ from experiments.reproductions.paper_a.pairs import (
 )
 from experiments.reproductions.plan import Reproduction, Results, write_table
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import attack_figures, figures, published, tables
+from zeroone_jax.evaluation import attack_figures, figures, tables
 
 Pairs = Mapping[str, Mapping[str, Any]]
 Medians = Mapping[str, Mapping[str, np.ndarray]]

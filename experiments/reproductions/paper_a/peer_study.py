@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import attacked_models, pieces
+from experiments import attacked_models, pieces, published
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.distortion import common_images
@@ -32,7 +32,7 @@ from experiments.reproductions.plan import (
 )
 from zeroone_jax import attacks, runs
 from zeroone_jax.attacks import adapters
-from zeroone_jax.evaluation import published, tables
+from zeroone_jax.evaluation import tables
 
 _MODELS = "mlp01", "sigmoid", "binarized"
 # ART is asked about so many images at a time, and what it found is kept.

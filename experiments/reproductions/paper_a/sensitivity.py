@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import train_zero_one
+from experiments import published, train_zero_one
 from experiments.configs.zero_one import Experiment
 from experiments.reproductions.plan import (
     Place,
@@ -19,7 +19,7 @@ from experiments.reproductions.plan import (
 )
 from zeroone_jax import coordinate_descent
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import published, tables
+from zeroone_jax.evaluation import tables
 
 SEARCHES = {"blind": "paper_2020", "fastest": "default"}
 VALUES: dict[str, tuple[float, ...]] = {

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import command_line, pieces
+from experiments import command_line, pieces, published
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.targets import TargetRun, with_classical
 from experiments.reproductions.plan import (
@@ -27,7 +27,7 @@ from experiments.reproductions.plan import (
 )
 from zeroone_jax import attacks
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import attack_figures, figures, published, tables
+from zeroone_jax.evaluation import attack_figures, figures, tables
 from zeroone_jax.types import Array, LabelFn
 
 _SHOWN = 0.0625, 0.125

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import attack_task, attacked_models, command_line
+from experiments import attack_task, attacked_models, command_line, published
 from experiments.progress import Progress
 from experiments.reproductions.paper_a.distortion import sign_networks
 from experiments.reproductions.paper_a.targets import TargetRun, targets
@@ -27,7 +27,7 @@ from experiments.reproductions.plan import (
     write_table,
 )
 from zeroone_jax import attacks, runs
-from zeroone_jax.evaluation import published, tables
+from zeroone_jax.evaluation import tables
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array
 
