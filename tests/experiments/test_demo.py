@@ -8,7 +8,7 @@ from PIL import Image
 from experiments import demo
 from experiments.configs import network, zero_one
 from experiments.reproductions.paper_a import substitute, targets
-from experiments.reproductions.plan import Place
+from experiments.reproductions.study import Place
 from zeroone_jax import attacks, coordinate_descent, training
 
 SMALL = coordinate_descent.Config(

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import attacked_models
 from experiments.reproductions.paper_a import classical
-from experiments.reproductions.plan import Place
+from experiments.reproductions.study import Place
 from zeroone_jax import data
 
 pytest.importorskip("sklearn", reason="extra 'peers' is not installed")

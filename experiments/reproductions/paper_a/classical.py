@@ -4,7 +4,6 @@ They need the extra "peers". Each is trained anew where it is wanted, in seconds
 the same model.
 """
 
-import importlib.util
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import attacked_models, command_line
-from experiments.reproductions.plan import Place
+from experiments.reproductions.study import Place
 from zeroone_jax import attacks, data
 from zeroone_jax.attacks import adapters
 from zeroone_jax.types import Array
@@ -24,13 +23,6 @@ SETTINGS: dict[Name, dict[str, Any]] = {
     "random_forest": {"n_estimators": 100, "min_samples_leaf": 10, "random_state": 0},
 }
 """What scikit-learn is given, by model."""
-
-
-def missing() -> str:
-    """Says that scikit-learn is not here; nothing if it is."""
-    if importlib.util.find_spec("sklearn") is None:
-        return "scikit-learn is not installed: make peers installs it"
-    return ""
 
 
 def model(name: Name, place: Place) -> attacked_models.Model:

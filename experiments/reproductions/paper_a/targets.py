@@ -9,11 +9,22 @@ import dataclasses
 import pathlib
 from typing import Any, Literal, TypeAlias
 
-from experiments import attacked_models, command_line, train_network, train_zero_one
+from experiments import (
+    attacked_models,
+    run_directory,
+    train_network,
+    train_zero_one,
+)
 from experiments.configs import network as network_configs
 from experiments.configs import zero_one as zero_one_configs
 from experiments.reproductions.paper_a import classical
-from experiments.reproductions.plan import Place, Run, Scale, directory_name
+from experiments.reproductions.study import (
+    Place,
+    Scale,
+    directory_name,
+    not_installed,
+)
+from experiments.reproductions.training_run import Experiment, as_json
 from zeroone_jax import coordinate_descent, runs
 from zeroone_jax.training import Adam, Config, Sgd
 
@@ -25,17 +36,15 @@ _AUTHORS = (
 )
 """The authors' 8 networks of 2021, where a checkout has them beside it."""
 
+COMPARED = ("mlp01", "sigmoid", "binarized")
+"""The models of the abstract, by name."""
+
 _VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
 _NOISES = (0.004, 0.1, 0.2)
 # Coordinate descent looks at its rows, and saves, every so many iterations.
 _CHECKPOINT_EVERY = 200
 
-Settings: TypeAlias = (
-    zero_one_configs.Experiment
-    | network_configs.Experiment
-    | Literal["authors"]
-    | classical.Name
-)
+Settings: TypeAlias = Experiment | Literal["authors"] | classical.Name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Target:
         """Says what is not here that the model needs; nothing if all is."""
         if self.trained == "authors" and not _AUTHORS.exists():
             return f"the authors' networks are not at {_AUTHORS}"
-        return classical.missing() if self.trained in classical.SETTINGS else ""
+        return not_installed("sklearn") if self.trained in classical.SETTINGS else ""
 
     def settings(self) -> dict[str, Any]:
         """How it was trained, as JSON's types."""
@@ -80,9 +89,7 @@ class Target:
             return {"trained": self.trained}
         if isinstance(self.trained, str):
             return {"trained": self.trained, **classical.SETTINGS[self.trained]}
-        if isinstance(self.trained, network_configs.Experiment):
-            return train_network.as_json(self.trained)
-        return dataclasses.asdict(self.trained)
+        return as_json(self.trained)
 
     def of(self, classes: tuple[int, int]) -> "Target":
         """Gives the same model of other classes.
@@ -119,16 +126,8 @@ class Target:
         if isinstance(self.trained, str):
             return classical.model(self.trained, place)
         folder = place.runs / self.directory
-        try:
-            with runs.RunDirectory(
-                folder,
-                self.settings(),
-                resume=True,
-                revision=runs.git_revision(pathlib.Path(__file__)),
-            ) as run:
-                self._train(run, place)
-        except runs.RunError as error:
-            raise command_line.UserError(str(error)) from error
+        with run_directory.opened_at(folder, self.settings(), resume=True) as run:
+            self._train(run, place)
         return attacked_models.load(str(folder), self.double, place.data_dir)
 
     def _train(self, run: runs.RunDirectory, place: Place) -> None:
@@ -138,28 +137,6 @@ class Target:
             )
         elif not isinstance(self.trained, str) and run.summary() is None:
             train_zero_one.train(self.trained, run, _CHECKPOINT_EVERY, place.data_dir)
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetRun(Run):
-    """A run that looks at one model.
-
-    Attributes:
-        method: the model's name, with its noise.
-        target: the model.
-    """
-
-    method: str
-    target: Target
-
-    @property
-    def seed(self) -> int:
-        """The same for all."""
-        return 0
-
-    def missing(self) -> str:
-        """What the model needs."""
-        return self.target.missing()
 
 
 def targets(scale: Scale) -> list[Target]:
@@ -181,6 +158,11 @@ def targets(scale: Scale) -> list[Target]:
     without = sum(target.noise == 0 for target in found)
     found.insert(without, Target("authors", 0.0, "authors"))
     return found
+
+
+def directories(scale: Scale) -> list[str]:
+    """Names the run directories of a scale's models."""
+    return [target.directory for target in targets(scale)]
 
 
 def with_classical(scale: Scale) -> list[Target]:
@@ -206,7 +188,7 @@ def compared(
         **epochs: of those trained by gradients, by name.
     """
     found = []
-    for name in _COMPARED:
+    for name in COMPARED:
         target = described(name, 0.0, scale).of(classes)
         if isinstance(target.trained, network_configs.Experiment):
             training = dataclasses.replace(target.trained.training, epochs=epochs[name])
@@ -296,13 +278,12 @@ _ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
 _BINARIZED = dataclasses.replace(_ADAM, optimizer=Adam(learning_rate=1e-3, limit=1.0))
 
 _CONVOLUTIONAL = ("lenet", "simple_net")
-_COMPARED = ("mlp01", "sigmoid", "binarized")
 _SMOKE = ("mlp01", "sigmoid")
 _LAPTOP: dict[float, tuple[str, ...]] = {
     0.0: ("mlp01", "mlp01-blind", "scdce", "01bnn", "sigmoid", "binarized", "lenet"),
     0.1: ("mlp01", "mlp01-blind", "sigmoid", "binarized", "lenet"),
-    0.004: _COMPARED,
-    0.2: _COMPARED,
+    0.004: COMPARED,
+    0.2: COMPARED,
 }
 _MODELS = {
     "mlp01": _zero_one("default"),

@@ -1,0 +1,71 @@
+"""How far the nearest adversaries of sign networks are, exactly or within bounds."""
+
+import dataclasses
+import operator
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments import cores
+from experiments.reproductions.paper_a.attacking import as_json
+from experiments.reproductions.paper_a.subjects import Bench, Images
+from zeroone_jax import verification
+
+# A vote alone may take so many times less than all together.
+_ALONE = 10
+# How much a search may leave open, relatively, and count as finished.
+_CLOSED = 1e-5
+
+
+def measured(
+    bench: Bench, images: Images, count: int, seconds: float
+) -> dict[str, Any] | None:
+    """Measures single votes, certificates and majorities.
+
+    Args:
+        bench: with the model.
+        images: the common images.
+        count: how many of them.
+        seconds: the most that a majority's distance may take.
+
+    Returns:
+        Distances in L2, within the box, as JSON's types, None where infinite: of
+        every vote the nearest "votes" [votes, n] and a bound "votes_lower"; of the
+        majority the "certified" bound of its votes, the "lower" bound and "infimum"
+        of the search, [n]; and "closed" [1], the share of images for which these
+        agree. "seconds" is what the measurement took. None of other networks.
+    """
+    networks = bench.subject.networks
+    if networks is None:
+        return None
+    count = min(count, len(images.x))
+    x, y = np.asarray(images.x[:count]).reshape(count, -1), np.asarray(images.y[:count])
+
+    def made() -> dict[str, np.ndarray]:
+        whole = verification.Config(seconds=seconds)
+        short = verification.Config(seconds=seconds / _ALONE)
+        workers = cores.verifiers(count)
+        alone = []
+        for vote in range(len(networks.w1)):
+            one = jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
+            alone.append(verification.measure(one, x, y, short, workers=workers))
+        quick = dataclasses.replace(short, joint=False)
+        certified = verification.measure(networks, x, y, quick, workers=workers)
+        joint = verification.measure(networks, x, y, whole, workers=workers)
+        return {
+            "votes": np.stack([found.infimum for found in alone]),
+            "votes_lower": np.stack([found.lower for found in alone]),
+            "certified": certified.lower,
+            "lower": joint.lower,
+            "infimum": joint.infimum,
+        }
+
+    arrays = bench.kept("exact", made)
+    closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
+    took = round(float(arrays.pop("seconds")), 1)
+    return {
+        **{name: as_json(array) for name, array in arrays.items()},
+        "closed": [float(np.mean(closed))],
+        "seconds": took,
+    }

@@ -1,0 +1,247 @@
+"""Trained models and what is measured of them: the runs of paper A's studies."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import attack_task, attacked_models, command_line, pieces
+from experiments.configs.network import Experiment
+from experiments.progress import Progress
+from experiments.reproductions.paper_a.targets import Target
+from experiments.reproductions.study import Place, Run, not_installed
+from zeroone_jax import attacks, data, runs
+from zeroone_jax.models import binarized, zero_one
+from zeroone_jax.types import Array
+
+_KEY, _POOL, _CHUNK = 0, 1000, 1000
+
+
+class Images(NamedTuple):
+    """Images for a model.
+
+    Attributes:
+        x: float [n, ...], as the model takes them.
+        y: i32 [n].
+        start: float [n, ...], images of the other class; None to start from noise.
+    """
+
+    x: Array
+    y: Array
+    start: Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A trained model, and the images of its own data.
+
+    Attributes:
+        target: how it was trained.
+        model: the model.
+        data_dir: folder of prepared data sets; None for the usual one.
+    """
+
+    target: Target
+    model: attacked_models.Model
+    data_dir: str | None
+
+    @functools.cached_property
+    def networks(self) -> zero_one.Params | None:
+        """A sign network's parameters as those of 01 networks, None of others."""
+        (held,) = getattr(self.model.label_fn, "args", (None,))[:1]
+        if isinstance(held, zero_one.Params):
+            return held
+        trained = self.target.trained
+        if isinstance(trained, Experiment) and trained.network.startswith("binarized"):
+            variables = self.model.logits_fn.args[0]  # type: ignore[attr-defined]
+            return binarized.as_zero_one(variables)
+        return None
+
+    def split(self, name: str) -> data.Split:
+        """Loads its data, "train" or "test"."""
+        source = self.model.source
+        return command_line.load(source.name, name, source.classes, self.data_dir)
+
+    def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
+        """Loads test images.
+
+        Args:
+            rows: which, by their places.
+        """
+        chosen = attack_task.picked(self.split("test"), rows)
+        return Images(self.model.images(chosen), jnp.asarray(chosen.labels))
+
+    def test_from_others(self, rows: np.ndarray) -> Images:
+        """Loads test images, with training images of the other class to start from.
+
+        Args:
+            rows: which, by their places.
+        """
+        x, y, _ = self.test(rows)
+        chosen = attack_task.picked(self.split("train"), slice(_POOL))
+        pool = self.model.images(chosen)
+        labels = self.model.label_fn(pool)
+        start = attacks.random_start(jax.random.key(_KEY), x, y, pool, labels)
+        return Images(x, y, start)
+
+    def right(self, name: str) -> np.ndarray:
+        """Tells which images of "train" or "test" it labels rightly, bool [n]."""
+        loaded = self.split(name)
+        found = []
+        for first in range(0, len(loaded.labels), _CHUNK):
+            part = attack_task.picked(loaded, slice(first, first + _CHUNK))
+            labels = self.model.label_fn(self.model.images(part))
+            found.append(np.asarray(labels) == part.labels)
+        return np.concatenate(found)
+
+
+class Bench:
+    """The work of one run: its models, and the pieces that are measured of them.
+
+    Attributes:
+        subjects: the models, by what tables call them.
+        run: the open run directory, which keeps each piece.
+        place: where else to look.
+        training: seconds that this session trained and loaded them.
+        seconds: that the pieces took, of all sessions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        subjects: Mapping[str, Subject],
+        run: runs.RunDirectory,
+        place: Place,
+        training: float,
+    ) -> None:
+        """Opens the bench.
+
+        Args:
+            name: of the work, for those who watch it.
+            subjects: the models.
+            run: the open run directory.
+            place: where else to look.
+            training: seconds that it took to have the models.
+        """
+        self.subjects, self.run, self.place = subjects, run, place
+        self.training, self.seconds = training, 0.0
+        self._name, self._done = name, 0
+        self._progress: Progress | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The only model."""
+        (subject,) = self.subjects.values()
+        return subject
+
+    def expect(self, count: int) -> None:
+        """Tells how many pieces there will be, to say when they are done."""
+        self._progress = Progress(f"measuring {self._name}", count)
+
+    def kept(
+        self,
+        name: str,
+        make: Callable[[], Mapping[str, np.ndarray]],
+        note: Callable[[Mapping[str, np.ndarray]], str] = lambda found: "",
+    ) -> dict[str, np.ndarray]:
+        """Reads a piece from the run directory, and makes it first if it is not there.
+
+        Args:
+            name: its file, without the ending.
+            make: makes it.
+            note: what to show of it.
+
+        Returns:
+            The arrays, and the "seconds" that it took to make them.
+        """
+        found = pieces.timed_arrays(self.run.path / f"{name}.npz", make)
+        self.seconds += float(found["seconds"])
+        self._done += 1
+        if self._progress is not None:
+            self._progress.report(self._done, f"{name} {note(found)}".strip())
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRun(Run):
+    """Training of models of the same data where they are not yet, and measurements.
+
+    Attributes:
+        method: what tables call it.
+        targets: the models.
+        measure: gives what the results keep, of JSON's types, but for the settings, the
+            session and, unless given, the seconds; takes the bench and the protocol.
+        protocol: how much is measured, and how hard: a dataclass; None of no choice.
+        more: what else decides what comes out, of JSON's types.
+        needs: a package that has to be there, by its name for import.
+    """
+
+    method: str
+    targets: tuple[Target, ...]
+    measure: Callable[[Bench, Any], dict[str, Any]]
+    protocol: Any = None
+    more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    needs: str = ""
+
+    def missing(self) -> str:
+        """What the models need, and the measurement."""
+        lacking = [target.missing() for target in self.targets]
+        if self.needs:
+            lacking.insert(0, not_installed(self.needs))
+        return next(filter(None, lacking), "")
+
+    def settings(self) -> dict[str, Any]:
+        """The models', and the protocol's; of one model without any the model's."""
+        settings = dict(self.more)
+        if self.protocol is not None:
+            settings["protocol"] = dataclasses.asdict(self.protocol)
+        models = {target.label: target.settings() for target in self.targets}
+        if len(models) > 1:
+            return {"models": models, **settings}
+        (model,) = models.values()
+        return {"model": model, **settings} if settings else model
+
+    def fill(self, run: runs.RunDirectory, place: Place) -> None:
+        """Trains, and measures a piece after another."""
+        began = time.monotonic()
+        with jax.enable_x64(any(target.double for target in self.targets)):
+            subjects = {
+                target.label: Subject(target, target.model(place), place.data_dir)
+                for target in self.targets
+            }
+            training = time.monotonic() - began
+            bench = Bench(self.method, subjects, run, place, training)
+            found = self.measure(bench, self.protocol)
+        run.finish(
+            {
+                "config": self.settings(),
+                # Training the models is not in it.
+                "seconds": round(bench.seconds, 1),
+                **found,
+                "session": run.sessions()[-1],
+            }
+        )
+
+
+def each(
+    targets: Iterable[Target],
+    measure: Callable[[Bench, Any], dict[str, Any]],
+    protocol: Any = None,
+    **more: Any,
+) -> list[ModelRun]:
+    """Lists a run for each of some models.
+
+    Args:
+        targets: the models.
+        measure: as in `ModelRun`.
+        protocol: as in `ModelRun`.
+        **more: as in `ModelRun`.
+    """
+    return [
+        ModelRun(target.label, (target,), measure, protocol, more) for target in targets
+    ]

@@ -1,0 +1,70 @@
+"""Runs that train by the settings of a launcher, and evaluate as it does."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from experiments import train_network, train_zero_one
+from experiments.configs import network, zero_one
+from experiments.reproductions.study import Place, Run
+from zeroone_jax import runs
+
+Experiment: TypeAlias = network.Experiment | zero_one.Experiment
+
+_Settings = TypeVar("_Settings", network.Experiment, zero_one.Experiment)
+
+_CHECKPOINT_EVERY = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRun(Run, Generic[_Settings]):
+    """Training, with its evaluation.
+
+    Attributes:
+        method: what tables call it.
+        experiment: its settings.
+    """
+
+    method: str
+    experiment: _Settings
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+        return self.experiment.seed
+
+    def settings(self) -> dict[str, Any]:
+        """The experiment's."""
+        return as_json(self.experiment)
+
+    def fill(self, run: runs.RunDirectory, place: Place) -> None:
+        """Trains and evaluates."""
+        if isinstance(self.experiment, network.Experiment):
+            train_network.fill(self.experiment, run, data_dir=place.data_dir)
+        else:
+            train_zero_one.train(
+                self.experiment, run, _CHECKPOINT_EVERY, place.data_dir
+            )
+
+    def is_same(self, kept: Mapping[str, Any]) -> bool:
+        """Whether they are; the result may be older than some of them."""
+        return super().is_same(_filled(kept, self.experiment))
+
+
+def as_json(experiment: Experiment) -> dict[str, Any]:
+    """Gives the settings as JSON's types, in the form that the launchers keep."""
+    if isinstance(experiment, network.Experiment):
+        return train_network.as_json(experiment)
+    return dataclasses.asdict(experiment)
+
+
+def _filled(kept: Mapping[str, Any], settings: Any) -> dict[str, Any]:
+    """Adds the fields that settings had not yet when they were kept."""
+    filled = dict(kept)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in kept:
+            filled[field.name] = field.default
+        elif dataclasses.is_dataclass(value):
+            filled[field.name] = _filled(kept[field.name], value)
+    return filled
