@@ -24,7 +24,7 @@ from experiments import command_line, cores, published
 from experiments.progress import Progress
 from experiments.reproductions.paper_a import attacking, substitute
 from experiments.reproductions.paper_a.attacking import Piece
-from experiments.reproductions.paper_a.subjects import Subject
+from experiments.reproductions.paper_a.subjects import Subject, in_common
 from experiments.reproductions.paper_a.targets import Target, compared
 from experiments.reproductions.study import Place
 from zeroone_jax import attacks, runs, verification
@@ -89,7 +89,7 @@ def demonstrate(targets: Sequence[Target], place: Place, effort: Effort) -> str:
         for target in targets
     }
     trained = time.monotonic() - began
-    indices, accuracies = attacking.in_common(subjects, effort.images)
+    indices, accuracies = in_common(subjects, effort.images)
     progress = Progress("attacking", len(subjects))
     found, rows = {}, []
     for number, (name, subject) in enumerate(subjects.items(), 1):

@@ -61,6 +61,11 @@ def numbers(values: Any) -> np.ndarray:
     return np.where(np.isnan(array), np.inf, array)
 
 
+def middle(*keys: str) -> Cell:
+    """The median of the distances that a row has below some keys."""
+    return lambda row: float(np.median(numbers(at(*keys)(row))))
+
+
 def spread(values: np.ndarray, places: int = 3, *, error: bool = False) -> str | None:
     """Writes a mean with the deviation of its values, or with its standard error.
 

@@ -13,7 +13,8 @@ Experiment: TypeAlias = network.Experiment | zero_one.Experiment
 
 _Settings = TypeVar("_Settings", network.Experiment, zero_one.Experiment)
 
-_CHECKPOINT_EVERY = 500
+# Coordinate descent looks at its rows, and saves, every so many iterations.
+_CHECKPOINT_EVERY = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +43,30 @@ class TrainingRun(Run, Generic[_Settings]):
         if isinstance(self.experiment, network.Experiment):
             train_network.fill(self.experiment, run, data_dir=place.data_dir)
         else:
-            train_zero_one.train(
-                self.experiment, run, _CHECKPOINT_EVERY, place.data_dir
-            )
+            train(self.experiment, run, place)
 
     def is_same(self, kept: Mapping[str, Any]) -> bool:
         """Whether they are; the result may be older than some of them."""
         return super().is_same(_filled(kept, self.experiment))
+
+
+def train(experiment: Experiment, run: runs.RunDirectory, place: Place) -> None:
+    """Trains, or goes on with it; a network is not evaluated.
+
+    Args:
+        experiment: the settings.
+        run: the open run directory.
+        place: where the data are.
+
+    Raises:
+        command_line.UserError: it cannot be trained.
+    """
+    if isinstance(experiment, network.Experiment):
+        train_network.trained(
+            experiment, run, checkpoint_every=10, data_dir=place.data_dir
+        )
+    elif run.summary() is None:
+        train_zero_one.train(experiment, run, _CHECKPOINT_EVERY, place.data_dir)
 
 
 def as_json(experiment: Experiment) -> dict[str, Any]:

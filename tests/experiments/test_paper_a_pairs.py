@@ -15,7 +15,7 @@ from experiments.command_line import UserError
 from experiments.reproductions.columns import numbers
 from experiments.reproductions.paper_a import attacking, pairs, targets
 from experiments.reproductions.paper_a.attacking import ADAPTIVE, STUDY
-from experiments.reproductions.paper_a.subjects import Subject
+from experiments.reproductions.paper_a.subjects import Subject, in_common
 
 MODELS = ("mlp01", "sigmoid", "binarized")
 
@@ -99,7 +99,7 @@ def test_images_are_those_that_all_label_rightly(two_classes):
         "low": bright("mlp01", two_classes, 0.35),
         "high": bright("sigmoid", two_classes, 0.45),
     }
-    indices, accuracy = attacking.in_common(models, 100)
+    indices, accuracy = in_common(models, 100)
     with np.load(two_classes) as file:
         brightness = file["test_images"].reshape(20, -1).mean(axis=1) / 255
         labels = file["test_labels"]
@@ -108,7 +108,7 @@ def test_images_are_those_that_all_label_rightly(two_classes):
     assert indices.tolist() == np.flatnonzero(np.all(rights, axis=0)).tolist()
     shares = dict(zip(("low", "high"), np.mean(rights, axis=1), strict=True))
     assert accuracy == pytest.approx(shares)
-    few, _ = attacking.in_common(models, 3)
+    few, _ = in_common(models, 3)
     assert few.tolist() == indices[:3].tolist()
 
 
@@ -118,7 +118,7 @@ def test_no_image_in_common_is_told(two_classes):
         "none": bright("sigmoid", two_classes, 1.0),
     }
     with pytest.raises(UserError, match="rightly by all of all, none"):
-        attacking.in_common(models, 5)
+        in_common(models, 5)
 
 
 def made_up(medians: dict[str, dict[str, float]]) -> dict:

@@ -2,19 +2,20 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
-from experiments import command_line
 from experiments.reproductions.columns import Cell, numbers
-from experiments.reproductions.paper_a.subjects import Bench, Images, Subject
+from experiments.reproductions.paper_a.subjects import Bench, Images, Subject, in_common
 from experiments.reproductions.study import Row
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
+from zeroone_jax.evaluation import attack_figures
 
 STUDY, ADAPTIVE = "study", "radius adaptive"
 """HopSkipJump as the study of 2021 has it, and with the radius found for each model."""
@@ -78,24 +79,23 @@ def attack(
         where there was no success; of no repeats the "adversary" [n, ...], too.
     """
     attack, model = piece.attack, subject.model
-    x, y, start = images
+    norm = np.array(str(attack.norm))
     if isinstance(attack, verification.cell_polishing):
-        made = _polished(attack, subject, images, found)
-    else:
-        fn: Any = model.label_fn if attack.needs == "labels" else model.logits_fn
-        if piece.repeats:
-            results = [
-                _arrays(attack(jax.random.key(repeat), fn, x, y))
-                for repeat in range(piece.repeats)
-            ]
-            made = {
-                name: np.stack([one[name] for one in results])
-                for name in ("distance", "queries")
-            }
-        else:
-            start = start if attack.starts_from_adversary else None
-            made = _arrays(attack(jax.random.key(_KEY), fn, x, y, start))
-    return {**made, "norm": np.array(str(attack.norm))}
+        return {**_polished(attack, subject, images, found), "norm": norm}
+    x, y, start = images
+    fn: Any = model.label_fn if attack.needs == "labels" else model.logits_fn
+    if not piece.repeats:
+        start = start if attack.starts_from_adversary else None
+        made = _arrays(attack(jax.random.key(_KEY), fn, x, y, start))
+        return {**made, "norm": norm}
+    every = [
+        _arrays(attack(jax.random.key(repeat), fn, x, y))
+        for repeat in range(piece.repeats)
+    ]
+    stacked = {
+        name: np.stack([one[name] for one in every]) for name in ("distance", "queries")
+    }
+    return {**stacked, "norm": norm}
 
 
 def _polished(
@@ -180,15 +180,13 @@ def attacked(
 
 
 def attacked_together(
-    bench: Bench,
-    effort: Effort,
-    pieces: Mapping[str, Sequence[Piece]],
+    bench: Bench, count: int, pieces: Mapping[str, Iterable[Piece]]
 ) -> dict[str, Any]:
     """Attacks all models of a bench on the first images that all label rightly.
 
     Args:
         bench: with the models.
-        effort: how many images.
+        count: how many images.
         pieces: the attacks on each model.
 
     Returns:
@@ -197,8 +195,7 @@ def attacked_together(
     Raises:
         command_line.UserError: no image is labelled rightly by all.
     """
-    indices, accuracy = in_common(bench.subjects, effort.images)
-    test = next(iter(bench.subjects.values())).split("test")
+    indices, accuracy = in_common(bench.subjects, count)
     found = {}
     for label, subject in bench.subjects.items():
         images = subject.test_from_others(indices)
@@ -208,7 +205,7 @@ def attacked_together(
             for name, arrays in made.items()
         }
     return {
-        "class_names": tuple(test.class_names),
+        "class_names": tuple(subject.split("test").class_names),
         "indices": indices.tolist(),
         "accuracy": accuracy,
         "pieces": found,
@@ -217,32 +214,6 @@ def attacked_together(
             "all": round(bench.training + bench.seconds, 1),
         },
     }
-
-
-def in_common(
-    subjects: Mapping[str, Subject], count: int
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Picks the first test images that models of the same data all label rightly.
-
-    Args:
-        subjects: the models.
-        count: the most images.
-
-    Returns:
-        i [n], the places of the images; and each model's accuracy on all.
-
-    Raises:
-        command_line.UserError: there is no such image.
-    """
-    rights = {label: subject.right("test") for label, subject in subjects.items()}
-    indices = np.flatnonzero(np.all(list(rights.values()), axis=0))[:count]
-    if not len(indices):
-        source = next(iter(subjects.values())).model.source
-        raise command_line.UserError(
-            f"no test image of {source.name}, classes {source.classes}, is labelled "
-            f"rightly by all of {', '.join(subjects)}"
-        )
-    return indices, {label: float(np.mean(right)) for label, right in rights.items()}
 
 
 def short(arrays: Found) -> dict[str, Any]:
@@ -272,24 +243,14 @@ def as_json(array: np.ndarray) -> Any:
 
 
 def by_model(rows: Iterable[Row]) -> list[Row]:
-    """Makes a row for each model of results of several models.
-
-    Args:
-        rows: of each run.
-
-    Returns:
-        Rows with the model as "method", the run's as "together", and of the rest what
-        is told of each model.
-    """
+    """Makes a row for each model of results of several models, in their order."""
     return [
         {
             "method": label,
-            "together": row["method"],
-            "indices": row["indices"],
-            "pieces": found,
+            "settings": row["config"]["models"][label],
             "accuracy": row["accuracy"][label],
+            "pieces": found,
             "records": row.get("records", {}).get(label),
-            "model": row["config"]["models"][label],
         }
         for row in rows
         for label, found in row["pieces"].items()
@@ -297,19 +258,29 @@ def by_model(rows: Iterable[Row]) -> list[Row]:
 
 
 def distances(row: Row, *pieces: str) -> np.ndarray:
-    """Reads how near any of some attacks came to each image.
+    """Reads how near any of some attacks on a model came to each image.
 
     Args:
-        row: of a model.
-        pieces: which attacks.
+        row: of the model.
+        *pieces: which attacks; all if none is named.
 
     Returns:
         float [n], infinite where none succeeded.
     """
-    found = [numbers(row["pieces"][piece]["distance"]) for piece in pieces]
-    return np.min(found, axis=0)
+    names = pieces or row["pieces"]
+    return np.min([numbers(row["pieces"][name]["distance"]) for name in names], axis=0)
 
 
 def median(*pieces: str) -> Cell:
     """The median over the images of how near any of some attacks came."""
     return lambda row: float(np.median(distances(row, *pieces)))
+
+
+def drawn(ways: Mapping[str, Iterable[str]], rows: Iterable[Row]) -> Figure:
+    """Draws models' distances by the names of ways to find them and their pieces."""
+    models = list(rows)
+    found = {
+        way: {row["method"]: distances(row, *pieces) for row in models}
+        for way, pieces in ways.items()
+    }
+    return attack_figures.distortions(found, "L2")

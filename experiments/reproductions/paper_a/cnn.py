@@ -21,7 +21,7 @@ from experiments.reproductions.paper_a.subjects import Bench, ModelRun, Subject
 from experiments.reproductions.paper_a.targets import described
 from experiments.reproductions.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
-from zeroone_jax.evaluation import attack_figures, tables
+from zeroone_jax.evaluation import tables
 
 _NAMES = ("mlp01", "mlp01-blind", "sigmoid", "lenet", "simple_net")
 
@@ -98,7 +98,8 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
         )
         for label, subject in bench.subjects.items()
     }
-    return {"records": records, **attacking.attacked_together(bench, protocol, pieces)}
+    found = attacking.attacked_together(bench, protocol.images, pieces)
+    return {"records": records, **found}
 
 
 def attacks_of(effort: attacking.Effort, subject: Subject) -> list[Piece]:
@@ -132,7 +133,7 @@ def _table(rows: Sequence[Row]) -> list[tables.Table]:
         "L2: study": median(STUDY),
         "L2: radius adaptive": median(ADAPTIVE),
         "L2: white box": _inside,
-        "L2: nearest of all": lambda row: median(*row["pieces"])(row),
+        "L2: nearest of all": median(),
     }
     title = (
         f"Beside simple CNNs: accuracy, through {protocol['seeds']} substitutes ± "
@@ -144,8 +145,8 @@ def _table(rows: Sequence[Row]) -> list[tables.Table]:
 
 def _members(row: Row) -> int:
     """How many networks vote, of either kind of training."""
-    solver = row["model"].get("solver")
-    return int(solver["votes"] if solver else row["model"]["members"])
+    solver = at("settings", "solver", "votes")(row)
+    return int(row["settings"]["members"] if solver is None else solver)
 
 
 def _left(place: int, row: Row) -> str | None:
@@ -161,20 +162,12 @@ def _inside(row: Row) -> str:
 
 
 def _figure(rows: Sequence[Row]) -> Drawn:
-    models = {row["method"]: row for row in attacking.by_model(rows)}
     ways = {
         "HopSkipJump, radius .01": (STUDY,),
         "radius adaptive": (ADAPTIVE,),
-        "nearest of all attacks": None,
+        "nearest of all attacks": (),
     }
-    found = {
-        way: {
-            name: attacking.distances(row, *(pieces or row["pieces"]))
-            for name, row in models.items()
-        }
-        for way, pieces in ways.items()
-    }
-    return attack_figures.distortions(found, "L2")
+    return attacking.drawn(ways, attacking.by_model(rows))
 
 
 CNN = Study(

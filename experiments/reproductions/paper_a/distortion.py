@@ -13,7 +13,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.columns import Cell, at, numbers, published, table
+from experiments.reproductions.columns import (
+    Cell,
+    Columns,
+    at,
+    middle,
+    numbers,
+    published,
+    table,
+)
 from experiments.reproductions.paper_a import attacking, pictures
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.attacking import STUDY, Piece, median
@@ -93,15 +101,17 @@ def distortion_runs(scale: Scale) -> list[ModelRun]:
     among = directories(scale)
     measure = functools.partial(_measured, scale)
     runs = each(targets(scale), measure, PROTOCOLS[scale], among=among)
-    if scale == "laptop":
-        runs = [
-            dataclasses.replace(run, protocol=_CONVOLUTIONAL)
-            if run.targets[0].convolutional
-            else run
-            for run in runs
-        ]
-    # Compiling takes most of a smoke test.
-    return runs[:1] if scale == "smoke" else runs
+    if scale == "smoke":
+        # Compiling takes most of a smoke test.
+        return runs[:1]
+    if scale == "paper":
+        return runs
+    return [
+        dataclasses.replace(run, protocol=_CONVOLUTIONAL)
+        if run.targets[0].convolutional
+        else run
+        for run in runs
+    ]
 
 
 def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
@@ -182,7 +192,7 @@ def _tables(rows: Sequence[Row]) -> list[tables.Table]:
     count = len(first["indices"])
     radii = [name for name in first["pieces"] if name.startswith(_RADIUS)]
     name: Cell = functools.partial(_named, _effort(first))
-    paper = {
+    paper: Columns = {
         "model": name,
         "Boundary L2: mean / median / mean of least": _repeated("boundary"),
         "HopSkipJump L2": _repeated("hop_skip_jump"),
@@ -190,7 +200,7 @@ def _tables(rows: Sequence[Row]) -> list[tables.Table]:
         "study of 2021: median L2": median(STUDY),
         "authors": published(HOP_SKIP_JUMP_0V1),
     }
-    tuned = {
+    tuned: Columns = {
         "model": name,
         "default .01": median(STUDY),
         **{radius: median(radius) for radius in radii},
@@ -198,24 +208,20 @@ def _tables(rows: Sequence[Row]) -> list[tables.Table]:
         "nearest of all": lambda row: float(np.median(nearest(row))),
         "Linf, adaptive": median("linf radius adaptive"),
     }
-    exact = {
+    exact: Columns = {
         "model": at("method"),
-        "a vote": lambda row: f"{_vote(row, 'votes_lower')} - {_vote(row, 'votes')}",
-        "majority: certified": _exactly("certified"),
-        "lower bound": _exactly("lower"),
+        "a vote": lambda row: f"{_vote(row['votes_lower'])} - {_vote(row['votes'])}",
+        "majority: certified": middle("certified"),
+        "lower bound": middle("lower"),
         "best found": lambda row: float(
-            np.median(np.minimum(_exact(row, "infimum"), _of_exact(row, nearest(row))))
+            np.median(np.minimum(numbers(row["infimum"]), row["nearest"]))
         ),
-        "closed": lambda row: f"{row['exact']['closed'][0]:.0%}",
-        "nearest of all attacks": lambda row: float(
-            np.median(_of_exact(row, nearest(row)))
-        ),
-        "study of 2021": lambda row: float(
-            np.median(_of_exact(row, attacking.distances(row, STUDY)))
-        ),
+        "closed": lambda row: f"{row['closed'][0]:.0%}",
+        "nearest of all attacks": middle("nearest"),
+        "study of 2021": middle(STUDY),
     }
-    signs = [row for row in rows if row["exact"] is not None]
-    measured = len(signs[-1]["exact"]["lower"]) if signs else 0
+    signs = [_of_exact(row) for row in rows if row["exact"] is not None]
+    measured = len(signs[-1]["lower"]) if signs else 0
     return [
         table(
             f"As the paper: {images} images, {repeats} times from noise; as the study, "
@@ -272,21 +278,17 @@ def _others(row: Row) -> str:
     )
 
 
-def _exact(row: Row, what: str) -> np.ndarray:
-    return numbers(row["exact"][what])
+def _of_exact(row: Row) -> Row:
+    """What is exact of a model, with what attacks found of the same images."""
+    exact = row["exact"]
+    count = len(exact["lower"])
+    found = {"nearest": nearest(row), STUDY: attacking.distances(row, STUDY)}
+    of_same = {name: distances[:count] for name, distances in found.items()}
+    return {"method": row["method"], **exact, **of_same}
 
 
-def _exactly(what: str) -> Cell:
-    return lambda row: float(np.median(_exact(row, what)))
-
-
-def _of_exact(row: Row, distances: np.ndarray) -> np.ndarray:
-    """Distances of the images whose exact ones are known."""
-    return distances[: len(row["exact"]["lower"])]
-
-
-def _vote(row: Row, what: str) -> str:
-    found = _exact(row, what)
+def _vote(distances: Any) -> str:
+    found = numbers(distances)
     return f"{np.median(found[found > 0]):.4f}"
 
 
@@ -297,7 +299,7 @@ def _figure(rows: Sequence[Row]) -> Drawn:
         },
         "nearest of all attacks": {row["method"]: nearest(row) for row in rows},
         "of the exact search": {
-            row["method"]: _exact(row, "infimum")
+            row["method"]: numbers(row["exact"]["infimum"])
             for row in rows
             # Where it closed few, attacks found nearer ones.
             if row["exact"] is not None and row["exact"]["closed"][0] >= 0.5

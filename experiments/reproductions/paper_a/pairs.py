@@ -104,7 +104,7 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     planned = attacking.by_labels(protocol)
     bench.expect(len(bench.subjects) * len(planned))
     pieces = dict.fromkeys(bench.subjects, planned)
-    return attacking.attacked_together(bench, protocol, pieces)
+    return attacking.attacked_together(bench, protocol.images, pieces)
 
 
 def largest(medians: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.columns import Columns, at, numbers, published, table
+from experiments.reproductions.columns import Columns, at, middle, published, table
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.attacking import as_json
 from experiments.reproductions.paper_a.subjects import (
@@ -133,19 +133,14 @@ def _arts(
 def _table(rows: Sequence[Row]) -> list[tables.Table]:
     columns: Columns = {
         "model": at("method"),
-        "ours, random signs": functools.partial(_median, "ours", "signs"),
-        "ours, Gaussian": functools.partial(_median, "ours", "gaussian"),
-        "ART": functools.partial(_median, "art"),
+        "ours, random signs": middle("ours", "signs"),
+        "ours, Gaussian": middle("ours", "gaussian"),
+        "ART": middle("art"),
         "authors: ART on their networks": published(HOP_SKIP_JUMP_0V1),
     }
     count = len(rows[0]["indices"])
     title = f"HopSkipJump of the study of 2021: median L2, {count} images"
     return [table(title, rows, columns)]
-
-
-def _median(*keys_and_row: Any) -> float:
-    *keys, row = keys_and_row
-    return float(np.median(numbers(at(*keys)(row))))
 
 
 PEER_STUDY = Study(runs=peer_runs, tables={"table.md": _table})

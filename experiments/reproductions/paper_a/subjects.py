@@ -68,20 +68,12 @@ class Subject:
         return command_line.load(source.name, name, source.classes, self.data_dir)
 
     def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
-        """Loads test images.
-
-        Args:
-            rows: which, by their places.
-        """
+        """Loads test images, by their places."""
         chosen = attack_task.picked(self.split("test"), rows)
         return Images(self.model.images(chosen), jnp.asarray(chosen.labels))
 
     def test_from_others(self, rows: np.ndarray) -> Images:
-        """Loads test images, with training images of the other class to start from.
-
-        Args:
-            rows: which, by their places.
-        """
+        """Loads test images, with training images of the other class to start from."""
         x, y, _ = self.test(rows)
         chosen = attack_task.picked(self.split("train"), slice(_POOL))
         pool = self.model.images(chosen)
@@ -100,38 +92,53 @@ class Subject:
         return np.concatenate(found)
 
 
+def in_common(
+    subjects: Mapping[str, Subject], count: int
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Picks the first test images that models of the same data all label rightly.
+
+    Args:
+        subjects: the models.
+        count: the most images.
+
+    Returns:
+        i [n], the places of the images; and each model's accuracy on all.
+
+    Raises:
+        command_line.UserError: there is no such image.
+    """
+    rights = {label: subject.right("test") for label, subject in subjects.items()}
+    indices = np.flatnonzero(np.all(list(rights.values()), axis=0))[:count]
+    if not len(indices):
+        source = next(iter(subjects.values())).model.source
+        raise command_line.UserError(
+            f"no test image of {source.name}, classes {source.classes}, is labelled "
+            f"rightly by all of {', '.join(subjects)}"
+        )
+    return indices, {label: float(np.mean(right)) for label, right in rights.items()}
+
+
+@dataclasses.dataclass
 class Bench:
     """The work of one run: its models, and the pieces that are measured of them.
 
     Attributes:
+        name: of the work, for those who watch it.
         subjects: the models, by what tables call them.
         run: the open run directory, which keeps each piece.
         place: where else to look.
-        training: seconds that this session trained and loaded them.
+        training: seconds that it took this session to have the models.
         seconds: that the pieces took, of all sessions.
     """
 
-    def __init__(
-        self,
-        name: str,
-        subjects: Mapping[str, Subject],
-        run: runs.RunDirectory,
-        place: Place,
-        training: float,
-    ) -> None:
-        """Opens the bench.
-
-        Args:
-            name: of the work, for those who watch it.
-            subjects: the models.
-            run: the open run directory.
-            place: where else to look.
-            training: seconds that it took to have the models.
-        """
-        self.subjects, self.run, self.place = subjects, run, place
-        self.training, self.seconds = training, 0.0
-        self._name, self._done = name, 0
-        self._progress: Progress | None = None
+    name: str
+    subjects: Mapping[str, Subject]
+    run: runs.RunDirectory
+    place: Place
+    training: float
+    seconds: float = 0.0
+    _done: int = 0
+    _progress: Progress | None = None
 
     @property
     def subject(self) -> Subject:
@@ -141,7 +148,7 @@ class Bench:
 
     def expect(self, count: int) -> None:
         """Tells how many pieces there will be, to say when they are done."""
-        self._progress = Progress(f"measuring {self._name}", count)
+        self._progress = Progress(f"measuring {self.name}", count)
 
     def kept(
         self,
@@ -234,14 +241,7 @@ def each(
     protocol: Any = None,
     **more: Any,
 ) -> list[ModelRun]:
-    """Lists a run for each of some models.
-
-    Args:
-        targets: the models.
-        measure: as in `ModelRun`.
-        protocol: as in `ModelRun`.
-        **more: as in `ModelRun`.
-    """
+    """Lists a run for each of some models; the rest is as in `ModelRun`."""
     return [
         ModelRun(target.label, (target,), measure, protocol, more) for target in targets
     ]

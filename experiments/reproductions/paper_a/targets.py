@@ -12,11 +12,8 @@ from typing import Any, Literal, TypeAlias
 from experiments import (
     attacked_models,
     run_directory,
-    train_network,
-    train_zero_one,
 )
-from experiments.configs import network as network_configs
-from experiments.configs import zero_one as zero_one_configs
+from experiments.configs import network, zero_one
 from experiments.reproductions.paper_a import classical
 from experiments.reproductions.study import (
     Place,
@@ -24,8 +21,8 @@ from experiments.reproductions.study import (
     directory_name,
     not_installed,
 )
-from experiments.reproductions.training_run import Experiment, as_json
-from zeroone_jax import coordinate_descent, runs
+from experiments.reproductions.training_run import Experiment, as_json, train
+from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, Sgd
 
 _AUTHORS = (
@@ -40,10 +37,6 @@ COMPARED = ("mlp01", "sigmoid", "binarized")
 """The models of the abstract, by name."""
 
 _VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
-_NOISES = (0.004, 0.1, 0.2)
-# Coordinate descent looks at its rows, and saves, every so many iterations.
-_CHECKPOINT_EVERY = 200
-
 Settings: TypeAlias = Experiment | Literal["authors"] | classical.Name
 
 
@@ -75,7 +68,7 @@ class Target:
     @property
     def convolutional(self) -> bool:
         """Whether it is a convolutional network, which CPUs ask slowly."""
-        return self.name in _CONVOLUTIONAL
+        return self.name in ("lenet", "simple_net")
 
     def missing(self) -> str:
         """Says what is not here that the model needs; nothing if all is."""
@@ -127,16 +120,8 @@ class Target:
             return classical.model(self.trained, place)
         folder = place.runs / self.directory
         with run_directory.opened_at(folder, self.settings(), resume=True) as run:
-            self._train(run, place)
+            train(self.trained, run, place)
         return attacked_models.load(str(folder), self.double, place.data_dir)
-
-    def _train(self, run: runs.RunDirectory, place: Place) -> None:
-        if isinstance(self.trained, network_configs.Experiment):
-            train_network.trained(
-                self.trained, run, checkpoint_every=10, data_dir=place.data_dir
-            )
-        elif not isinstance(self.trained, str) and run.summary() is None:
-            train_zero_one.train(self.trained, run, _CHECKPOINT_EVERY, place.data_dir)
 
 
 def targets(scale: Scale) -> list[Target]:
@@ -145,19 +130,11 @@ def targets(scale: Scale) -> list[Target]:
     A laptop trains some with noise of .1 too, and those that the abstract compares with
     .004 and .2. The authors' networks can be attacked where their file is.
     """
-    if scale == "smoke":
-        return [described(name, 0.0, scale) for name in _SMOKE]
-    by_noise = {noise: tuple(_MODELS) for noise in (0.0, *_NOISES)}
-    if scale == "laptop":
-        by_noise = _LAPTOP
-    found = [
+    return [
         described(name, noise, scale)
-        for noise, names in by_noise.items()
+        for noise, names in _NAMES[scale].items()
         for name in names
     ]
-    without = sum(target.noise == 0 for target in found)
-    found.insert(without, Target("authors", 0.0, "authors"))
-    return found
 
 
 def directories(scale: Scale) -> list[str]:
@@ -171,10 +148,8 @@ def with_classical(scale: Scale) -> list[Target]:
     Args:
         scale: the scale; a smoke test has none of scikit-learn's.
     """
-    names: tuple[classical.Name, ...] = (
-        () if scale == "smoke" else (*classical.SETTINGS,)
-    )
-    return targets(scale) + [Target(name, 0.0, name) for name in names]
+    names = () if scale == "smoke" else (*classical.SETTINGS,)
+    return targets(scale) + [described(name, 0.0, scale) for name in names]
 
 
 def compared(
@@ -190,7 +165,7 @@ def compared(
     found = []
     for name in COMPARED:
         target = described(name, 0.0, scale).of(classes)
-        if isinstance(target.trained, network_configs.Experiment):
+        if isinstance(target.trained, network.Experiment):
             training = dataclasses.replace(target.trained.training, epochs=epochs[name])
             trained = dataclasses.replace(target.trained, training=training)
             target = dataclasses.replace(target, trained=trained)
@@ -202,69 +177,58 @@ def described(name: str, noise: float, scale: Scale) -> Target:
     """Gives a model by name, on classes 0 and 1.
 
     Args:
-        name: one of those that a paper's scale has.
+        name: one of those that some scale has.
         noise: standard deviation of the noise on the training images; 0 is none.
         scale: in whose size.
     """
-    return Target(name, noise, _MODELS[name](noise, scale))
+    trained: Any = _TRAINED[name](noise, scale) if name in _TRAINED else name
+    return Target(name, noise, trained)
 
 
-def _zero_one(preset: str) -> Any:
+def _zero_one(preset: str, **laptop: Any) -> Any:
     """Makes what trains 01 networks by a preset of the solver."""
 
-    def made(noise: float, scale: Scale) -> zero_one_configs.Experiment:
+    def made(noise: float, scale: Scale) -> zero_one.Experiment:
+        smoke: dict[str, Any] = {"iterations": 4}
+        changes = {"smoke": smoke, "laptop": laptop, "paper": {}}[scale]
         solver = coordinate_descent.PRESETS[preset]()
-        changes: dict[str, Any] = {"votes": _VOTES[scale]}
-        if scale == "smoke":
-            changes["iterations"] = 4
-        elif scale == "laptop" and preset == "01bnn":
-            # 10,000 take a laptop an hour, with noise two.
-            changes["iterations"] = 2500
-        return zero_one_configs.Experiment(
-            data=zero_one_configs.Data(noise=noise),
-            solver=dataclasses.replace(solver, **changes),
+        return zero_one.Experiment(
+            data=zero_one.Data(noise=noise),
+            solver=dataclasses.replace(solver, votes=_VOTES[scale], **changes),
         )
 
     return made
 
 
 def _network(
-    network: str,
+    name: str,
     config: Config,
-    laptop_epochs: int,
+    laptop: int,
     combine: Any = "probabilities",
-    laptop_members: int = 8,
-    smoke_count: int = 0,
+    convolutional: bool = False,
 ) -> Any:
-    """Makes what trains networks by gradients."""
-    members = {
-        "smoke": min(laptop_members, _VOTES["smoke"]),
-        "laptop": laptop_members,
-        "paper": _VOTES["paper"],
-    }
+    """Makes what trains networks by gradients, on a laptop for so many epochs."""
 
-    def made(noise: float, scale: Scale) -> network_configs.Experiment:
-        epochs = {"smoke": 1, "laptop": laptop_epochs, "paper": config.epochs}[scale]
+    def made(noise: float, scale: Scale) -> network.Experiment:
+        epochs = {"smoke": 1, "laptop": laptop, "paper": config.epochs}[scale]
         if scale == "laptop" and noise:
             # Of twice as many images: as many updates as without noise.
             epochs //= 2
-        return network_configs.Experiment(
-            data=network_configs.Data(
-                "cifar10",
-                (0, 1),
-                count=smoke_count if scale == "smoke" else 0,
-                noise=noise,
-            ),
-            network=network,
+        count = 1000 if convolutional and scale == "smoke" else 0
+        alone = convolutional and scale != "paper"
+        return network.Experiment(
+            data=network.Data("cifar10", (0, 1), count, noise),
+            network=name,
             training=dataclasses.replace(config, epochs=epochs),
-            evaluation=network_configs.Evaluation(epsilon=8 / 255),
-            members=members[scale],
+            evaluation=network.Evaluation(epsilon=8 / 255),
+            members=1 if alone else _VOTES[scale],
             combine=combine,
         )
 
     return made
 
 
+_ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
 # scikit-learn's rule, by which the paper trains, divides the penalty 1e-4 by the batch.
 _SIGMOID = Config(
     epochs=1000,
@@ -274,25 +238,34 @@ _SIGMOID = Config(
     ),
     patience=10,
 )
-_ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
 _BINARIZED = dataclasses.replace(_ADAM, optimizer=Adam(learning_rate=1e-3, limit=1.0))
-
-_CONVOLUTIONAL = ("lenet", "simple_net")
-_SMOKE = ("mlp01", "sigmoid")
-_LAPTOP: dict[float, tuple[str, ...]] = {
-    0.0: ("mlp01", "mlp01-blind", "scdce", "01bnn", "sigmoid", "binarized", "lenet"),
-    0.1: ("mlp01", "mlp01-blind", "sigmoid", "binarized", "lenet"),
-    0.004: COMPARED,
-    0.2: COMPARED,
-}
-_MODELS = {
+_TRAINED = {
     "mlp01": _zero_one("default"),
     "mlp01-blind": _zero_one("paper_2020"),
     "scdce": _zero_one("scdce"),
-    "01bnn": _zero_one("01bnn"),
+    # 10,000 iterations take a laptop an hour, with noise two.
+    "01bnn": _zero_one("01bnn", iterations=2500),
     "sigmoid": _network("mlp_sigmoid20", _SIGMOID, 200),
     "binarized": _network("binarized20", _BINARIZED, 100, "votes"),
-    "lenet": _network("lenet", _ADAM, 10, laptop_members=1, smoke_count=1000),
-    "simple_net": _network("simple_net", _ADAM, 10, laptop_members=1, smoke_count=1000),
+    "lenet": _network("lenet", _ADAM, 10, convolutional=True),
+    "simple_net": _network("simple_net", _ADAM, 10, convolutional=True),
 }
 """By name, what makes the settings of a model for a noise and a scale."""
+
+_NAMES: dict[Scale, dict[float, tuple[str, ...]]] = {
+    "smoke": {0.0: ("mlp01", "sigmoid")},
+    "laptop": {
+        0.0: (
+            *("mlp01", "mlp01-blind", "scdce", "01bnn", "sigmoid", "binarized"),
+            *("lenet", "authors"),
+        ),
+        0.1: ("mlp01", "mlp01-blind", "sigmoid", "binarized", "lenet"),
+        0.004: COMPARED,
+        0.2: COMPARED,
+    },
+    "paper": {
+        0.0: (*_TRAINED, "authors"),
+        **dict.fromkeys((0.004, 0.1, 0.2), tuple(_TRAINED)),
+    },
+}
+"""By scale and noise, the models of the tables."""
