@@ -14,6 +14,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from absl import logging
@@ -118,15 +119,17 @@ def directory_name(name: str, settings: Mapping[str, Any]) -> str:
 
 
 class Together(NamedTuple):
-    """What is measured of all runs together, once for the same runs.
+    """What is measured of all runs together, once for the same runs and settings.
 
     Attributes:
         file: what keeps it beside the table, a .json file.
         measure: makes it, of JSON's types, from a row for each run.
+        settings: what beside the runs decides what comes out, of JSON's types.
     """
 
     file: str
     measure: Callable[[Sequence[Row]], Mapping[str, Any]]
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -190,16 +193,14 @@ class Study:
 
 def _measured(together: Together, rows: Sequence[Row], folder: pathlib.Path) -> Row:
     """Reads what was measured of these runs, or measures it."""
-    measured = {row["method"]: row["run"] for row in rows}
+    runs = {row["method"]: row["run"] for row in rows}
+    measured = {"runs": runs, **together.settings}
     kept = pieces.kept(folder / together.file, run_files.read_json)
-    if kept is not None and kept["runs"] == measured:
+    if kept is not None and measured.items() <= kept.items():
         return kept
     revision = run_files.git_revision(pathlib.Path(__file__))
-    value = {
-        "runs": measured,
-        **together.measure(rows),
-        "session": run_files.session(revision),
-    }
+    session = run_files.session(revision)
+    value = {**measured, **together.measure(rows), "session": session}
     run_files.write_json(folder / together.file, value)
     return value
 

@@ -93,7 +93,7 @@ def test_distortions_stay_above_what_is_certain(folder, attacked):
     }
     assert shapes["boundary"] == (protocol.repeats, 10)
     assert shapes["study"] == shapes["polished"] == (protocol.images,)
-    nearest = distortion.nearest(found)
+    nearest = attacking.nearest(found)
     polished = np.array(found["pieces"]["polished"]["distance"])
     np.testing.assert_array_equal(nearest, polished)
     lower = np.array(found["exact"]["lower"])

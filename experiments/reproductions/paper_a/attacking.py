@@ -271,6 +271,18 @@ def distances(row: Row, *pieces: str) -> np.ndarray:
     return np.min([numbers(row["pieces"][name]["distance"]) for name in names], axis=0)
 
 
+def nearest(row: Row) -> np.ndarray:
+    """How near any attack in L2 came to each common image of a model, float [n]."""
+    return distances(
+        row,
+        *(
+            name
+            for name, piece in row["pieces"].items()
+            if row["norms"][name] == "l2" and np.ndim(piece["distance"]) == 1
+        ),
+    )
+
+
 def median(*pieces: str) -> Cell:
     """The median over the images of how near any of some attacks came."""
     return lambda row: float(np.median(distances(row, *pieces)))

@@ -16,16 +16,13 @@ from experiments.published import HOP_SKIP_JUMP_0V1
 from experiments.reproductions.columns import (
     Cell,
     Columns,
-    at,
-    middle,
     numbers,
     published,
     table,
 )
-from experiments.reproductions.paper_a import attacking, pictures
+from experiments.reproductions.paper_a import attacking, exact, pictures
 from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.attacking import STUDY, Piece, median
-from experiments.reproductions.paper_a.exact import measured
+from experiments.reproductions.paper_a.attacking import STUDY, Piece, median, nearest
 from experiments.reproductions.paper_a.subjects import Bench, ModelRun, Subject, each
 from experiments.reproductions.paper_a.targets import directories, targets
 from experiments.reproductions.study import Drawn, Row, Scale, Study
@@ -130,7 +127,9 @@ def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
         "indices": indices.tolist(),
         "norms": {name: str(arrays["norm"]) for name, arrays in found.items()},
         "pieces": {name: attacking.short(arrays) for name, arrays in found.items()},
-        "exact": measured(bench, common, protocol.exact_images, protocol.exact_seconds),
+        "exact": exact.measured(
+            bench, common, protocol.exact_images, protocol.exact_seconds
+        ),
     }
 
 
@@ -173,18 +172,6 @@ def pieces_of(protocol: Protocol, subject: Subject) -> list[Piece]:
     return found
 
 
-def nearest(row: Row) -> np.ndarray:
-    """How near any attack in L2 came to each common image, float [n]."""
-    return attacking.distances(
-        row,
-        *(
-            name
-            for name, piece in row["pieces"].items()
-            if row["norms"][name] == "l2" and np.ndim(piece["distance"]) == 1
-        ),
-    )
-
-
 def _tables(rows: Sequence[Row]) -> list[tables.Table]:
     """As the paper, with the radius tuned, and what is certain of sign networks."""
     first = rows[0]
@@ -208,20 +195,6 @@ def _tables(rows: Sequence[Row]) -> list[tables.Table]:
         "nearest of all": lambda row: float(np.median(nearest(row))),
         "Linf, adaptive": median("linf radius adaptive"),
     }
-    exact: Columns = {
-        "model": at("method"),
-        "a vote": lambda row: f"{_vote(row['votes_lower'])} - {_vote(row['votes'])}",
-        "majority: certified": middle("certified"),
-        "lower bound": middle("lower"),
-        "best found": lambda row: float(
-            np.median(np.minimum(numbers(row["infimum"]), row["nearest"]))
-        ),
-        "closed": lambda row: f"{row['closed'][0]:.0%}",
-        "nearest of all attacks": middle("nearest"),
-        "study of 2021": middle(STUDY),
-    }
-    signs = [_of_exact(row) for row in rows if row["exact"] is not None]
-    measured = len(signs[-1]["lower"]) if signs else 0
     return [
         table(
             f"As the paper: {images} images, {repeats} times from noise; as the study, "
@@ -235,11 +208,7 @@ def _tables(rows: Sequence[Row]) -> list[tables.Table]:
             rows,
             tuned,
         ),
-        table(
-            f"Sign networks measured: median L2 of {measured} images, bound - best",
-            signs,
-            exact,
-        ),
+        exact.table_of_signs(rows),
     ]
 
 
@@ -276,20 +245,6 @@ def _others(row: Row) -> str:
         for name in row["pieces"]
         if name in ("fab l2", "deep_fool l2", "polished")
     )
-
-
-def _of_exact(row: Row) -> Row:
-    """What is exact of a model, with what attacks found of the same images."""
-    exact = row["exact"]
-    count = len(exact["lower"])
-    found = {"nearest": nearest(row), STUDY: attacking.distances(row, STUDY)}
-    of_same = {name: distances[:count] for name, distances in found.items()}
-    return {"method": row["method"], **exact, **of_same}
-
-
-def _vote(distances: Any) -> str:
-    found = numbers(distances)
-    return f"{np.median(found[found > 0]):.4f}"
 
 
 def _figure(rows: Sequence[Row]) -> Drawn:

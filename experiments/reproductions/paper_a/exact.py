@@ -2,15 +2,24 @@
 
 import dataclasses
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from experiments import cores
-from experiments.reproductions.paper_a.attacking import as_json
+from experiments.reproductions.columns import Columns, at, middle, numbers, table
+from experiments.reproductions.paper_a.attacking import (
+    STUDY,
+    as_json,
+    distances,
+    nearest,
+)
 from experiments.reproductions.paper_a.subjects import Bench, Images
+from experiments.reproductions.study import Row
 from zeroone_jax import verification
+from zeroone_jax.evaluation import tables
 
 # A vote alone may take so many times less than all together.
 _ALONE = 10
@@ -69,3 +78,44 @@ def measured(
         "closed": [float(np.mean(closed))],
         "seconds": took,
     }
+
+
+def table_of_signs(rows: Sequence[Row]) -> tables.Table:
+    """Makes the table of what is certain of sign networks.
+
+    Args:
+        rows: of all models.
+    """
+    columns: Columns = {
+        "model": at("method"),
+        "a vote": lambda row: f"{_vote(row['votes_lower'])} - {_vote(row['votes'])}",
+        "majority: certified": middle("certified"),
+        "lower bound": middle("lower"),
+        "best found": lambda row: float(
+            np.median(np.minimum(numbers(row["infimum"]), row["nearest"]))
+        ),
+        "closed": lambda row: f"{row['closed'][0]:.0%}",
+        "nearest of all attacks": middle("nearest"),
+        "study of 2021": middle(STUDY),
+    }
+    signs = [_of_same_images(row) for row in rows if row["exact"] is not None]
+    count = len(signs[-1]["lower"]) if signs else 0
+    title = f"Sign networks measured: median L2 of {count} images, bound - best"
+    return table(title, signs, columns)
+
+
+def _of_same_images(row: Row) -> Row:
+    """What is exact of a model, and how near attacks came to the same images."""
+    exact = row["exact"]
+    count = len(exact["lower"])
+    found = {"nearest": nearest(row), STUDY: distances(row, STUDY)}
+    return {
+        "method": row["method"],
+        **exact,
+        **{name: near[:count] for name, near in found.items()},
+    }
+
+
+def _vote(values: Any) -> str:
+    found = numbers(values)
+    return f"{np.median(found[found > 0]):.4f}"

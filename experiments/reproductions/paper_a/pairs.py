@@ -7,10 +7,9 @@ few pairs on a laptop.
 """
 
 import dataclasses
-import functools
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from experiments.reproductions.columns import Columns, at, published, spread, ta
 from experiments.reproductions.paper_a import attacking
 from experiments.reproductions.paper_a.attacking import ADAPTIVE, STUDY
 from experiments.reproductions.paper_a.subjects import Bench, ModelRun
-from experiments.reproductions.paper_a.targets import compared, described
+from experiments.reproductions.paper_a.targets import Target, compared, described
 from experiments.reproductions.study import Drawn, Row, Scale, Study
 from zeroone_jax.evaluation import attack_figures, tables
 
@@ -36,9 +35,6 @@ _WAYS = {
 _PAIRS = tuple(itertools.combinations(range(10), 2))
 # Each class is in one of them; the blind search of all pairs would take a laptop hours.
 _SEARCHED = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
-
-Medians: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
-"""By attack and model, float [pairs]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +65,8 @@ def pair_runs(scale: Scale) -> list[ModelRun]:
     epochs = {"sigmoid": protocol.sigmoid, "binarized": protocol.binarized}
     # Compiling takes most of a smoke test.
     pairs, models = (_PAIRS[:1], 2) if scale == "smoke" else (_PAIRS, 3)
-    size: Scale = "smoke" if scale == "smoke" else "laptop"
     return [
-        ModelRun(
-            f"{pair[0]}v{pair[1]}",
-            tuple(compared(pair, size, **epochs)[:models]),
-            _measured,
-            protocol,
-        )
+        _run(pair, "", compared(pair, _size(scale), **epochs)[:models], protocol)
         for pair in pairs
     ]
 
@@ -84,19 +74,23 @@ def pair_runs(scale: Scale) -> list[ModelRun]:
 def search_runs(scale: Scale) -> list[ModelRun]:
     """Lists the pairs on which both searches are compared, called "0v1-searches"."""
     pairs = {"smoke": _PAIRS[:1], "laptop": _SEARCHED, "paper": _PAIRS}[scale]
-    # The study has 8 votes, as a laptop.
-    size: Scale = "smoke" if scale == "smoke" else "laptop"
+    both = [described(name, 0.0, _size(scale)) for name in ("mlp01", "mlp01-blind")]
     return [
-        ModelRun(
-            f"{pair[0]}v{pair[1]}-{SEARCHES}",
-            tuple(
-                described(name, 0.0, size).of(pair) for name in ("mlp01", "mlp01-blind")
-            ),
-            _measured,
-            PROTOCOLS[scale],
-        )
+        _run(pair, f"-{SEARCHES}", [one.of(pair) for one in both], PROTOCOLS[scale])
         for pair in pairs
     ]
+
+
+def _size(scale: Scale) -> Scale:
+    """The study has 8 votes, as a laptop."""
+    return "smoke" if scale == "smoke" else "laptop"
+
+
+def _run(
+    pair: tuple[int, int], ending: str, models: Sequence[Target], protocol: Protocol
+) -> ModelRun:
+    name = f"{pair[0]}v{pair[1]}{ending}"
+    return ModelRun(name, tuple(models), _measured, protocol)
 
 
 def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
@@ -107,57 +101,41 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     return attacking.attacked_together(bench, protocol.images, pieces)
 
 
-def largest(medians: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Tells which model's median is the largest, by its place, i [m].
-
-    Args:
-        medians: by model, float [m], of every pair.
-    """
-    return np.argmax(list(medians.values()), axis=0)
-
-
-def _medians(rows: Sequence[Row]) -> Medians:
-    """Of every pair of the rows, by attack and model."""
-    found: dict[str, dict[str, list[float]]] = {way: {} for way in _WAYS}
-    for row in attacking.by_model(rows):
-        for way, models in found.items():
-            models.setdefault(row["method"], []).append(attacking.median(way)(row))
-    return {
-        way: {model: np.array(values) for model, values in models.items()}
-        for way, models in found.items()
-    }
+def _medians(rows: Sequence[Row], way: str) -> np.ndarray:
+    """Medians of one attack, float [pairs, models]."""
+    median = attacking.median(way)
+    return np.array([[*map(median, attacking.by_model([row]))] for row in rows])
 
 
 def _models(rows: Sequence[Row]) -> list[Row]:
     """A row for each model of the pairs: its medians, and on how many it is first."""
-    medians = _medians(rows)
-    winners = {way: largest(models) for way, models in medians.items()}
+    found = {way: _medians(rows, way) for way in _WAYS}
+    first = {way: np.argmax(medians, axis=1) for way, medians in found.items()}
     return [
         {
             "method": model,
             "test": float(np.mean([row["accuracy"][model] for row in rows])),
-            "medians": {way: models[model] for way, models in medians.items()},
-            "largest": {way: np.sum(won == place) for way, won in winners.items()},
+            "medians": {way: medians[:, place] for way, medians in found.items()},
+            "first": {way: np.sum(best == place) for way, best in first.items()},
         }
-        for place, model in enumerate(medians[STUDY])
+        for place, model in enumerate(rows[0]["pieces"])
     ]
 
 
-def _mean(way: str, row: Row) -> str | None:
-    return spread(row["medians"][way], error=True)
-
-
-def _wins(way: str, row: Row) -> str:
-    return f"{row['largest'][way]} of {len(row['medians'][way])}"
+def _columns(way: str, name: str) -> Columns:
+    return {
+        f"{name}: mean": lambda row: spread(row["medians"][way], error=True),
+        f"{name}: largest on": lambda row: (
+            f"{row['first'][way]} of {len(row['medians'][way])}"
+        ),
+    }
 
 
 _COLUMNS: Columns = {
     "model": at("method"),
     "test": at("test"),
-    "study: mean": functools.partial(_mean, STUDY),
-    "study: largest on": functools.partial(_wins, STUDY),
-    "adaptive: mean": functools.partial(_mean, ADAPTIVE),
-    "adaptive: largest on": functools.partial(_wins, ADAPTIVE),
+    **_columns(STUDY, "study"),
+    **_columns(ADAPTIVE, "adaptive"),
 }
 
 
@@ -166,18 +144,16 @@ def _together(rows: Sequence[Row]) -> list[tables.Table]:
     columns = {**_COLUMNS, "study: authors": published(HOP_SKIP_JUMP_PAIRS)}
     names = [row["method"] for row in rows]
     if FIRST_PAIR in names:
-        first = functools.partial(_on_pair, names.index(FIRST_PAIR))
+        place = names.index(FIRST_PAIR)
         columns |= {
-            f"{FIRST_PAIR}: study": functools.partial(first, STUDY),
+            f"{FIRST_PAIR}: study": lambda row: f"{row['medians'][STUDY][place]:.3f}",
             f"{FIRST_PAIR}: authors": published(HOP_SKIP_JUMP_0V1),
-            f"{FIRST_PAIR}: adaptive": functools.partial(first, ADAPTIVE),
+            f"{FIRST_PAIR}: adaptive": lambda row: (
+                f"{row['medians'][ADAPTIVE][place]:.3f}"
+            ),
         }
     title = f"HopSkipJump on {len(rows)} pairs of classes: {_meaning(rows)}"
     return [table(title, _models(rows), columns)]
-
-
-def _on_pair(place: int, way: str, row: Row) -> str:
-    return f"{row['medians'][way][place]:.3f}"
 
 
 def _searches(rows: Sequence[Row]) -> list[tables.Table]:
@@ -192,8 +168,7 @@ def _meaning(rows: Sequence[Row]) -> str:
 
 
 def _every_pair(rows: Sequence[Row]) -> list[tables.Table]:
-    medians = _medians(rows)
-    models = list(medians[STUDY])
+    models = list(rows[0]["pieces"])
     header = ["pair", *(f"{model}: test" for model in models)]
     cells = [
         [
@@ -202,21 +177,20 @@ def _every_pair(rows: Sequence[Row]) -> list[tables.Table]:
         ]
         for row in rows
     ]
-    for way, found in medians.items():
+    for way in _WAYS:
         header += [f"{model}: {way}" for model in models] + ["largest"]
-        for place, (line, winner) in enumerate(zip(cells, largest(found), strict=True)):
-            line += [f"{found[model][place]:.3f}" for model in models]
-            line.append(models[winner])
+        for line, medians in zip(cells, _medians(rows, way), strict=True):
+            line += [f"{median:.3f}" for median in medians]
+            line.append(models[np.argmax(medians)])
     return [tables.Table("Median L2 of HopSkipJump, pair by pair", header, cells)]
 
 
 def _figure(rows: Sequence[Row]) -> Drawn:
     """Pairs in the order of the first model's median in the study."""
-    medians = _medians(rows)
-    order = np.argsort(next(iter(medians[STUDY].values())), kind="stable")
+    order = np.argsort(_medians(rows, STUDY)[:, 0], kind="stable")
     panels = {
-        _WAYS[way]: {model: values[order] for model, values in found.items()}
-        for way, found in medians.items()
+        title: dict(zip(rows[0]["pieces"], _medians(rows, way)[order].T, strict=True))
+        for way, title in _WAYS.items()
     }
     names = [rows[place]["method"] for place in order]
     return attack_figures.medians(panels, "L2", names, "pair of classes")

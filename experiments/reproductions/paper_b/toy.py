@@ -130,7 +130,11 @@ def study(toy: Toy) -> Study:
     """
     return Study(
         runs=lambda scale: [],
-        together=Together("toy.json", functools.partial(_measured, toy)),
+        together=Together(
+            "toy.json",
+            functools.partial(_measured, toy),
+            {"toy": dataclasses.asdict(toy)},
+        ),
         tables={"table.md": _table},
         figures={"toy.gif": functools.partial(_animation, toy)},
     )
@@ -145,7 +149,6 @@ def _measured(toy: Toy, rows: Sequence[Row]) -> dict[str, Any]:
         for method in METHODS
     }
     return {
-        "toy": dataclasses.asdict(toy),
         "accuracy": {
             method: [float(share) for _, share in found]
             for method, found in made.items()
