@@ -18,16 +18,8 @@ from experiments.reproductions.study import Place, Row, Scale, Study, read_resul
 from zeroone_jax.evaluation import tables
 
 
-def counted(bench: Bench, protocol: None) -> dict[str, Any]:
-    """Counts which images the model labels rightly.
-
-    Args:
-        bench: with the model.
-        protocol: none.
-
-    Returns:
-        Its "accuracy", and of the test "images" which are "right", in hexadecimal bits.
-    """
+def _counted(bench: Bench, protocol: None) -> dict[str, Any]:
+    """The accuracy, and of the test images which are right, in hexadecimal bits."""
     del protocol
     rights = {split: bench.subject.right(split) for split in ("train", "test")}
     return {
@@ -53,7 +45,7 @@ def right_of_all(place: Place, scale: Scale) -> np.ndarray:
     """
     folder = place.results / "paper_a" / "accuracy" / scale
     rights = []
-    for run in each(targets(scale), counted):
+    for run in each(targets(scale), _counted):
         path = folder / f"{run.name}.json"
         if path.exists():
             kept = read_result(path)
@@ -80,6 +72,6 @@ def _table(rows: Sequence[Row]) -> list[tables.Table]:
 
 
 ACCURACY = Study(
-    runs=lambda scale: each(with_classical(scale), counted),
+    runs=lambda scale: each(with_classical(scale), _counted),
     tables={"table.md": _table},
 )

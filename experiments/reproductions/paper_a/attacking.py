@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.reproductions.columns import Cell, numbers
 from experiments.reproductions.paper_a.subjects import Bench, Images, Subject, in_common
 from experiments.reproductions.study import Row
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
-from zeroone_jax.evaluation import attack_figures
 
 STUDY, ADAPTIVE = "study", "radius adaptive"
 """HopSkipJump as the study of 2021 has it, and with the radius found for each model."""
@@ -286,13 +284,3 @@ def nearest(row: Row) -> np.ndarray:
 def median(*pieces: str) -> Cell:
     """The median over the images of how near any of some attacks came."""
     return lambda row: float(np.median(distances(row, *pieces)))
-
-
-def drawn(ways: Mapping[str, Iterable[str]], rows: Iterable[Row]) -> Figure:
-    """Draws models' distances by the names of ways to find them and their pieces."""
-    models = list(rows)
-    found = {
-        way: {row["method"]: distances(row, *pieces) for row in models}
-        for way, pieces in ways.items()
-    }
-    return attack_figures.distortions(found, "L2")

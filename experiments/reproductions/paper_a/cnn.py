@@ -21,7 +21,7 @@ from experiments.reproductions.paper_a.subjects import Bench, ModelRun, Subject
 from experiments.reproductions.paper_a.targets import described
 from experiments.reproductions.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
-from zeroone_jax.evaluation import tables
+from zeroone_jax.evaluation import attack_figures, tables
 
 _NAMES = ("mlp01", "mlp01-blind", "sigmoid", "lenet", "simple_net")
 
@@ -87,8 +87,7 @@ def comparison_runs(scale: Scale) -> list[ModelRun]:
 def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     """Attacks every model directly, then through substitutes."""
     pieces = {
-        label: attacks_of(protocol, subject)
-        for label, subject in bench.subjects.items()
+        label: _attacks(protocol, subject) for label, subject in bench.subjects.items()
     }
     seeds = protocol.substitute.seeds
     bench.expect(sum(map(len, pieces.values())) + seeds * len(pieces))
@@ -102,21 +101,17 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     return {"records": records, **found}
 
 
-def attacks_of(effort: attacking.Effort, subject: Subject) -> list[Piece]:
-    """Lists the attacks on a model, those that see labels only first.
-
-    Args:
-        effort: how hard.
-        subject: the model; a sign network has cells instead of slopes.
-    """
+def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+    """Those that see labels only, then those that see the weights."""
+    by_labels = attacking.by_labels(protocol)
     if subject.networks is not None:
-        inside = [Piece("polished", verification.cell_polishing())]
-    else:
-        inside = [
-            Piece("fab", attacks.fab(norm="l2")),
-            Piece("deep_fool", attacks.deep_fool(norm="l2")),
-        ]
-    return [*attacking.by_labels(effort), *inside]
+        # A sign network has cells instead of slopes.
+        return [*by_labels, Piece("polished", verification.cell_polishing())]
+    by_slopes = {"fab": attacks.fab, "deep_fool": attacks.deep_fool}
+    return [
+        *by_labels,
+        *(Piece(name, kind(norm="l2")) for name, kind in by_slopes.items()),
+    ]
 
 
 def _table(rows: Sequence[Row]) -> list[tables.Table]:
@@ -167,7 +162,14 @@ def _figure(rows: Sequence[Row]) -> Drawn:
         "radius adaptive": (ADAPTIVE,),
         "nearest of all attacks": (),
     }
-    return attacking.drawn(ways, attacking.by_model(rows))
+    found = {
+        way: {
+            model["method"]: attacking.distances(model, *pieces)
+            for model in attacking.by_model(rows)
+        }
+        for way, pieces in ways.items()
+    }
+    return attack_figures.distortions(found, "L2")
 
 
 CNN = Study(

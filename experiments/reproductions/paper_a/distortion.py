@@ -116,7 +116,7 @@ def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
     subject = bench.subject
     indices = right_of_all(bench.place, scale)[: protocol.images]
     common = subject.test_from_others(indices)
-    planned = pieces_of(protocol, subject)
+    planned = _attacks(protocol, subject)
     bench.expect(len(planned) + (subject.networks is not None))
     found = attacking.attacked(
         bench, "piece", subject, planned, common, subject.test(np.array(PAPER_IMAGES))
@@ -133,13 +133,8 @@ def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def pieces_of(protocol: Protocol, subject: Subject) -> list[Piece]:
-    """Lists the attacks on a model, those of the paper first.
-
-    Args:
-        protocol: how hard.
-        subject: the model; a sign network has cells to polish in, others have slopes.
-    """
+def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+    """Those of the paper, those by labels, and those that see the weights."""
     jump, law = attacks.hop_skip_jump, protocol.law
     steps, repeats = protocol.study_iterations, protocol.repeats
     boundary = attacks.boundary(

@@ -159,19 +159,10 @@ def _changed(settings: Any, **changes: Any) -> Any:
     return dataclasses.replace(settings, **known)
 
 
-def compared(
+def _table(
     title: str, published: Mapping[str, Any], rows: Sequence[Row]
 ) -> list[tables.Table]:
-    """Makes the table of methods.
-
-    Args:
-        title: of the table.
-        published: others' results by method.
-        rows: of every method and seed.
-
-    Returns:
-        It: means over seeds, and deviations where there are several.
-    """
+    """A row a method: means over seeds, and deviations where there are several."""
     methods: dict[str, list[Row]] = {}
     for row in rows:
         methods.setdefault(row["method"], []).append(row)
@@ -266,7 +257,7 @@ def _confidence(rows: Sequence[Row]) -> Drawn:
 def _study(runs: Any, title: str, published: Mapping[str, Any] | None = None) -> Study:
     return Study(
         runs=runs,
-        tables={"table.md": functools.partial(compared, title, published or {})},
+        tables={"table.md": functools.partial(_table, title, published or {})},
         figures={"confidence.png": _confidence},
     )
 
