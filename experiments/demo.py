@@ -22,11 +22,13 @@ from absl import flags
 
 from experiments import command_line, cores, published
 from experiments.progress import Progress
-from experiments.reproductions.paper_a import attacking, substitute
-from experiments.reproductions.paper_a.attacking import Piece
-from experiments.reproductions.paper_a.subjects import Subject, in_common
-from experiments.reproductions.paper_a.targets import Target, compared
-from experiments.reproductions.study import Place
+from experiments.reproductions.paper_a import substitute
+from experiments.reproductions.paper_a.targets import compared
+from experiments.studies import attacking
+from experiments.studies.attacking import Piece
+from experiments.studies.bench import Subject, in_common
+from experiments.studies.study import Place
+from experiments.studies.target import Target
 from zeroone_jax import attacks, runs, verification
 from zeroone_jax.evaluation import attack_figures, figures, tables
 

@@ -31,7 +31,7 @@ from experiments.reproductions.paper_a import (
     white_box,
 )
 from experiments.reproductions.paper_b import checks, methods, toy
-from experiments.reproductions.study import (
+from experiments.studies.study import (
     SCALES,
     Place,
     Study,

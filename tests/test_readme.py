@@ -14,7 +14,7 @@ from benchmarks import (
     verification,
 )
 from experiments import reproduce
-from experiments.reproductions.study import stored
+from experiments.studies.study import stored
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"

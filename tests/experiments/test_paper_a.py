@@ -17,7 +17,6 @@ from experiments import reproduce
 from experiments.command_line import UserError
 from experiments.reproductions.paper_a import (
     accuracy,
-    attacking,
     distortion,
     pictures,
     rounding,
@@ -25,7 +24,8 @@ from experiments.reproductions.paper_a import (
     substitute,
     targets,
 )
-from experiments.reproductions.study import SCALES, Place
+from experiments.studies import attacking
+from experiments.studies.study import SCALES, Place
 from zeroone_jax import coordinate_descent, data
 from zeroone_jax.models import zero_one
 
@@ -276,7 +276,7 @@ def test_sensitivity_varies_one_setting_at_a_time():
 
 def test_a_model_that_is_not_here_is_left_out(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(targets, "_AUTHORS", tmp_path / "nowhere.npz")
-    authors = targets.Target("authors", 0.0, "authors")
+    authors = targets.described("authors", 0.0, "laptop")
     monkeypatch.setattr(targets, "targets", lambda scale: [authors])
     monkeypatch.setattr(accuracy, "targets", lambda scale: [authors])
     with pytest.raises(UserError, match="no results"):

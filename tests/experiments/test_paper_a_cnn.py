@@ -9,7 +9,8 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import reproduce
-from experiments.reproductions.paper_a import attacking, cnn, substitute, targets
+from experiments.reproductions.paper_a import cnn, substitute, targets
+from experiments.studies import attacking
 
 pytestmark = pytest.mark.usefixtures("defined_flags")
 

@@ -12,10 +12,11 @@ from PIL import Image
 
 from experiments import attacked_models, reproduce
 from experiments.command_line import UserError
-from experiments.reproductions.columns import numbers
-from experiments.reproductions.paper_a import attacking, pairs, targets
-from experiments.reproductions.paper_a.attacking import ADAPTIVE, STUDY
-from experiments.reproductions.paper_a.subjects import Subject, in_common
+from experiments.reproductions.paper_a import pairs, targets
+from experiments.studies import attacking
+from experiments.studies.attacking import ADAPTIVE, STUDY
+from experiments.studies.bench import Subject, in_common
+from experiments.studies.columns import numbers
 
 MODELS = ("mlp01", "sigmoid", "binarized")
 
@@ -240,4 +241,4 @@ def test_searches_are_compared_on_every_class_once_and_at_each_scale():
 
 def test_networks_of_the_authors_have_no_other_classes():
     with pytest.raises(ValueError, match="authors is of classes 0 and 1 only"):
-        targets.Target("authors", 0.0, "authors").of((3, 5))
+        targets.described("authors", 0.0, "laptop").of((3, 5))

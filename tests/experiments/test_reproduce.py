@@ -12,9 +12,9 @@ from PIL import Image
 from experiments import reproduce, train_network
 from experiments.command_line import UserError
 from experiments.configs.network import Data, Evaluation, Experiment
-from experiments.reproductions import study as studies
 from experiments.reproductions.paper_b import checks, methods, toy
-from experiments.reproductions.training_run import TrainingRun
+from experiments.studies import study as studies
+from experiments.studies.training_run import TrainingRun
 from zeroone_jax import runs, training
 from zeroone_jax.training import objectives
 

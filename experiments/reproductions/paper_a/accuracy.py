@@ -11,10 +11,10 @@ import numpy as np
 
 from experiments import command_line
 from experiments.published import CIFAR10_0V1_MODELS
-from experiments.reproductions.columns import Columns, at, published, table
-from experiments.reproductions.paper_a.subjects import Bench, each
 from experiments.reproductions.paper_a.targets import targets, with_classical
-from experiments.reproductions.study import Place, Row, Scale, Study, read_result
+from experiments.studies.bench import Bench, each
+from experiments.studies.columns import Columns, at, published, table
+from experiments.studies.study import Place, Row, Scale, Study, read_result
 from zeroone_jax.evaluation import tables
 
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from experiments.published import SUBSTITUTE_0V1
-from experiments.reproductions.columns import Columns, at, published, spread, table
-from experiments.reproductions.paper_a import attacking, substitute
-from experiments.reproductions.paper_a.attacking import ADAPTIVE, STUDY, Piece, median
-from experiments.reproductions.paper_a.subjects import Bench, ModelRun, Subject
+from experiments.reproductions.paper_a import substitute
 from experiments.reproductions.paper_a.targets import described
-from experiments.reproductions.study import Drawn, Row, Scale, Study
+from experiments.studies import attacking
+from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
+from experiments.studies.bench import Bench, ModelRun, Subject
+from experiments.studies.columns import Columns, at, published, spread, table
+from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.evaluation import attack_figures, tables
 

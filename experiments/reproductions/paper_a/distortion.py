@@ -13,19 +13,24 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.columns import (
+from experiments.reproductions.paper_a import exact, pictures
+from experiments.reproductions.paper_a.accuracy import right_of_all
+from experiments.reproductions.paper_a.targets import (
+    CONVOLUTIONAL,
+    directories,
+    targets,
+)
+from experiments.studies import attacking
+from experiments.studies.attacking import STUDY, Piece, median, nearest
+from experiments.studies.bench import Bench, ModelRun, Subject, each
+from experiments.studies.columns import (
     Cell,
     Columns,
     numbers,
     published,
     table,
 )
-from experiments.reproductions.paper_a import attacking, exact, pictures
-from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.attacking import STUDY, Piece, median, nearest
-from experiments.reproductions.paper_a.subjects import Bench, ModelRun, Subject, each
-from experiments.reproductions.paper_a.targets import directories, targets
-from experiments.reproductions.study import Drawn, Row, Scale, Study
+from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
 from zeroone_jax.evaluation import attack_figures, tables
@@ -105,7 +110,7 @@ def distortion_runs(scale: Scale) -> list[ModelRun]:
         return runs
     return [
         dataclasses.replace(run, protocol=_CONVOLUTIONAL)
-        if run.targets[0].convolutional
+        if run.targets[0].name in CONVOLUTIONAL
         else run
         for run in runs
     ]

@@ -9,15 +9,15 @@ import jax
 import numpy as np
 
 from experiments import cores
-from experiments.reproductions.columns import Columns, at, middle, numbers, table
-from experiments.reproductions.paper_a.attacking import (
+from experiments.studies.attacking import (
     STUDY,
     as_json,
     distances,
     nearest,
 )
-from experiments.reproductions.paper_a.subjects import Bench, Images
-from experiments.reproductions.study import Row
+from experiments.studies.bench import Bench, Images
+from experiments.studies.columns import Columns, at, middle, numbers, table
+from experiments.studies.study import Row
 from zeroone_jax import verification
 from zeroone_jax.evaluation import tables
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from experiments.published import HOP_SKIP_JUMP_0V1, HOP_SKIP_JUMP_PAIRS
-from experiments.reproductions.columns import Columns, at, published, spread, table
-from experiments.reproductions.paper_a import attacking
-from experiments.reproductions.paper_a.attacking import ADAPTIVE, STUDY
-from experiments.reproductions.paper_a.subjects import Bench, ModelRun
-from experiments.reproductions.paper_a.targets import Target, compared, described
-from experiments.reproductions.study import Drawn, Row, Scale, Study
+from experiments.reproductions.paper_a.targets import compared, described
+from experiments.studies import attacking
+from experiments.studies.attacking import ADAPTIVE, STUDY
+from experiments.studies.bench import Bench, ModelRun
+from experiments.studies.columns import Columns, at, published, spread, table
+from experiments.studies.study import Drawn, Row, Scale, Study
+from experiments.studies.target import Target
 from zeroone_jax.evaluation import attack_figures, tables
 
 FIRST_PAIR = "0v1"

@@ -15,18 +15,18 @@ import jax
 import numpy as np
 
 from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.columns import Columns, at, middle, published, table
 from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.attacking import as_json
-from experiments.reproductions.paper_a.subjects import (
+from experiments.reproductions.paper_a.targets import COMPARED, directories, targets
+from experiments.studies.attacking import as_json
+from experiments.studies.bench import (
     Bench,
     Images,
     ModelRun,
     Subject,
     each,
 )
-from experiments.reproductions.paper_a.targets import COMPARED, directories, targets
-from experiments.reproductions.study import Row, Scale, Study
+from experiments.studies.columns import Columns, at, middle, published, table
+from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
 from zeroone_jax.attacks import adapters
 from zeroone_jax.evaluation import tables

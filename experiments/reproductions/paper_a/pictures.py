@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.reproductions.paper_a.attacking import (
+from experiments.studies.attacking import (
     STUDY,
     Found,
     nearest_adversaries,
 )
-from experiments.reproductions.study import Drawn, Row
+from experiments.studies.study import Drawn, Row
 from zeroone_jax import runs
 from zeroone_jax.evaluation import attack_figures
 

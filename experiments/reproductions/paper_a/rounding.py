@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproductions.columns import Columns, at, table
-from experiments.reproductions.paper_a.subjects import Bench, each
 from experiments.reproductions.paper_a.targets import targets
-from experiments.reproductions.study import Row, Study
+from experiments.studies.bench import Bench, each
+from experiments.studies.columns import Columns, at, table
+from experiments.studies.study import Row, Study
 from zeroone_jax import data
 from zeroone_jax.evaluation import tables
 from zeroone_jax.models import zero_one

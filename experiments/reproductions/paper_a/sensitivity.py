@@ -9,9 +9,9 @@ import numpy as np
 
 from experiments.configs.zero_one import Experiment
 from experiments.published import SENSITIVITY_0V1
-from experiments.reproductions.columns import Columns, at, spread, table
-from experiments.reproductions.study import Row, Scale, Study
-from experiments.reproductions.training_run import TrainingRun
+from experiments.studies.columns import Columns, at, spread, table
+from experiments.studies.study import Row, Scale, Study
+from experiments.studies.training_run import TrainingRun
 from zeroone_jax import coordinate_descent
 from zeroone_jax.evaluation import tables
 

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 
 from experiments.published import SUBSTITUTE_0V1
-from experiments.reproductions.columns import Columns, at, published, spread, table
-from experiments.reproductions.paper_a.subjects import Bench, Images, Subject, each
 from experiments.reproductions.paper_a.targets import with_classical
-from experiments.reproductions.study import Drawn, Row, Scale, Study
+from experiments.studies.bench import Bench, Images, Subject, each
+from experiments.studies.columns import Columns, at, published, spread, table
+from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks
 from zeroone_jax.evaluation import attack_figures, tables
 

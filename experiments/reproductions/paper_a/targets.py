@@ -7,21 +7,13 @@ the training images doubled by Gaussian noise.
 
 import dataclasses
 import pathlib
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from experiments import (
-    attacked_models,
-    run_directory,
-)
+from experiments import attacked_models
 from experiments.configs import network, zero_one
-from experiments.reproductions.paper_a import classical
-from experiments.reproductions.study import (
-    Place,
-    Scale,
-    directory_name,
-    not_installed,
-)
-from experiments.reproductions.training_run import Experiment, as_json, train
+from experiments.reproductions.paper_a.classical import Classical
+from experiments.studies.study import Place, Scale
+from experiments.studies.target import Foreign, Target
 from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, Sgd
 
@@ -36,92 +28,27 @@ _AUTHORS = (
 COMPARED = ("mlp01", "sigmoid", "binarized")
 """The models of the abstract, by name."""
 
+CONVOLUTIONAL = ("lenet", "simple_net")
+"""The convolutional networks, which CPUs ask slowly, by name."""
+
 _VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
-Settings: TypeAlias = Experiment | Literal["authors"] | classical.Name
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
-    """A model of the tables.
+class _Authors(Foreign):
+    """The networks that the authors trained, which hang on rounding."""
 
-    Attributes:
-        name: what tables call it.
-        noise: standard deviation of the noise on the training images; 0 is none.
-        trained: how, or "authors" for the networks that they trained, or the name of
-            one of scikit-learn's.
-    """
-
-    name: str
-    noise: float
-    trained: Settings
-
-    @property
-    def label(self) -> str:
-        """The name, with the noise if there is any."""
-        return f"{self.name}-noise-{self.noise}" if self.noise else self.name
-
-    @property
-    def double(self) -> bool:
-        """Whether to compute in float64: the authors' networks hang on rounding."""
-        return self.trained == "authors"
-
-    @property
-    def convolutional(self) -> bool:
-        """Whether it is a convolutional network, which CPUs ask slowly."""
-        return self.name in ("lenet", "simple_net")
-
-    def missing(self) -> str:
-        """Says what is not here that the model needs; nothing if all is."""
-        if self.trained == "authors" and not _AUTHORS.exists():
-            return f"the authors' networks are not at {_AUTHORS}"
-        return not_installed("sklearn") if self.trained in classical.SETTINGS else ""
+    double = True
 
     def settings(self) -> dict[str, Any]:
-        """How it was trained, as JSON's types."""
-        if self.trained == "authors":
-            return {"trained": self.trained}
-        if isinstance(self.trained, str):
-            return {"trained": self.trained, **classical.SETTINGS[self.trained]}
-        return as_json(self.trained)
+        return {"trained": "authors"}
 
-    def of(self, classes: tuple[int, int]) -> "Target":
-        """Gives the same model of other classes.
-
-        Args:
-            classes: which are told apart.
-
-        Raises:
-            ValueError: the model is of no other.
-        """
-        settings: Any = self.trained
-        if isinstance(settings, str):
-            raise ValueError(f"{self.name} is of classes 0 and 1 only")
-        data = dataclasses.replace(settings.data, classes=classes)
-        trained = dataclasses.replace(settings, data=data)
-        return dataclasses.replace(self, trained=trained)
-
-    @property
-    def directory(self) -> str:
-        """The name of the run directory in which it is trained."""
-        return directory_name(self.label, self.settings())
+    def missing(self) -> str:
+        there = _AUTHORS.exists()
+        return "" if there else f"the authors' networks are not at {_AUTHORS}"
 
     def model(self, place: Place) -> attacked_models.Model:
-        """Loads the model, which is trained first, or further, where it has to be.
-
-        Args:
-            place: where its run directory lies.
-
-        Raises:
-            command_line.UserError: it cannot be trained or loaded.
-        """
-        if self.trained == "authors":
-            return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
-        if isinstance(self.trained, str):
-            return classical.model(self.trained, place)
-        folder = place.runs / self.directory
-        with run_directory.opened_at(folder, self.settings(), resume=True) as run:
-            train(self.trained, run, place)
-        return attacked_models.load(str(folder), self.double, place.data_dir)
+        return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
 
 
 def targets(scale: Scale) -> list[Target]:
@@ -148,7 +75,7 @@ def with_classical(scale: Scale) -> list[Target]:
     Args:
         scale: the scale; a smoke test has none of scikit-learn's.
     """
-    names = () if scale == "smoke" else (*classical.SETTINGS,)
+    names = () if scale == "smoke" else ("linear_svm", "random_forest")
     return targets(scale) + [described(name, 0.0, scale) for name in names]
 
 
@@ -181,7 +108,7 @@ def described(name: str, noise: float, scale: Scale) -> Target:
         noise: standard deviation of the noise on the training images; 0 is none.
         scale: in whose size.
     """
-    trained: Any = _TRAINED[name](noise, scale) if name in _TRAINED else name
+    trained = _TRAINED[name](noise, scale) if name in _TRAINED else _FOREIGN[name]
     return Target(name, noise, trained)
 
 
@@ -205,9 +132,9 @@ def _network(
     config: Config,
     laptop: int,
     combine: Any = "probabilities",
-    convolutional: bool = False,
 ) -> Any:
     """Makes what trains networks by gradients, on a laptop for so many epochs."""
+    convolutional = name in CONVOLUTIONAL
 
     def made(noise: float, scale: Scale) -> network.Experiment:
         epochs = {"smoke": 1, "laptop": laptop, "paper": config.epochs}[scale]
@@ -247,10 +174,16 @@ _TRAINED = {
     "01bnn": _zero_one("01bnn", iterations=2500),
     "sigmoid": _network("mlp_sigmoid20", _SIGMOID, 200),
     "binarized": _network("binarized20", _BINARIZED, 100, "votes"),
-    "lenet": _network("lenet", _ADAM, 10, convolutional=True),
-    "simple_net": _network("simple_net", _ADAM, 10, convolutional=True),
+    "lenet": _network("lenet", _ADAM, 10),
+    "simple_net": _network("simple_net", _ADAM, 10),
 }
 """By name, what makes the settings of a model for a noise and a scale."""
+
+_FOREIGN: dict[str, Foreign] = {
+    "authors": _Authors(),
+    "linear_svm": Classical("linear_svm"),
+    "random_forest": Classical("random_forest"),
+}
 
 _NAMES: dict[Scale, dict[float, tuple[str, ...]]] = {
     "smoke": {0.0: ("mlp01", "sigmoid")},

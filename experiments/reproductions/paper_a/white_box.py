@@ -14,10 +14,10 @@ import jax
 import numpy as np
 
 from experiments.published import WHITE_BOX_0V1
-from experiments.reproductions.columns import Columns, at, published, table
-from experiments.reproductions.paper_a.subjects import Bench, Images, Subject, each
 from experiments.reproductions.paper_a.targets import targets
-from experiments.reproductions.study import Row, Scale, Study
+from experiments.studies.bench import Bench, Images, Subject, each
+from experiments.studies.columns import Columns, at, published, table
+from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
 from zeroone_jax.evaluation import tables
 from zeroone_jax.models import zero_one

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments import command_line, network_report, train_network
 from experiments.reproductions.paper_b import methods
-from experiments.reproductions.study import Drawn, Row, Scale, Study, Together
+from experiments.studies.study import Drawn, Row, Scale, Study, Together
 from zeroone_jax import attacks, data
 from zeroone_jax.evaluation import (
     gradient_masking,

@@ -10,9 +10,9 @@ import numpy as np
 from experiments.configs import network_presets as presets
 from experiments.configs.network import Data, Evaluation, Experiment
 from experiments.published import CIFAR10_LINF, MNIST_LINF, Published
-from experiments.reproductions.columns import Columns, at, spread, table
-from experiments.reproductions.study import Drawn, Row, Scale, Study
-from experiments.reproductions.training_run import TrainingRun
+from experiments.studies.columns import Columns, at, spread, table
+from experiments.studies.study import Drawn, Row, Scale, Study
+from experiments.studies.training_run import TrainingRun
 from zeroone_jax.evaluation import robust_figures, tables
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 from zeroone_jax.training import Config, Sgd, objectives

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproductions.columns import Columns, at, table
-from experiments.reproductions.study import Drawn, Row, Study, Together
+from experiments.studies.columns import Columns, at, table
+from experiments.studies.study import Drawn, Row, Study, Together
 from zeroone_jax import losses
 from zeroone_jax.evaluation import decision_regions, tables
 from zeroone_jax.training import sensible

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.published import Published
-from experiments.reproductions import columns
+from experiments.studies import columns
 from zeroone_jax.evaluation.tables import Table
 
 

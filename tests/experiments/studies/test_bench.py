@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.reproductions.paper_a import attacking, subjects, targets
-from experiments.reproductions.study import Place
+from experiments.reproductions.paper_a import targets
 from experiments.run_directory import opened_at
+from experiments.studies import attacking
+from experiments.studies import bench as benches
+from experiments.studies.study import Place
 from zeroone_jax import attacks
 
 
@@ -21,12 +23,12 @@ MODELS = [targets.described(name, 0.0, "smoke") for name in ("mlp01", "sigmoid")
 
 def test_settings_name_the_models_and_what_else_decides():
     first, second = (target.settings() for target in MODELS)
-    (plain, _) = subjects.each(MODELS, lambda bench, protocol: {})
+    (plain, _) = benches.each(MODELS, lambda bench, protocol: {})
     assert (plain.name, plain.settings()) == ("mlp01-seed0", first)
-    (shifted, _) = subjects.each(MODELS, lambda bench, protocol: {}, Protocol(), x=1)
+    (shifted, _) = benches.each(MODELS, lambda bench, protocol: {}, Protocol(), x=1)
     expected = {"model": first, "protocol": {"images": 3}, "x": 1}
     assert shifted.settings() == expected
-    both = subjects.ModelRun("both", tuple(MODELS), lambda bench, protocol: {})
+    both = benches.ModelRun("both", tuple(MODELS), lambda bench, protocol: {})
     assert both.settings() == {"models": {"mlp01": first, "sigmoid": second}}
     assert len({run.directory for run in (plain, shifted, both)}) == 3
 
@@ -41,7 +43,7 @@ def test_pieces_are_made_once_and_their_time_adds_up(tmp_path, capsys):
     place = Place(tmp_path, tmp_path, None)
     for _ in range(2):
         with opened_at(tmp_path / "run", {}, resume=True) as run:
-            bench = subjects.Bench("work", {}, run, place, training=5.0)
+            bench = benches.Bench("work", {}, run, place, training=5.0)
             bench.expect(2)
             found = [bench.kept(name, piece, lambda x: "so far") for name in "ab"]
         total = sum(float(one["seconds"]) for one in found)

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from experiments import train_network, train_zero_one
 from experiments.configs import network, zero_one
-from experiments.reproductions.study import Place, Run
+from experiments.studies.study import Place, Run
 from zeroone_jax import runs
 
 Experiment: TypeAlias = network.Experiment | zero_one.Experiment

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproductions.columns import Cell, numbers
-from experiments.reproductions.paper_a.subjects import Bench, Images, Subject, in_common
-from experiments.reproductions.study import Row
+from experiments.studies.bench import Bench, Images, Subject, in_common
+from experiments.studies.columns import Cell, numbers
+from experiments.studies.study import Row
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
 

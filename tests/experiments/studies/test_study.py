@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments.command_line import UserError
-from experiments.reproductions import study
-from experiments.reproductions.columns import at, table
+from experiments.studies import study
+from experiments.studies.columns import at, table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 from experiments import attack_task, attacked_models, command_line, pieces
 from experiments.configs.network import Experiment
 from experiments.progress import Progress
-from experiments.reproductions.paper_a.targets import Target
-from experiments.reproductions.study import Place, Run, not_installed
+from experiments.studies.study import Place, Run, not_installed
+from experiments.studies.target import Target
 from zeroone_jax import attacks, data, runs
 from zeroone_jax.models import binarized, zero_one
 from zeroone_jax.types import Array

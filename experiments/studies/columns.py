@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from experiments.published import Published
-from experiments.reproductions.study import Row
+from experiments.studies.study import Row
 from zeroone_jax.evaluation import tables
 
 Cell: TypeAlias = Callable[[Row], Any]
