@@ -22,9 +22,8 @@ from absl import flags
 
 from experiments import command_line, cores, published
 from experiments.progress import Progress
-from experiments.reproductions.paper_a import substitute
 from experiments.reproductions.paper_a.targets import compared
-from experiments.studies import attacking
+from experiments.studies import attacking, substitutes
 from experiments.studies.attacking import Piece
 from experiments.studies.bench import Subject, in_common
 from experiments.studies.study import Place
@@ -47,8 +46,8 @@ class Effort:
 
     images: int = 20
     iterations: int = 40
-    protocol: substitute.Protocol = dataclasses.field(
-        default_factory=lambda: substitute.Protocol(
+    protocol: substitutes.Protocol = dataclasses.field(
+        default_factory=lambda: substitutes.Protocol(
             attacks.Substitute(
                 epsilons=(0.0625, 0.125), rounds=8, epochs=10, limit=1600
             ),
@@ -96,7 +95,7 @@ def demonstrate(targets: Sequence[Target], place: Place, effort: Effort) -> str:
     found, rows = {}, []
     for number, (name, subject) in enumerate(subjects.items(), 1):
         found[name] = _distances(subject, indices, effort)
-        record = substitute.attacked(0, subject, subject.test(), effort.protocol)
+        record = substitutes.attacked(0, subject, subject.test(), effort.protocol)
         shares = record["adversarial_accuracy"][-1].tolist()
         medians = {way: float(np.median(one)) for way, one in found[name].items()}
         known = published.HOP_SKIP_JUMP_0V1.get(name)

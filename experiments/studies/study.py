@@ -289,7 +289,7 @@ def shard_of(runs: Sequence[Run], shard: str) -> Sequence[Run]:
         command_line.UserError: the shard is not of that form.
     """
     part, _, parts = shard.partition("/")
-    if part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts):
+    if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
         return runs[int(part) - 1 :: int(parts)]
     raise command_line.UserError(
         f"shard is {shard!r}, but must be like 1/2, the first of two processes"

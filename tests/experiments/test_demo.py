@@ -7,7 +7,8 @@ from PIL import Image
 
 from experiments import demo
 from experiments.configs import network, zero_one
-from experiments.reproductions.paper_a import substitute, targets
+from experiments.reproductions.paper_a import targets
+from experiments.studies import substitutes
 from experiments.studies.study import Place
 from experiments.studies.target import Target
 from zeroone_jax import attacks, coordinate_descent, training
@@ -15,7 +16,7 @@ from zeroone_jax import attacks, coordinate_descent, training
 SMALL = coordinate_descent.Config(
     votes=2, hidden=2, iterations=30, features=10, candidates=2, bins=64
 )
-PROTOCOL = substitute.Protocol(
+PROTOCOL = substitutes.Protocol(
     attacks.Substitute(
         epsilons=(0.0625, 0.125), hidden=(5,), rounds=2, epochs=2, limit=20
     ),

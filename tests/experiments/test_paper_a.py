@@ -24,7 +24,7 @@ from experiments.reproductions.paper_a import (
     substitute,
     targets,
 )
-from experiments.studies import attacking
+from experiments.studies import attacking, substitutes
 from experiments.studies.study import SCALES, Place
 from zeroone_jax import coordinate_descent, data
 from zeroone_jax.models import zero_one
@@ -180,7 +180,7 @@ def test_substitutes_leave_records_and_a_table(folder, counted):
     results = launched(folder, "paper_a.substitute")
     found = read(results, "sigmoid")
     protocol = substitute.PROTOCOLS["smoke"]
-    shares = substitute.adversarial(found)
+    shares = substitutes.left(found)
     assert shares.shape == (protocol.seeds, 2, len(protocol.settings.epsilons))
     line = next(
         line

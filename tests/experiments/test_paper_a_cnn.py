@@ -9,8 +9,8 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import reproduce
-from experiments.reproductions.paper_a import cnn, substitute, targets
-from experiments.studies import attacking
+from experiments.reproductions.paper_a import cnn, targets
+from experiments.studies import attacking, substitutes
 
 pytestmark = pytest.mark.usefixtures("defined_flags")
 
@@ -48,7 +48,7 @@ def test_the_smallest_scale_goes_on_where_it_was(tmp_path, monkeypatch):
     made = []
     record = {name: np.array(v) for name, v in found["records"]["lenet"][1].items()}
     monkeypatch.setattr(
-        substitute, "attacked", lambda seed, *_: made.append(seed) or record
+        substitutes, "attacked", lambda seed, *_: made.append(seed) or record
     )
     _, again = launched()
     assert made == [1]

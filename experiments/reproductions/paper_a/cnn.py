@@ -7,19 +7,16 @@ the weights known. HopSkipJump asks every model as often: only its iterations en
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from experiments.published import SUBSTITUTE_0V1
 from experiments.reproductions.paper_a import substitute
 from experiments.reproductions.paper_a.targets import described
-from experiments.studies import attacking
+from experiments.studies import attacking, substitutes
 from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
 from experiments.studies.bench import Bench, ModelRun, Subject
-from experiments.studies.columns import Columns, at, published, spread, table
+from experiments.studies.columns import Columns, at, published, table
 from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.evaluation import attack_figures, tables
@@ -35,13 +32,13 @@ class Protocol(attacking.Effort):
         substitute: how the attack through a substitute is made.
     """
 
-    substitute: substitute.Protocol
+    substitute: substitutes.Protocol
 
 
 _EPSILONS = (0.0625, 0.125)
 PROTOCOLS: dict[Scale, Protocol] = {
     "smoke": Protocol(
-        substitute=substitute.Protocol(
+        substitute=substitutes.Protocol(
             attacks.Substitute(
                 epsilons=_EPSILONS, hidden=(20,), rounds=1, epochs=1, limit=200
             ),
@@ -53,7 +50,7 @@ PROTOCOLS: dict[Scale, Protocol] = {
         law="signs",
     ),
     "laptop": Protocol(
-        substitute=substitute.Protocol(
+        substitute=substitutes.Protocol(
             dataclasses.replace(
                 substitute.PROTOCOLS["laptop"].settings, epsilons=_EPSILONS
             ),
@@ -63,7 +60,7 @@ PROTOCOLS: dict[Scale, Protocol] = {
         law="signs",
     ),
     "paper": Protocol(
-        substitute=substitute.Protocol(attacks.Substitute(epsilons=_EPSILONS))
+        substitute=substitutes.Protocol(attacks.Substitute(epsilons=_EPSILONS))
     ),
 }
 """By scale."""
@@ -92,14 +89,14 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     }
     seeds = protocol.substitute.seeds
     bench.expect(sum(map(len, pieces.values())) + seeds * len(pieces))
+    found = attacking.attacked_together(bench, protocol.images, pieces)
     records = {
-        label: substitute.through_substitutes(
+        label: substitutes.every_seed(
             bench, f"{label}-substitute", subject, protocol.substitute
         )
         for label, subject in bench.subjects.items()
     }
-    found = attacking.attacked_together(bench, protocol.images, pieces)
-    return {"records": records, **found}
+    return {**found, "records": records}
 
 
 def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
@@ -121,10 +118,7 @@ def _table(rows: Sequence[Row]) -> list[tables.Table]:
         "model": at("method"),
         "votes": _members,
         "test": at("accuracy"),
-        **{
-            f"substitute {epsilon:.4g}": functools.partial(_left, place)
-            for place, epsilon in enumerate(protocol["settings"]["epsilons"])
-        },
+        **substitutes.columns(protocol["settings"]["epsilons"], "substitute "),
         "authors": published(SUBSTITUTE_0V1),
         "L2: study": median(STUDY),
         "L2: radius adaptive": median(ADAPTIVE),
@@ -136,19 +130,17 @@ def _table(rows: Sequence[Row]) -> list[tables.Table]:
         f"standard error, and median L2 of the adversaries of "
         f"{len(rows[0]['indices'])} images"
     )
-    return [table(title, attacking.by_model(rows), columns)]
+    models = [
+        {**row, "records": substitutes.together(row["records"])}
+        for row in attacking.by_model(rows)
+    ]
+    return [table(title, models, columns)]
 
 
 def _members(row: Row) -> int:
     """How many networks vote, of either kind of training."""
     solver = at("settings", "solver", "votes")(row)
     return int(row["settings"]["members"] if solver is None else solver)
-
-
-def _left(place: int, row: Row) -> str | None:
-    """Accuracy through a substitute after the last round, at one of the epsilons."""
-    shares = [record["adversarial_accuracy"][-1][place] for record in row["records"]]
-    return spread(np.array(shares), error=True)
 
 
 def _inside(row: Row) -> str:
