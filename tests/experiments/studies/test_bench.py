@@ -2,20 +2,44 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import attacked_models
 from experiments.reproductions.paper_a import targets
 from experiments.run_directory import opened_at
-from experiments.studies import attacking
 from experiments.studies import bench as benches
-from experiments.studies.study import Place
-from zeroone_jax import attacks
+from experiments.studies.columns import at, table
+from experiments.studies.study import Place, Study, complete, stored
+from experiments.studies.target import Foreign, Target
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
     images: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Bright(Foreign):
+    """What is brighter than a threshold is of class 1."""
+
+    path: str
+    threshold: float
+
+    def settings(self):
+        return {"threshold": self.threshold}
+
+    def missing(self):
+        return "" if self.threshold < 1 else "too bright"
+
+    def model(self, place):
+        def label_fn(x):
+            return (np.asarray(x).mean(axis=1) > self.threshold).astype(int)
+
+        source = attacked_models.Source(self.path, (0, 1))
+        dtype = jnp.dtype(jnp.float32)
+        return attacked_models.Model(label_fn, label_fn, source, dtype, flat=True)
 
 
 MODELS = [targets.described(name, 0.0, "smoke") for name in ("mlp01", "sigmoid")]
@@ -55,49 +79,48 @@ def test_pieces_are_made_once_and_their_time_adds_up(tmp_path, capsys):
     assert "b so far" in text
 
 
-def test_the_nearest_adversary_of_any_piece_in_the_norm():
-    def piece(norm, distance, value, shape=(3, 2, 2)):
-        return {
-            "norm": np.array(norm),
-            "distance": np.array(distance),
-            "adversary": np.full(shape, value),
-        }
+def test_a_study_of_models_is_one_record(two_classes, tmp_path, caplog):
+    """All that it takes to add one: models, a protocol, a measurement, columns."""
+    measured = []
 
-    found = {
-        "first": piece("l2", [1.0, 2.0, np.inf], 1.0),
-        "rows": piece("l2", [2.0, 1.0, np.inf], 2.0, (3, 4)),
-        "other": piece("linf", [0.1, 0.1, 0.1], 3.0),
-        "repeated": {"norm": np.array("l2"), "distance": np.zeros((2, 3))},
-    }
-    nearest = attacking.nearest_adversaries(found, "l2")
-    assert nearest.shape == (3, 2, 2)
-    assert nearest[:, 0, 0].tolist() == [1.0, 2.0, 1.0]
+    def measure(bench, protocol):
+        def darkest():
+            measured.append(bench.name)
+            images = bench.subject.test(slice(protocol.images))
+            return {"darkest": np.asarray(images.x).mean(axis=1).min()}
 
+        found = bench.kept("darkest", darkest)
+        right = bench.subject.right("test").mean()
+        return {"darkest": float(found["darkest"]), "right": float(right)}
 
-def test_rows_of_models_have_what_is_told_of_each():
-    result = {
-        "config": {"models": {"a": {"votes": 1}, "b": {"votes": 2}}},
-        "accuracy": {"a": 0.5, "b": 0.75},
-        "pieces": {
-            "a": {"x": {"distance": [1.0, None]}, "y": {"distance": [2.0, 3.0]}},
-            "b": {"x": {"distance": [4.0, 5.0]}, "y": {"distance": [None, 1.0]}},
-        },
-    }
-    first, second = attacking.by_model([result])
-    assert (first["method"], first["accuracy"], first["settings"]["votes"]) == (
-        "a",
-        0.5,
-        1,
+    def tables(rows):
+        cells = {"model": at("method"), "right": at("right"), "dark": at("darkest")}
+        return [table("Brightness", rows, cells)]
+
+    thresholds = {"low": 0.35, "high": 0.45, "absent": 1.0}
+    models = [
+        Target(name, 0.0, Bright(str(two_classes), threshold))
+        for name, threshold in thresholds.items()
+    ]
+    brightness = Study(
+        runs=lambda scale: benches.each(models, measure, Protocol(images=4)),
+        tables={"table.md": tables},
     )
-    assert attacking.distances(first).tolist() == [1.0, 3.0]
-    assert attacking.distances(second, "y").tolist() == [np.inf, 1.0]
-    assert attacking.median("x")(second) == 4.5
-    assert attacking.median()(second) == 2.5
-
-
-def test_the_study_is_attacked_with_both_radii():
-    effort = attacking.Effort(images=1, iterations=7, law="signs")
-    study, adaptive = attacking.by_labels(effort)
-    assert study.attack == attacks.hop_skip_jump(iterations=7, law="signs")
-    assert adaptive.attack == dataclasses.replace(study.attack, radius="adaptive")
-    assert (study.repeats, adaptive.repeats) == (0, 0)
+    place = Place(tmp_path / "runs", tmp_path, None)
+    for _ in range(2):
+        complete(brightness.runs("smoke"), tmp_path, place)
+    assert measured == ["low", "high"]
+    assert "absent-seed0 is left out: too bright" in caplog.text
+    results = stored(tmp_path, brightness.runs("smoke"))
+    text = brightness.report(results, tmp_path, place.runs)
+    with np.load(two_classes) as file:
+        bright = file["test_images"].reshape(20, -1).mean(axis=1) / 255
+        labels = file["test_labels"]
+    for name in ("low", "high"):
+        right = np.mean((bright > thresholds[name]) == labels)
+        line = f"| {name:5} | {right:.4f} | {bright[:4].min():.4f} |"
+        assert line in text
+        (found,) = results[name]
+        assert found["seconds"] >= 0
+        model = {"threshold": thresholds[name]}
+        assert found["config"] == {"model": model, "protocol": {"images": 4}}
