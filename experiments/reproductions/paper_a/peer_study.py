@@ -81,7 +81,7 @@ def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
     for first in range(0, len(indices), _PIECE):
         part = jax.tree.map(operator.itemgetter(slice(first, first + _PIECE)), images)
         make = functools.partial(_arts, subject, part, protocol.iterations, first)
-        theirs.append(bench.kept(f"art-{first}", make)["distance"])
+        theirs.append(bench.kept(f"theirs-{first}", make)["distance"])
     return {
         "indices": indices.tolist(),
         "ours": {law: as_json(found["distance"]) for law, found in ours.items()},
