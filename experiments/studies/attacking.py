@@ -103,16 +103,9 @@ def _polished(
     found: Mapping[str, Found],
 ) -> dict[str, np.ndarray]:
     """Polishes the nearest adversaries so far; the model itself has the last word."""
-    nearest = nearest_adversaries(found, str(attack.norm))
-    rows = len(images.x), -1
-    result = attack(
-        jax.random.key(_KEY),
-        subject.networks,
-        images.x.reshape(rows),
-        images.y,
-        jnp.asarray(nearest).reshape(rows),
-    )
-    labels = subject.model.label_fn(result.adversary.reshape(images.x.shape))
+    nearest = jnp.asarray(nearest_adversaries(found, str(attack.norm)))
+    result = subject.by_weights(attack, images._replace(start=nearest))
+    labels = subject.model.label_fn(result.adversary)
     broken = np.asarray(result.success & (labels != images.y))
     made = _arrays(result)
     return {**made, "distance": np.where(broken, made["distance"], np.inf)}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import operator
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -62,6 +63,17 @@ class Subject:
             return binarized.as_zero_one(variables)
         return None
 
+    def by_weights(self, attack: Any, images: Images) -> attacks.AttackResult:
+        """Attacks a sign network by what takes its weights, and images as rows."""
+        (x, y, start), rows = images, (len(images.x), -1)
+        if start is not None:
+            start = start.reshape(rows)
+        key = jax.random.key(_KEY)
+        found: attacks.AttackResult = attack(
+            key, self.networks, x.reshape(rows), y, start
+        )
+        return found._replace(adversary=found.adversary.reshape(x.shape))
+
     def split(self, name: str) -> data.Split:
         """Loads its data, "train" or "test"."""
         source = self.model.source
@@ -90,6 +102,14 @@ class Subject:
             labels = self.model.label_fn(self.model.images(part))
             found.append(np.asarray(labels) == part.labels)
         return np.concatenate(found)
+
+
+def votes_of(networks: zero_one.Params) -> list[zero_one.Params]:
+    """Gives the votes of 01 networks, each as networks of one."""
+    return [
+        jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
+        for vote in range(len(networks.w1))
+    ]
 
 
 def in_common(

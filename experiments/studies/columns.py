@@ -1,6 +1,6 @@
 """Tables as lists of columns over rows; a column has a header, and gives cells."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +26,26 @@ def table(title: str, rows: Iterable[Row], columns: Columns) -> tables.Table:
     """
     cells = [[cell(row) for cell in columns.values()] for row in rows]
     return tables.Table(title, list(columns), cells)
+
+
+def sheet(
+    title: str | Callable[[Sequence[Row]], str],
+    columns: Columns,
+    rows_of: Callable[[Sequence[Row]], Iterable[Row]] = iter,
+) -> Callable[[Sequence[Row]], list[tables.Table]]:
+    """Gives what makes one table, as `Study.tables` wants it.
+
+    Args:
+        title: what it shows, or what tells it from a study's rows.
+        columns: the first names the rows.
+        rows_of: makes the table's rows of a study's.
+    """
+
+    def made(rows: Sequence[Row]) -> list[tables.Table]:
+        text = title if isinstance(title, str) else title(rows)
+        return [table(text, rows_of(rows), columns)]
+
+    return made
 
 
 def at(*keys: str) -> Cell:

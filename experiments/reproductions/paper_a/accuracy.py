@@ -4,7 +4,6 @@ The other studies of paper A take the models from here, and from the results the
 that all models label rightly.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ from experiments import command_line
 from experiments.published import CIFAR10_0V1_MODELS
 from experiments.reproductions.paper_a.targets import targets, with_classical
 from experiments.studies.bench import Bench, each
-from experiments.studies.columns import Columns, at, published, table
-from experiments.studies.study import Place, Row, Scale, Study, read_result
-from zeroone_jax.evaluation import tables
+from experiments.studies.columns import at, published, sheet
+from experiments.studies.study import Place, Scale, Study, read_result
 
 
 def _counted(bench: Bench, protocol: None) -> dict[str, Any]:
@@ -59,19 +57,18 @@ def right_of_all(place: Place, scale: Scale) -> np.ndarray:
     return np.flatnonzero(np.all(rights, axis=0))
 
 
-def _table(rows: Sequence[Row]) -> list[tables.Table]:
-    columns: Columns = {
-        "model": at("method"),
-        "train": at("accuracy", "train"),
-        "test": at("accuracy", "test"),
-        "authors' test": published(CIFAR10_0V1_MODELS),
-        "seconds to train": lambda row: f"{row['seconds']:.0f}",
-    }
-    title = "CIFAR-10, class 0 against 1: accuracy without attacks"
-    return [table(title, rows, columns)]
-
-
 ACCURACY = Study(
     runs=lambda scale: each(with_classical(scale), _counted),
-    tables={"table.md": _table},
+    tables={
+        "table.md": sheet(
+            "CIFAR-10, class 0 against 1: accuracy without attacks",
+            {
+                "model": at("method"),
+                "train": at("accuracy", "train"),
+                "test": at("accuracy", "test"),
+                "authors' test": published(CIFAR10_0V1_MODELS),
+                "seconds to train": lambda row: f"{row['seconds']:.0f}",
+            },
+        )
+    },
 )

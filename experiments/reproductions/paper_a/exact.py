@@ -1,11 +1,9 @@
 """How far the nearest adversaries of sign networks are, exactly or within bounds."""
 
 import dataclasses
-import operator
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from experiments import cores
@@ -15,7 +13,7 @@ from experiments.studies.attacking import (
     distances,
     nearest,
 )
-from experiments.studies.bench import Bench, Images
+from experiments.studies.bench import Bench, Images, votes_of
 from experiments.studies.columns import Columns, at, middle, numbers, table
 from experiments.studies.study import Row
 from zeroone_jax import verification
@@ -55,10 +53,10 @@ def measured(
         whole = verification.Config(seconds=seconds)
         short = verification.Config(seconds=seconds / _ALONE)
         workers = cores.verifiers(count)
-        alone = []
-        for vote in range(len(networks.w1)):
-            one = jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
-            alone.append(verification.measure(one, x, y, short, workers=workers))
+        alone = [
+            verification.measure(vote, x, y, short, workers=workers)
+            for vote in votes_of(networks)
+        ]
         quick = dataclasses.replace(short, joint=False)
         certified = verification.measure(networks, x, y, quick, workers=workers)
         joint = verification.measure(networks, x, y, whole, workers=workers)

@@ -18,7 +18,7 @@ from experiments.reproductions.paper_a.targets import compared, described
 from experiments.studies import attacking
 from experiments.studies.attacking import ADAPTIVE, STUDY
 from experiments.studies.bench import Bench, ModelRun
-from experiments.studies.columns import Columns, at, published, spread, table
+from experiments.studies.columns import Columns, at, published, sheet, spread, table
 from experiments.studies.study import Drawn, Row, Scale, Study
 from experiments.studies.target import Target
 from zeroone_jax.evaluation import attack_figures, tables
@@ -157,10 +157,9 @@ def _together(rows: Sequence[Row]) -> list[tables.Table]:
     return [table(title, _models(rows), columns)]
 
 
-def _searches(rows: Sequence[Row]) -> list[tables.Table]:
+def _of_searches(rows: Sequence[Row]) -> str:
     names = ", ".join(row["method"].removesuffix(f"-{SEARCHES}") for row in rows)
-    title = f"Both searches on {len(rows)} pairs ({names}): {_meaning(rows)}"
-    return [table(title, _models(rows), _COLUMNS)]
+    return f"Both searches on {len(rows)} pairs ({names}): {_meaning(rows)}"
 
 
 def _meaning(rows: Sequence[Row]) -> str:
@@ -202,4 +201,6 @@ PAIRS = Study(
     tables={"table.md": _together, "pairs.md": _every_pair},
     figures={"pairs.png": _figure},
 )
-SEARCHES_ON_PAIRS = Study(runs=search_runs, tables={"table.md": _searches})
+SEARCHES_ON_PAIRS = Study(
+    runs=search_runs, tables={"table.md": sheet(_of_searches, _COLUMNS, _models)}
+)

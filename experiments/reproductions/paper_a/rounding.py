@@ -1,7 +1,7 @@
 """Which 01 networks hang on rounding: what a millionth of the bias changes (A6)."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,10 +10,9 @@ import numpy as np
 
 from experiments.reproductions.paper_a.targets import targets
 from experiments.studies.bench import Bench, each
-from experiments.studies.columns import Columns, at, table
+from experiments.studies.columns import Columns, at, sheet
 from experiments.studies.study import Row, Study
 from zeroone_jax import data
-from zeroone_jax.evaluation import tables
 from zeroone_jax.models import zero_one
 
 _MODELS = "authors", "mlp01", "mlp01-blind", "scdce"
@@ -86,44 +85,35 @@ def _labels(networks: zero_one.Params, x: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(votes), np.asarray(together)[None, :]])
 
 
-def _voters(row: Row) -> list[Row]:
+def _voters(rows: Sequence[Row]) -> Iterator[Row]:
     """A row for each model's majority, and for the votes that rounding changes."""
-    votes = row["votes"]
-    count = len(votes["near"])
-    found: list[Row] = []
-    for place in range(count + 1):
-        one = {name: shares[place] for name, shares in votes.items() if name != "near"}
-        who, near = "majority", None
-        if place < count:
-            who, near = f"vote {place + 1}", votes["near"][place]
-        moved = {one["accuracy"], one["higher"], one["lower"]}
-        if near is None or near or one["float32"] or one["order"] or len(moved) > 1:
-            found.append({**one, "who": f"{row['method']}, {who}", "near": near})
-    return found
+    for row in rows:
+        votes = {**row["votes"], "near": [*row["votes"]["near"], None]}
+        for place, near in enumerate(votes["near"]):
+            one = {name: shares[place] for name, shares in votes.items()}
+            who = "majority" if near is None else f"vote {place + 1}"
+            moved = len({one["accuracy"], one["higher"], one["lower"]}) > 1
+            if near is None or near or moved or one["float32"] or one["order"]:
+                yield {**one, "who": f"{row['method']}, {who}"}
 
 
-def _table(rows: Sequence[Row]) -> list[tables.Table]:
-    columns: Columns = {
-        "network": at("who"),
-        "training images with a score below 1e-6": lambda row: (
-            "-" if row["near"] is None else f"{row['near']:.1%}"
-        ),
-        "test, float64": at("accuracy"),
-        "output bias + 1e-6": at("higher"),
-        "output bias - 1e-6": at("lower"),
-        "labels float32 changes": lambda row: f"{row['float32']:.1%}",
-        "and the units in another order": lambda row: f"{row['order']:.1%}",
-    }
-    title = "Which networks hang on rounding: majorities, and the votes that do"
-    voters = [voter for row in rows for voter in _voters(row)]
-    return [table(title, voters, columns)]
-
-
+_COLUMNS: Columns = {
+    "network": at("who"),
+    "training images with a score below 1e-6": lambda row: (
+        "-" if row["near"] is None else f"{row['near']:.1%}"
+    ),
+    "test, float64": at("accuracy"),
+    "output bias + 1e-6": at("higher"),
+    "output bias - 1e-6": at("lower"),
+    "labels float32 changes": lambda row: f"{row['float32']:.1%}",
+    "and the units in another order": lambda row: f"{row['order']:.1%}",
+}
+_TITLE = "Which networks hang on rounding: majorities, and the votes that do"
 ROUNDING = Study(
     runs=lambda scale: each(
         [target for target in targets(scale) if target.label in _MODELS],
         _measured,
         shift=_SHIFT,
     ),
-    tables={"table.md": _table},
+    tables={"table.md": sheet(_TITLE, _COLUMNS, _voters)},
 )

@@ -2,18 +2,17 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from experiments.configs.zero_one import Experiment
 from experiments.published import SENSITIVITY_0V1
-from experiments.studies.columns import Columns, at, spread, table
+from experiments.studies.columns import Columns, at, sheet, spread
 from experiments.studies.study import Row, Scale, Study
 from experiments.studies.training_run import TrainingRun
 from zeroone_jax import coordinate_descent
-from zeroone_jax.evaluation import tables
 
 SEARCHES = {"blind": "paper_2020", "fastest": "default"}
 VALUES: dict[str, tuple[float, ...]] = {
@@ -63,31 +62,31 @@ def _solver(
     return dataclasses.replace(solver, **changes)
 
 
-def _table(rows: Sequence[Row]) -> list[tables.Table]:
+def _varied(rows: Sequence[Row]) -> Iterator[Row]:
     """A row for each value that some search has."""
     found = {row["method"]: row for row in rows}
-    varied = [
-        {"varied": (setting, value)}
-        | {search: found.get(_name(search, setting, value)) for search in SEARCHES}
-        for setting, values in VALUES.items()
-        for value in values
-    ]
-    columns: Columns = {
-        "setting": lambda row: "{} {}".format(*row["varied"]),
-        **{
-            f"{search}: {split}": functools.partial(_votes, search, split)
-            for search in SEARCHES
-            for split in ("train", "test")
-        },
-        "authors' blind: train / test": lambda row: SENSITIVITY_0V1[row["varied"]].text,
-    }
-    title = "A vote's accuracy on CIFAR-10, class 0 against 1: mean ± deviation"
-    some = [row for row in varied if any(row[search] for search in SEARCHES)]
-    return [table(title, some, columns)]
+    for setting, values in VALUES.items():
+        for value in values:
+            names = {search: _name(search, setting, value) for search in SEARCHES}
+            if not found.keys().isdisjoint(names.values()):
+                searched = {search: found.get(name) for search, name in names.items()}
+                yield {"varied": (setting, value), **searched}
 
 
 def _votes(search: str, split: str, row: Row) -> str | None:
     return spread(np.array(at(search, "accuracy", split, "votes")(row) or []))
 
 
-SENSITIVITY = Study(runs=votes_runs, tables={"table.md": _table})
+_COLUMNS: Columns = {
+    "setting": lambda row: "{} {}".format(*row["varied"]),
+    **{
+        f"{search}: {split}": functools.partial(_votes, search, split)
+        for search in SEARCHES
+        for split in ("train", "test")
+    },
+    "authors' blind: train / test": lambda row: SENSITIVITY_0V1[row["varied"]].text,
+}
+_TITLE = "A vote's accuracy on CIFAR-10, class 0 against 1: mean ± deviation"
+SENSITIVITY = Study(
+    runs=votes_runs, tables={"table.md": sheet(_TITLE, _COLUMNS, _varied)}
+)

@@ -6,8 +6,7 @@ the others by PGD, with the settings of the study of 2021: Linf 16/255, 20 steps
 
 import dataclasses
 import functools
-import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,11 +14,10 @@ import numpy as np
 
 from experiments.published import WHITE_BOX_0V1
 from experiments.reproductions.paper_a.targets import targets
-from experiments.studies.bench import Bench, Images, Subject, each
-from experiments.studies.columns import Columns, at, published, table
+from experiments.studies.bench import Bench, Images, Subject, each, votes_of
+from experiments.studies.columns import Columns, at, published, sheet
 from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
-from zeroone_jax.evaluation import tables
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array
 
@@ -62,7 +60,6 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     images = subject.test(slice(protocol.images))
     planned = _attacks(protocol, subject.networks is not None)
     bench.expect(len(planned) + (subject.networks is not None))
-
     left = {}
     for name, attack in planned.items():
         found = bench.kept(
@@ -73,7 +70,9 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
         left[name] = float(found["accuracy"])
     votes = None
     if subject.networks is not None:
-        make = functools.partial(_votes, subject.networks, images, protocol)
+        make = functools.partial(
+            _votes, planned["smooth"], subject.networks, images, protocol.votes
+        )
         votes = {"accuracy": bench.kept("votes", make)["accuracy"].tolist()}
     clean = _accuracy(subject.model.label_fn(images.x), images.y)
     return {"clean": clean, "left": left, "votes": votes}
@@ -106,31 +105,23 @@ def _attacks(protocol: Protocol, is_sign: bool) -> Mapping[str, Any]:
 
 def _left(attack: Any, subject: Subject, images: Images) -> dict[str, np.ndarray]:
     """The accuracy that an attack leaves; the model itself has the last word."""
-    (x, y, _), key = images, jax.random.key(_KEY)
-    if subject.networks is None:
-        adversary = attack(key, subject.model.logits_fn, x, y).adversary
+    x, y, _ = images
+    if subject.networks is not None:
+        found = subject.by_weights(attack, images)
     else:
-        rows = x.reshape(len(x), -1)
-        adversary = attack(key, subject.networks, rows, y).adversary.reshape(x.shape)
-    return {"accuracy": np.array(_accuracy(subject.model.label_fn(adversary), y))}
+        found = attack(jax.random.key(_KEY), subject.model.logits_fn, x, y)
+    labels = subject.model.label_fn(found.adversary)
+    return {"accuracy": np.array(_accuracy(labels, y))}
 
 
 def _votes(
-    networks: zero_one.Params, images: Images, protocol: Protocol
+    attack: Any, networks: zero_one.Params, images: Images, count: int
 ) -> dict[str, np.ndarray]:
     """Attacks votes alone; tells what each attack leaves each vote, [votes, votes]."""
-    attack = attacks.surrogate_gradient(
-        epsilon=_EPSILON,
-        step_size=_STEP,
-        iterations=protocol.iterations,
-        fit_box=False,
-    )
     x, y = images.x.reshape(len(images.x), -1), images.y
-    count = min(protocol.votes, len(networks.w1))
     matrix = []
-    for vote in range(count):
-        one = jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
-        adversary = attack(jax.random.key(_KEY), one, x, y).adversary
+    for vote in votes_of(networks)[:count]:
+        adversary = attack(jax.random.key(_KEY), vote, x, y).adversary
         labels = zero_one.votes(networks, adversary)[:count]
         matrix.append([_accuracy(said, y) for said in labels])
     return {"accuracy": np.array(matrix)}
@@ -156,24 +147,22 @@ def _others(row: Row) -> float | None:
     return float(np.mean(matrix[~np.eye(len(matrix), dtype=bool)]))
 
 
-def _table(rows: Sequence[Row]) -> list[tables.Table]:
-    columns: Columns = {
-        "model": at("method"),
-        "clean": at("clean"),
-        "PGD, straight through": lambda row: row["left"].get(
-            "straight through", row["left"].get("PGD")
-        ),
-        "smooth": at("left", "smooth"),
-        "hyperplanes": at("left", "hyperplanes"),
-        "strongest": lambda row: min(row["left"].values()),
-        "authors: PGD": published(WHITE_BOX_0V1),
-        "a vote attacked": _alone,
-        "the other votes then": _others,
-    }
-    return [table("Accuracy under white-box attacks, Linf 16/255", rows, columns)]
-
-
+_COLUMNS: Columns = {
+    "model": at("method"),
+    "clean": at("clean"),
+    "PGD, straight through": lambda row: row["left"].get(
+        "straight through", row["left"].get("PGD")
+    ),
+    "smooth": at("left", "smooth"),
+    "hyperplanes": at("left", "hyperplanes"),
+    "strongest": lambda row: min(row["left"].values()),
+    "authors: PGD": published(WHITE_BOX_0V1),
+    "a vote attacked": _alone,
+    "the other votes then": _others,
+}
 WHITE_BOX = Study(
     runs=lambda scale: each(targets(scale), _measured, PROTOCOLS[scale]),
-    tables={"table.md": _table},
+    tables={
+        "table.md": sheet("Accuracy under white-box attacks, Linf 16/255", _COLUMNS)
+    },
 )

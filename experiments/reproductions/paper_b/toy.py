@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.studies.columns import Columns, at, table
+from experiments.studies.columns import Columns, at, sheet
 from experiments.studies.study import Drawn, Row, Study, Together
 from zeroone_jax import losses
-from zeroone_jax.evaluation import decision_regions, tables
+from zeroone_jax.evaluation import decision_regions
 from zeroone_jax.training import sensible
 from zeroone_jax.training.ascent import ascend, random_start
 from zeroone_jax.types import Array, Key
@@ -122,6 +122,22 @@ def train(key: Key, method: str, toy: Toy) -> tuple[Array, Array]:
     return jnp.concatenate([course, last[None]]), jnp.mean(right.astype(jnp.float32))
 
 
+def _methods(rows: Sequence[Row]) -> list[Row]:
+    (row,) = rows
+    shares = row["accuracy"].items()
+    return [{"method": method, "shares": found} for method, found in shares]
+
+
+_TITLE = f"Paper B's toy: natural accuracy, {SEEDS} seeds"
+_COLUMNS: Columns = {
+    "method": at("method"),
+    "mean": lambda row: float(np.mean(row["shares"])),
+    "least": lambda row: min(row["shares"]),
+    "most": lambda row: max(row["shares"]),
+    "expected (B3)": lambda row: _EXPECTED[row["method"]],
+}
+
+
 def study(toy: Toy) -> Study:
     """Makes the study: every method and seed, the table, and an animation.
 
@@ -135,7 +151,7 @@ def study(toy: Toy) -> Study:
             functools.partial(_measured, toy),
             {"toy": dataclasses.asdict(toy)},
         ),
-        tables={"table.md": _table},
+        tables={"table.md": sheet(_TITLE, _COLUMNS, _methods)},
         figures={"toy.gif": functools.partial(_animation, toy)},
     )
 
@@ -162,23 +178,6 @@ def _measured(toy: Toy, rows: Sequence[Row]) -> dict[str, Any]:
 def _shown(toy: Toy) -> np.ndarray:
     """The iterations of the frames; denser where more happens."""
     return np.unique(np.geomspace(1, toy.iterations + 1, _FRAMES).astype(int)) - 1
-
-
-def _table(rows: Sequence[Row]) -> list[tables.Table]:
-    (row,) = rows
-    shares = [
-        {"method": method, "shares": shares}
-        for method, shares in row["accuracy"].items()
-    ]
-    columns: Columns = {
-        "method": at("method"),
-        "mean": lambda row: float(np.mean(row["shares"])),
-        "least": lambda row: min(row["shares"]),
-        "most": lambda row: max(row["shares"]),
-        "expected (B3)": lambda row: _EXPECTED[row["method"]],
-    }
-    title = f"Paper B's toy: natural accuracy, {SEEDS} seeds"
-    return [table(title, shares, columns)]
 
 
 def _animation(toy: Toy, rows: Sequence[Row]) -> Drawn:
