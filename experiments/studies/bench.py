@@ -259,9 +259,11 @@ def each(
     targets: Iterable[Target],
     measure: Callable[[Bench, Any], dict[str, Any]],
     protocol: Any = None,
+    needs: str = "",
     **more: Any,
 ) -> list[ModelRun]:
     """Lists a run for each of some models; the rest is as in `ModelRun`."""
     return [
-        ModelRun(target.label, (target,), measure, protocol, more) for target in targets
+        ModelRun(target.label, (target,), measure, protocol, more, needs)
+        for target in targets
     ]

@@ -59,8 +59,8 @@ def peer_runs(scale: Scale) -> list[ModelRun]:
     """Lists the models of the study."""
     models = [target for target in targets(scale) if target.label in COMPARED]
     measure = functools.partial(_measured, scale)
-    runs = each(models, measure, PROTOCOLS[scale], among=directories(scale))
-    return [dataclasses.replace(run, needs="art") for run in runs]
+    among = directories(scale)
+    return each(models, measure, PROTOCOLS[scale], needs="art", among=among)
 
 
 def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:

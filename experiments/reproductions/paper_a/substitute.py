@@ -20,8 +20,6 @@ from zeroone_jax import attacks
 from zeroone_jax.evaluation import attack_figures, tables
 
 _SHOWN = 0.0625
-
-
 PROTOCOLS: dict[Scale, Protocol] = {
     "smoke": Protocol(
         attacks.Substitute(hidden=(20,), rounds=2, epochs=2, limit=400), 2, 200, 200
@@ -34,6 +32,7 @@ PROTOCOLS: dict[Scale, Protocol] = {
 
 
 def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Attacks with one seed after another."""
     bench.expect(protocol.seeds)
     records = substitutes.every_seed(bench, "seed", bench.subject, protocol)
     return {"records": substitutes.together(records)}
