@@ -131,20 +131,13 @@ def _accuracy(labels: Array, y: Array) -> float:
     return float(np.mean(np.asarray(labels) == np.asarray(y)))
 
 
-def _matrix(row: Row) -> np.ndarray | None:
-    return None if row["votes"] is None else np.array(row["votes"]["accuracy"])
-
-
-def _alone(row: Row) -> float | None:
-    matrix = _matrix(row)
-    return None if matrix is None else float(np.mean(np.diag(matrix)))
-
-
-def _others(row: Row) -> float | None:
-    matrix = _matrix(row)
-    if matrix is None or len(matrix) < 2:
+def _of_votes(others: bool, row: Row) -> float | None:
+    """What attacks on votes leave the votes themselves, or the others."""
+    if row["votes"] is None:
         return None
-    return float(np.mean(matrix[~np.eye(len(matrix), dtype=bool)]))
+    matrix = np.array(row["votes"]["accuracy"])
+    chosen = matrix[np.eye(len(matrix), dtype=bool) != others]
+    return float(np.mean(chosen)) if len(chosen) else None
 
 
 _COLUMNS: Columns = {
@@ -157,8 +150,8 @@ _COLUMNS: Columns = {
     "hyperplanes": at("left", "hyperplanes"),
     "strongest": lambda row: min(row["left"].values()),
     "authors: PGD": published(WHITE_BOX_0V1),
-    "a vote attacked": _alone,
-    "the other votes then": _others,
+    "a vote attacked": functools.partial(_of_votes, False),
+    "the other votes then": functools.partial(_of_votes, True),
 }
 WHITE_BOX = Study(
     runs=lambda scale: each(targets(scale), _measured, PROTOCOLS[scale]),
