@@ -21,8 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import published
 from zeroone_jax import coordinate_descent, data, runs
-from zeroone_jax.evaluation import published, tables
+from zeroone_jax.evaluation import tables
 from zeroone_jax.models import zero_one
 
 

@@ -17,19 +17,19 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import attacked_models, command_line, cores
+from experiments import command_line, cores, published
 from experiments.progress import Progress
-from experiments.reproductions.paper_a import distortion, substitute
-from experiments.reproductions.paper_a.distortion_attacks import Piece
-from experiments.reproductions.paper_a.targets import Target, compared
-from experiments.reproductions.plan import Place
-from zeroone_jax import attacks, data, runs, verification
-from zeroone_jax.evaluation import attack_figures, figures, published, tables
-from zeroone_jax.types import Array
+from experiments.reproductions.paper_a.targets import compared
+from experiments.studies import attacking, substitutes
+from experiments.studies.attacking import Piece
+from experiments.studies.bench import Subject, in_common
+from experiments.studies.study import Place
+from experiments.studies.target import Target
+from zeroone_jax import attacks, runs, verification
+from zeroone_jax.evaluation import attack_figures, figures, tables
 
 _DEFAULT, _TUNED, _NEAREST = "HopSkipJump", "its radius tuned", "nearest of all"
 
@@ -46,8 +46,8 @@ class Effort:
 
     images: int = 20
     iterations: int = 40
-    protocol: substitute.Protocol = dataclasses.field(
-        default_factory=lambda: substitute.Protocol(
+    protocol: substitutes.Protocol = dataclasses.field(
+        default_factory=lambda: substitutes.Protocol(
             attacks.Substitute(
                 epsilons=(0.0625, 0.125), rounds=8, epochs=10, limit=1600
             ),
@@ -85,76 +85,51 @@ def demonstrate(targets: Sequence[Target], place: Place, effort: Effort) -> str:
         The table.
     """
     began = time.monotonic()
-    models = {target.label: target.model(place) for target in targets}
+    subjects = {
+        target.label: Subject(target, target.model(place), place.data_dir)
+        for target in targets
+    }
     trained = time.monotonic() - began
-    first = next(iter(models.values())).source
-    test = command_line.load(first.name, "test", first.classes, place.data_dir)
-    labels = {name: _labels(model, test) for name, model in models.items()}
-    right = np.all([one == test.labels for one in labels.values()], axis=0)
-    indices = np.flatnonzero(right)[: effort.images]
-    progress = Progress("attacking", len(targets))
+    indices, accuracies = in_common(subjects, effort.images)
+    progress = Progress("attacking", len(subjects))
     found, rows = {}, []
-    for number, target in enumerate(targets, 1):
-        name = target.label
-        model = models[name]
-        found[name] = _distances(target, model, indices, place, effort)
-        shares = _through_substitute(model, test, effort)
-        accuracy = float(np.mean(labels[name] == test.labels))
+    for number, (name, subject) in enumerate(subjects.items(), 1):
+        found[name] = _distances(subject, indices, effort)
+        record = substitutes.attacked(0, subject, subject.test(), effort.protocol)
+        shares = record["adversarial_accuracy"][-1].tolist()
         medians = {way: float(np.median(one)) for way, one in found[name].items()}
         known = published.HOP_SKIP_JUMP_0V1.get(name)
         authors = known.text if known else None
-        rows.append([name, accuracy, *medians.values(), authors, *shares])
+        rows.append([name, accuracies[name], *medians.values(), authors, *shares])
         progress.report(number, f"{name}: {medians}")
+    test = next(iter(subjects.values())).split("test")
     table = _table(rows, test.class_names, len(indices), effort)
     _write(place.results, table, found, (trained, time.monotonic() - began))
     return tables.markdown(table)
 
 
-def _labels(model: attacked_models.Model, test: data.Split) -> np.ndarray:
-    return np.asarray(model.label_fn(model.images(test)))
-
-
 def _distances(
-    target: Target,
-    model: attacked_models.Model,
-    indices: np.ndarray,
-    place: Place,
-    effort: Effort,
+    subject: Subject, indices: np.ndarray, effort: Effort
 ) -> dict[str, np.ndarray]:
     """How far each attack's adversaries are, float [n] of each."""
-    networks = distortion.sign_networks(target, model)
+    jump = attacks.hop_skip_jump(iterations=effort.iterations)
     pieces = [
-        Piece(_DEFAULT, attacks.hop_skip_jump(iterations=effort.iterations)),
-        Piece(
-            _TUNED,
-            attacks.hop_skip_jump(iterations=effort.iterations, radius="adaptive"),
-        ),
+        Piece(_DEFAULT, jump),
+        Piece(_TUNED, dataclasses.replace(jump, radius="adaptive")),
         Piece("deep_fool", attacks.deep_fool(norm="l2"))
-        if networks is None
-        else Piece("polished", verification.cell_polishing(), polishes=True),
+        if subject.networks is None
+        else Piece("polished", verification.cell_polishing()),
     ]
-    images = {"common": distortion.common_images(model, indices, place.data_dir)}
+    images = subject.test_from_others(indices)
     found: dict[str, dict[str, np.ndarray]] = {}
     for piece in pieces:
-        found[piece.name] = distortion.attacked(
-            piece, model, networks, images, 0, found
-        )
+        found[piece.name] = attacking.attack(piece, subject, images, found)
     distances = {name: arrays["distance"] for name, arrays in found.items()}
     return {
         _DEFAULT: distances[_DEFAULT],
         _TUNED: distances[_TUNED],
         _NEAREST: np.min(list(distances.values()), axis=0),
     }
-
-
-def _through_substitute(
-    model: attacked_models.Model, test: data.Split, effort: Effort
-) -> list[float]:
-    """Accuracies on a substitute's adversaries, after the last round."""
-    x: Array = model.images(test)
-    y = jnp.asarray(test.labels)
-    record = substitute.attacked(0, model.label_fn, x, y, effort.protocol)
-    return [float(share) for share in record["adversarial_accuracy"][-1]]
 
 
 def _table(

@@ -4,6 +4,7 @@ A piece that is damaged is made again, which is logged.
 """
 
 import pathlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -34,6 +35,19 @@ def arrays(
     with runs.replacing(path) as partial:
         np.savez(partial, allow_pickle=False, **made)
     return runs.read_npz(path)
+
+
+def timed_arrays(
+    path: pathlib.Path, make: Callable[[], Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Does as `arrays`, and keeps the "seconds" that it took to make them."""
+
+    def timed() -> dict[str, np.ndarray]:
+        began = time.monotonic()
+        made = dict(make())
+        return {**made, "seconds": np.array(time.monotonic() - began)}
+
+    return arrays(path, timed)
 
 
 def record(path: pathlib.Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from benchmarks import (
     verification,
 )
 from experiments import reproduce
-from experiments.reproductions import plan
+from experiments.studies.study import stored
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
@@ -78,7 +78,7 @@ def test_reproductions(what, tmp_path):
     """The document has each table as it is drawn of the stored results."""
     reproduction = reproduce.REPRODUCTIONS[what]
     runs = reproduction.runs("laptop")
-    found = plan.stored(RESULTS.joinpath(*what.split("."), "laptop"), runs)
+    found = stored(RESULTS.joinpath(*what.split("."), "laptop"), runs)
     text = reproduction.report(found, tmp_path, tmp_path)
     document = RESULTS.with_name(DRAWN[what]).read_text(encoding="utf-8")
     for table in text.split("\n\n**"):

@@ -7,14 +7,16 @@ from PIL import Image
 
 from experiments import demo
 from experiments.configs import network, zero_one
-from experiments.reproductions.paper_a import substitute, targets
-from experiments.reproductions.plan import Place
+from experiments.reproductions.paper_a import targets
+from experiments.studies import substitutes
+from experiments.studies.study import Place
+from experiments.studies.target import Target
 from zeroone_jax import attacks, coordinate_descent, training
 
 SMALL = coordinate_descent.Config(
     votes=2, hidden=2, iterations=30, features=10, candidates=2, bins=64
 )
-PROTOCOL = substitute.Protocol(
+PROTOCOL = substitutes.Protocol(
     attacks.Substitute(
         epsilons=(0.0625, 0.125), hidden=(5,), rounds=2, epochs=2, limit=20
     ),
@@ -39,9 +41,9 @@ def test_the_demo_attacks_three_models(two_classes, tmp_path):
     )
     binarized = dataclasses.replace(sigmoid, network="binarized20", combine="votes")
     models = [
-        targets.Target("mlp01", 0.0, solver),
-        targets.Target("sigmoid", 0.0, sigmoid),
-        targets.Target("binarized", 0.0, binarized),
+        Target("mlp01", 0.0, solver),
+        Target("sigmoid", 0.0, sigmoid),
+        Target("binarized", 0.0, binarized),
     ]
     place = Place(tmp_path / "models", tmp_path / "out", None)
     effort = demo.Effort(images=2, iterations=1, protocol=PROTOCOL)

@@ -18,15 +18,14 @@ from experiments.command_line import UserError
 from experiments.reproductions.paper_a import (
     accuracy,
     distortion,
-    distortion_attacks,
-    distortion_pictures,
-    distortion_report,
+    pictures,
     rounding,
     sensitivity,
     substitute,
     targets,
 )
-from experiments.reproductions.plan import SCALES, Place
+from experiments.studies import attacking, substitutes
+from experiments.studies.study import SCALES, Place
 from zeroone_jax import coordinate_descent, data
 from zeroone_jax.models import zero_one
 
@@ -86,7 +85,7 @@ def test_common_images_need_all_models(tmp_path):
 @pytest.mark.slow("trains on real images")
 def test_distortions_stay_above_what_is_certain(folder, attacked):
     found = read(attacked, "mlp01")
-    protocol = distortion_attacks.protocol("smoke")
+    protocol = distortion.PROTOCOLS["smoke"]
     common = accuracy.right_of_all(Place(folder, folder, None), "smoke")
     assert found["indices"] == common[: protocol.images].tolist()
     shapes = {
@@ -94,7 +93,7 @@ def test_distortions_stay_above_what_is_certain(folder, attacked):
     }
     assert shapes["boundary"] == (protocol.repeats, 10)
     assert shapes["study"] == shapes["polished"] == (protocol.images,)
-    nearest = distortion_report.nearest(found)
+    nearest = attacking.nearest(found)
     polished = np.array(found["pieces"]["polished"]["distance"])
     np.testing.assert_array_equal(nearest, polished)
     lower = np.array(found["exact"]["lower"])
@@ -119,7 +118,7 @@ def test_tables_of_models_that_are_no_sign_networks(attacked, tmp_path):
     distances = found["pieces"]["boundary"]["distance"]
     distances[0][3] = None
     left = np.delete(np.array(distances[0], float), 3)
-    text = distortion_report.report({"smooth": [found]}, tmp_path, tmp_path)
+    text = distortion.DISTORTION.report({"smooth": [found]}, tmp_path, tmp_path)
     assert f"{left.mean():.3f} / " in text
     assert "(10% without a start)" in text
     assert text.rstrip().endswith("|")
@@ -138,15 +137,18 @@ def test_pictures_show_the_nearest_of_all_attacks_in_whatever_shape(tmp_path):
     for piece in pieces.values():
         piece["norm"] = np.array("l2")
     (tmp_path / "run").mkdir()
-    distortion_pictures.keep(tmp_path / "run", shape, x, pieces)
+    pictures.keep(tmp_path / "run", shape, x, pieces)
     with np.load(tmp_path / "run" / "pictures.npz") as kept:
         np.testing.assert_array_equal(kept["image"], x[:4])
         np.testing.assert_array_equal(kept["study"], far[:4])
         np.testing.assert_array_equal(kept["nearest"][1], far[1])
         np.testing.assert_array_equal(kept["nearest"][[0, 2, 3]], near[[0, 2, 3]])
-    models = {"smooth": {"run": "run"}, "smooth-noise-0.1": {"run": "run"}}
-    assert len(distortion_pictures.grid(models, tmp_path).axes) == 4 * 3
-    assert distortion_pictures.grid(models, tmp_path / "nowhere") is None
+    rows = [
+        {"method": method, "folder": tmp_path / "run"}
+        for method in ("smooth", "smooth-noise-0.1")
+    ]
+    assert len(pictures.grid(rows).axes) == 4 * 3
+    assert pictures.grid([{**rows[0], "folder": tmp_path / "nowhere"}]) is None
 
 
 @pytest.mark.slow("trains on real images")
@@ -157,13 +159,13 @@ def test_a_piece_that_is_there_is_not_made_again(folder, attacked, monkeypatch):
     (run.parent / "piece-polished.npz").unlink()
     (attacked / "mlp01-seed0.json").rename(attacked / "before.json")
     made = []
-    make = distortion.attacked
+    make = attacking.attack
 
     def counting(piece, *arguments):
         made.append(piece.name)
         return make(piece, *arguments)
 
-    monkeypatch.setattr(distortion, "attacked", counting)
+    monkeypatch.setattr(attacking, "attack", counting)
     launched(folder, "paper_a.distortion")
     assert made == ["polished"]
     now, before = read(attacked, "mlp01"), attacked / "before.json"
@@ -178,7 +180,7 @@ def test_substitutes_leave_records_and_a_table(folder, counted):
     results = launched(folder, "paper_a.substitute")
     found = read(results, "sigmoid")
     protocol = substitute.PROTOCOLS["smoke"]
-    shares = substitute.adversarial(found)
+    shares = substitutes.left(found)
     assert shares.shape == (protocol.seeds, 2, len(protocol.settings.epsilons))
     line = next(
         line
@@ -274,7 +276,7 @@ def test_sensitivity_varies_one_setting_at_a_time():
 
 def test_a_model_that_is_not_here_is_left_out(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(targets, "_AUTHORS", tmp_path / "nowhere.npz")
-    authors = targets.Target("authors", 0.0, "authors")
+    authors = targets.described("authors", 0.0, "laptop")
     monkeypatch.setattr(targets, "targets", lambda scale: [authors])
     monkeypatch.setattr(accuracy, "targets", lambda scale: [authors])
     with pytest.raises(UserError, match="no results"):
@@ -286,11 +288,11 @@ def test_a_model_that_is_not_here_is_left_out(tmp_path, monkeypatch, caplog):
 def test_without_scikit_learn_its_models_are_left_out(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     names = ("linear_svm", "random_forest")
-    for run in accuracy.runs("laptop"):
+    for run in accuracy.ACCURACY.runs("laptop"):
         if run.method in names:
             assert "scikit-learn is not installed: make peers" in run.missing()
     # The images that all label rightly do not hang on what is installed.
-    assert set(names) <= {run.method for run in accuracy.runs("laptop")}
+    assert set(names) <= {run.method for run in accuracy.ACCURACY.runs("laptop")}
     assert not set(names) & {target.label for target in targets.targets("laptop")}
 
 

@@ -9,12 +9,8 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import reproduce
-from experiments.reproductions.paper_a import (
-    cnn,
-    cnn_report,
-    substitute,
-    targets,
-)
+from experiments.reproductions.paper_a import cnn, targets
+from experiments.studies import attacking, substitutes
 
 pytestmark = pytest.mark.usefixtures("defined_flags")
 
@@ -30,13 +26,14 @@ def test_the_smallest_scale_goes_on_where_it_was(tmp_path, monkeypatch):
 
     results, found = launched()
     assert set(found["pieces"]) == {"mlp01", "lenet"}
-    by_labels = {cnn.STUDY, cnn.ADAPTIVE}
+    by_labels = {attacking.STUDY, attacking.ADAPTIVE}
     by_weights = {"mlp01": {"polished"}, "lenet": {"fab", "deep_fool"}}
-    for label, kept in found["pieces"].items():
-        assert set(kept) == by_labels | by_weights[label]
-        nearest = cnn_report.nearest(kept, by_weights[label])
+    for row in attacking.by_model([found]):
+        label = row["method"]
+        assert set(row["pieces"]) == by_labels | by_weights[label]
+        nearest = attacking.distances(row, *by_weights[label])
         assert (nearest > 0).all()
-        assert (nearest < cnn_report.nearest(kept, by_labels)).all()
+        assert (nearest < attacking.distances(row, *by_labels)).all()
         assert found["accuracy"][label] > 0.55
         shares = [record["adversarial_accuracy"] for record in found["records"][label]]
         assert np.shape(shares) == (2, 1, 2)
@@ -46,12 +43,12 @@ def test_the_smallest_scale_goes_on_where_it_was(tmp_path, monkeypatch):
 
     (run,) = tmp_path.glob("noise-0.0-seed0-*")
     (run / "summary.json").unlink()
-    (run / "lenet-substitute-1.json").unlink()
+    (run / "lenet-substitute-1.npz").unlink()
     (results / "noise-0.0-seed0.json").unlink()
     made = []
-    record = found["records"]["lenet"][1]
+    record = {name: np.array(v) for name, v in found["records"]["lenet"][1].items()}
     monkeypatch.setattr(
-        substitute, "attacked", lambda seed, *_: made.append(seed) or record
+        substitutes, "attacked", lambda seed, *_: made.append(seed) or record
     )
     _, again = launched()
     assert made == [1]
@@ -68,13 +65,13 @@ def made_up(noise: float) -> dict:
     pieces = {}
     for place, label in enumerate(labels, 1):
         last = "polished" if label.startswith("mlp01") else "fab"
-        distances = {cnn.STUDY: 8.0, cnn.ADAPTIVE: 4.0, last: 2.0}
+        distances = {attacking.STUDY: 8.0, attacking.ADAPTIVE: 4.0, last: 2.0}
         pieces[label] = {
             piece: {"distance": [place * size, place * size, None]}
             for piece, size in distances.items()
         }
         # The image that the last attack lost is nearest by another one.
-        pieces[label][cnn.STUDY]["distance"][2] = place / 4
+        pieces[label][attacking.STUDY]["distance"][2] = place / 4
     return {
         "config": run.settings(),
         "indices": [3, 4, 5],
@@ -92,7 +89,7 @@ def made_up(noise: float) -> dict:
 
 def test_the_table_has_every_model_with_and_without_noise(tmp_path):
     results = {f"noise-{noise}": [made_up(noise)] for noise in (0.0, 0.1)}
-    text = cnn_report.report(results, tmp_path, tmp_path)
+    text = cnn.CNN.report(results, tmp_path, tmp_path)
     rows = [line.strip("| ").split("|") for line in text.splitlines()[4:]]
     cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
     assert len(cells) == 10
@@ -111,8 +108,10 @@ def test_the_table_has_every_model_with_and_without_noise(tmp_path):
     assert cells["lenet"][0] == "1"
     assert cells["lenet"][-2:] == ["8.0000 (fab)", "8.0000"]
     assert cells["simple_net-noise-0.1"][4] == "-"
-    kept = made_up(0.0)["pieces"]["sigmoid"]
-    assert cnn_report.nearest(kept, kept).tolist() == [6.0, 6.0, 0.75]
+    models = attacking.by_model([made_up(0.0) | {"method": "noise-0.0"}])
+    sigmoid = next(row for row in models if row["method"] == "sigmoid")
+    nearest = attacking.distances(sigmoid, *sigmoid["pieces"])
+    assert nearest.tolist() == [6.0, 6.0, 0.75]
     with Image.open(tmp_path / "distances.png") as image:
         assert np.asarray(image).std() > 1
 

@@ -12,14 +12,11 @@ from PIL import Image
 
 from experiments import attacked_models, reproduce
 from experiments.command_line import UserError
-from experiments.reproductions.paper_a import (
-    distortion,
-    groups,
-    pairs,
-    pairs_report,
-    targets,
-)
-from experiments.reproductions.plan import Place
+from experiments.reproductions.paper_a import pairs, targets
+from experiments.studies import attacking
+from experiments.studies.attacking import ADAPTIVE, STUDY
+from experiments.studies.bench import Subject, in_common
+from experiments.studies.columns import numbers
 
 MODELS = ("mlp01", "sigmoid", "binarized")
 
@@ -42,7 +39,7 @@ def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch)
     assert len(found["indices"]) == pairs.PROTOCOLS["smoke"].images
     for model in ("mlp01", "sigmoid"):
         kept = found["pieces"][model]
-        distances = {way: groups.distances(kept, way) for way in kept}
+        distances = {way: numbers(piece["distance"]) for way, piece in kept.items()}
         assert set(distances) == {"study", "radius adaptive"}
         assert (distances["study"] > 0).all()
         assert np.isfinite(distances["radius adaptive"]).all()
@@ -51,7 +48,7 @@ def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch)
 
     results = tmp_path / "paper_a" / "pairs" / "smoke"
     text = (results / "table.md").read_text()
-    median = np.median(groups.distances(found["pieces"]["sigmoid"], "study"))
+    median = np.median(numbers(found["pieces"]["sigmoid"]["study"]["distance"]))
     assert f"{median:.3f}" in text
     assert "1.054" in text
 
@@ -60,13 +57,13 @@ def test_the_study_of_a_pair_goes_on_after_its_last_piece(tmp_path, monkeypatch)
     (run / "sigmoid-study.npz").unlink()
     (results / "0v1-seed0.json").unlink()
     made = []
-    make = distortion.attacked
+    make = attacking.attack
 
     def counting(piece, *arguments):
         made.append(piece.name)
         return make(piece, *arguments)
 
-    monkeypatch.setattr(distortion, "attacked", counting)
+    monkeypatch.setattr(attacking, "attack", counting)
     again = launched(tmp_path)
     assert made == ["study"]
     for kept in (again, found):
@@ -81,55 +78,55 @@ def test_searches_are_compared_on_the_same_images(tmp_path):
     assert set(found["pieces"]) == {"mlp01", "mlp01-blind"}
     assert len(found["indices"]) == pairs.PROTOCOLS["smoke"].images
     for kept in found["pieces"].values():
-        assert (groups.distances(kept, pairs.STUDY) > 0).all()
+        assert (numbers(kept[STUDY]["distance"]) > 0).all()
     assert min(found["accuracy"].values()) > 0.55
 
 
-class Bright:
+def bright(label: str, path: pathlib.Path, threshold: float) -> Subject:
     """Stands for a trained model: what is bright is of class 1."""
 
-    def __init__(self, label: str, path: pathlib.Path, threshold: float) -> None:
-        self.label = label
-        self._source = attacked_models.Source(str(path), (0, 1))
-        self._threshold = threshold
+    def label_fn(x):
+        return (np.asarray(x).mean(axis=1) > threshold).astype(int)
 
-    def model(self, place: Place) -> attacked_models.Model:
-        def label_fn(x):
-            return (np.asarray(x).mean(axis=1) > self._threshold).astype(int)
-
-        dtype = jnp.dtype(jnp.float32)
-        return attacked_models.Model(label_fn, label_fn, self._source, dtype, True)
+    source = attacked_models.Source(str(path), (0, 1))
+    model = attacked_models.Model(
+        label_fn, label_fn, source, jnp.dtype(jnp.float32), flat=True
+    )
+    return Subject(targets.described(label, 0.0, "smoke"), model, None)
 
 
-def test_images_are_those_that_all_label_rightly(two_classes, tmp_path):
-    place = Place(tmp_path, tmp_path, None)
-    models = [
-        Bright("low", two_classes, 0.35),
-        Bright("high", two_classes, 0.45),
-    ]
-    group = groups.trained(models, place, 100)
+def test_images_are_those_that_all_label_rightly(two_classes):
+    models = {
+        "low": bright("mlp01", two_classes, 0.35),
+        "high": bright("sigmoid", two_classes, 0.45),
+    }
+    indices, accuracy = in_common(models, 100)
     with np.load(two_classes) as file:
-        bright = file["test_images"].reshape(20, -1).mean(axis=1) / 255
+        brightness = file["test_images"].reshape(20, -1).mean(axis=1) / 255
         labels = file["test_labels"]
-    rights = [(bright > threshold) == labels for threshold in (0.35, 0.45)]
+    rights = [(brightness > threshold) == labels for threshold in (0.35, 0.45)]
     assert not np.array_equal(*rights)
-    assert group.indices.tolist() == np.flatnonzero(np.all(rights, axis=0)).tolist()
+    assert indices.tolist() == np.flatnonzero(np.all(rights, axis=0)).tolist()
     shares = dict(zip(("low", "high"), np.mean(rights, axis=1), strict=True))
-    assert group.accuracy == pytest.approx(shares)
-    few = groups.trained(models, place, 3)
-    assert few.indices.tolist() == group.indices[:3].tolist()
+    assert accuracy == pytest.approx(shares)
+    few, _ = in_common(models, 3)
+    assert few.tolist() == indices[:3].tolist()
 
 
-def test_no_image_in_common_is_told(two_classes, tmp_path):
-    models = [Bright("all", two_classes, 0.0), Bright("none", two_classes, 1.0)]
+def test_no_image_in_common_is_told(two_classes):
+    models = {
+        "all": bright("mlp01", two_classes, 0.0),
+        "none": bright("sigmoid", two_classes, 1.0),
+    }
     with pytest.raises(UserError, match="rightly by all of all, none"):
-        groups.trained(models, Place(tmp_path, tmp_path, None), 5)
+        in_common(models, 5)
 
 
 def made_up(medians: dict[str, dict[str, float]]) -> dict:
     """A pair's result whose images have medians by attack and model."""
-    models = medians[pairs.STUDY]
+    models = medians[STUDY]
     return {
+        "config": {"models": {model: {} for model in models}},
         "class_names": ["cat", "dog"],
         "indices": [0, 4, 5],
         "accuracy": dict.fromkeys(models, 0.75),
@@ -149,8 +146,8 @@ def test_tables_count_on_how_many_pairs_a_model_is_the_largest(tmp_path):
         name: [
             made_up(
                 {
-                    pairs.STUDY: dict(zip(MODELS, first, strict=True)),
-                    pairs.ADAPTIVE: dict(zip(MODELS, second, strict=True)),
+                    STUDY: dict(zip(MODELS, first, strict=True)),
+                    ADAPTIVE: dict(zip(MODELS, second, strict=True)),
                 }
             )
         ]
@@ -158,7 +155,7 @@ def test_tables_count_on_how_many_pairs_a_model_is_the_largest(tmp_path):
             ("0v1", "0v2", "3v5"), study, adaptive, strict=True
         )
     }
-    text = pairs_report.report(results, tmp_path, tmp_path)
+    text = pairs.PAIRS.report(results, tmp_path, tmp_path)
     rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}
     cells = [cell.strip() for cell in rows["mlp01"].strip("|").split("|")]
     assert cells == [
@@ -189,19 +186,19 @@ def test_tables_count_on_how_many_pairs_a_model_is_the_largest(tmp_path):
 
 
 def test_without_the_first_pair_its_columns_are_missing(tmp_path):
-    ways = {way: dict.fromkeys(MODELS, 1.0) for way in (pairs.STUDY, pairs.ADAPTIVE)}
-    text = pairs_report.report({"3v5": [made_up(ways)]}, tmp_path, tmp_path)
+    ways = {way: dict.fromkeys(MODELS, 1.0) for way in (STUDY, ADAPTIVE)}
+    text = pairs.PAIRS.report({"3v5": [made_up(ways)]}, tmp_path, tmp_path)
     assert "0v1" not in text
     assert "1.000 |" in text
 
 
 def test_searches_have_a_table_of_their_own(tmp_path):
     searches = {
-        pairs.STUDY: {"mlp01": 1.5, "mlp01-blind": 1.25},
-        pairs.ADAPTIVE: {"mlp01": 0.5, "mlp01-blind": 0.75},
+        STUDY: {"mlp01": 1.5, "mlp01-blind": 1.25},
+        ADAPTIVE: {"mlp01": 0.5, "mlp01-blind": 0.75},
     }
     results = {"3v5-searches": [made_up(searches)]}
-    text = pairs_report.report_searches(results, tmp_path, tmp_path)
+    text = pairs.SEARCHES_ON_PAIRS.report(results, tmp_path, tmp_path)
     assert "Both searches on 1 pairs (3v5)" in text
     rows = [line.strip("| ").split("|") for line in text.splitlines()[-2:]]
     assert [[cell.strip() for cell in row] for row in rows] == [
@@ -244,4 +241,4 @@ def test_searches_are_compared_on_every_class_once_and_at_each_scale():
 
 def test_networks_of_the_authors_have_no_other_classes():
     with pytest.raises(ValueError, match="authors is of classes 0 and 1 only"):
-        targets.Target("authors", 0.0, "authors").of((3, 5))
+        targets.described("authors", 0.0, "laptop").of((3, 5))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from experiments import pieces
-from experiments.reproductions import plan
 
 ARRAYS = {"x": np.arange(3.0), "names": np.array(["a", "b"])}
 RECORD = {"x": [1, None]}
@@ -63,6 +62,6 @@ def test_damaged_pieces_are_made_again(tmp_path, caplog, share):
 def test_the_time_of_a_damaged_piece_is_taken_again(tmp_path):
     made = Made(ARRAYS)
     (tmp_path / "a.npz").write_bytes(b"")
-    found = plan.arrays_once(tmp_path / "a.npz", made)
+    found = pieces.timed_arrays(tmp_path / "a.npz", made)
     assert found.keys() == {*ARRAYS, "seconds"}
     assert made.count == 1

@@ -12,7 +12,9 @@ from PIL import Image
 from experiments import reproduce, train_network
 from experiments.command_line import UserError
 from experiments.configs.network import Data, Evaluation, Experiment
-from experiments.reproductions import cross_checks, methods, plan, toy
+from experiments.reproductions.paper_b import checks, methods, toy
+from experiments.studies import study as studies
+from experiments.studies.training_run import TrainingRun
 from zeroone_jax import runs, training
 from zeroone_jax.training import objectives
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("defined_flags")
 
 
 @pytest.fixture(scope="module")
-def two_runs(three_classes) -> list[plan.NetworkRun]:
+def two_runs(three_classes) -> list[TrainingRun]:
     natural = Experiment(
         data=Data(str(three_classes)),
         network="mlp_sigmoid20",
@@ -31,13 +33,13 @@ def two_runs(three_classes) -> list[plan.NetworkRun]:
         natural,
         objective=objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0),
     )
-    return [plan.NetworkRun("natural", natural), plan.NetworkRun("sense_0.5", sense)]
+    return [TrainingRun("natural", natural), TrainingRun("sense_0.5", sense)]
 
 
 class Launcher:
     """Runs the launcher on two small runs, in a folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, two_runs: list[plan.NetworkRun]) -> None:
+    def __init__(self, folder: pathlib.Path, two_runs: list[TrainingRun]) -> None:
         self.folder = folder
         self.results = folder / "results" / "paper_b" / "mnist" / "smoke"
         self._two_runs = two_runs
@@ -51,9 +53,6 @@ class Launcher:
             made.append(experiment)
             fill(experiment, *arguments, **options)
 
-        def report(results, folder, runs_dir):
-            return methods.report("Two", {}, results, folder, runs_dir)
-
         flags.FLAGS(["reproduce"])
         with (
             pytest.MonkeyPatch.context() as patch,
@@ -64,7 +63,10 @@ class Launcher:
             ),
         ):
             patch.setattr(train_network, "fill", counting)
-            small = plan.Reproduction(lambda scale: self._two_runs, report)
+            small = dataclasses.replace(
+                reproduce.REPRODUCTIONS["paper_b.mnist"],
+                runs=lambda scale: self._two_runs,
+            )
             patch.setitem(reproduce.REPRODUCTIONS, "paper_b.mnist", small)
             reproduce.main(None)
         return len(made)
@@ -149,7 +151,7 @@ def test_no_results_are_no_table(two_runs, tmp_path):
 
 
 @pytest.mark.parametrize("name", reproduce.REPRODUCTIONS)
-@pytest.mark.parametrize("scale", plan.SCALES)
+@pytest.mark.parametrize("scale", studies.SCALES)
 def test_every_scale_has_runs_of_unlike_names(name, scale):
     runs = reproduce.REPRODUCTIONS[name].runs(scale)
     names = [run.name for run in runs]
@@ -190,7 +192,7 @@ def test_the_toy_is_the_papers():
 @pytest.mark.slow("trains networks")
 def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
     small = toy.Toy(points=600, iterations=6)
-    text = toy.report({}, tmp_path, tmp_path, small)
+    text = toy.study(small).report({}, tmp_path, tmp_path)
     assert (tmp_path / "table.md").read_text().strip() == text
     assert len(json.loads((tmp_path / "toy.json").read_text())["accuracy"]["pgd"]) == 5
     with Image.open(tmp_path / "toy.gif") as animation:
@@ -198,11 +200,11 @@ def test_the_toy_leaves_numbers_and_an_animation(tmp_path: pathlib.Path):
 
 
 @pytest.mark.slow("trains networks")
-@pytest.mark.parametrize("check", [cross_checks.TRANSFER, cross_checks.MASKING])
+@pytest.mark.parametrize("check", [checks.TRANSFER, checks.MASKING])
 def test_checks_are_measured_once_for_the_same_networks(
     made, two_runs, tmp_path, check
 ):
-    results = plan.stored(made.results, two_runs)
+    results = studies.stored(made.results, two_runs)
     text = check.report(results, tmp_path, made.folder / "runs")
     assert (tmp_path / "table.md").read_text().strip() == text
     assert "natural" in text

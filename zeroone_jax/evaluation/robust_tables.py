@@ -10,7 +10,6 @@ import numpy as np
 
 from zeroone_jax.evaluation.gradient_masking import Masking
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
-from zeroone_jax.evaluation.published import Published
 from zeroone_jax.evaluation.robust_accuracy import Row
 from zeroone_jax.evaluation.tables import Table
 from zeroone_jax.evaluation.transfer import Transfer
@@ -69,15 +68,16 @@ def by_attack(title: str, results: Mapping[str, Sequence[Row]]) -> Table:
 def strongest(
     title: str,
     results: Mapping[str, Sequence[Row]],
-    published: Mapping[str, Mapping[str, Published]],
+    published: Mapping[str, Mapping[str, str]],
 ) -> Table:
     """Puts the paper's own attack beside the strongest, and both beside the literature.
 
     Args:
         title: what the table shows.
         results: each network's name and rows.
-        published: results of others by the network's name (as in
-            `published.CIFAR10_LINF`); networks that it does not know have none.
+        published: results of others as the table is to show them, by the network's
+            name and then by `NATURAL`, `plans.PAPER` and `plans.STRONGEST`; networks
+            that it does not know have none.
 
     Returns:
         A row for each network, all of whose own numbers are of the same images: how
@@ -101,22 +101,10 @@ def strongest(
                 worst.accuracy,
                 worst.standard_error,
                 paper.accuracy - worst.accuracy,
-                *(
-                    known[column].text if column in known else None
-                    for column in compared
-                ),
+                *map(known.get, compared),
             ]
         )
     return Table(title, [*header, *(f"published {name}" for name in compared)], cells)
-
-
-def sources(published: Mapping[str, Mapping[str, Published]]) -> list[str]:
-    """Names where published numbers come from, each source once, in their order."""
-    return list(
-        dict.fromkeys(
-            result.source for known in published.values() for result in known.values()
-        )
-    )
 
 
 def transfers(title: str, names: Sequence[str], transfer: Transfer) -> Table:

@@ -1,72 +1,31 @@
 """Trains every model of paper A, and counts what it labels rightly.
 
-The other experiments of paper A take the models from here, and from the results the
-images that all models label rightly.
+The other studies of paper A take the models from here, and from the results the images
+that all models label rightly.
 """
 
-import dataclasses
-import pathlib
-import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from experiments import attack_task, attacked_models, command_line
-from experiments.reproductions.paper_a.targets import (
-    TargetRun,
-    targets,
-    with_classical,
-)
-from experiments.reproductions.plan import (
-    Place,
-    Reproduction,
-    Results,
-    Scale,
-    read_result,
-    write_table,
-)
-from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import published, tables
-
-TITLE = "CIFAR-10, class 0 against 1: accuracy without attacks"
-_CHUNK = 1000
+from experiments import command_line
+from experiments.published import CIFAR10_0V1_MODELS
+from experiments.reproductions.paper_a.targets import targets, with_classical
+from experiments.studies.bench import Bench, each
+from experiments.studies.columns import at, published, sheet
+from experiments.studies.study import Place, Scale, Study, read_result
 
 
-@dataclasses.dataclass(frozen=True)
-class AccuracyRun(TargetRun):
-    """Training of one model."""
-
-    def settings(self) -> dict[str, Any]:
-        """The model's."""
-        return self.target.settings()
-
-    def fill(self, run: run_files.RunDirectory, place: Place) -> None:
-        """Trains the model and counts."""
-        began = time.monotonic()
-        with jax.enable_x64(self.target.double):
-            model = self.target.model(place)
-            seconds = time.monotonic() - began
-            rights = {
-                split: right(model, split, place.data_dir)
-                for split in ("train", "test")
-            }
-        run.finish(
-            {
-                "config": self.settings(),
-                "accuracy": {name: float(np.mean(r)) for name, r in rights.items()},
-                "right": np.packbits(rights["test"]).tobytes().hex(),
-                "images": len(rights["test"]),
-                "seconds": round(seconds, 1),
-                "session": run.sessions()[-1],
-            }
-        )
-
-
-def runs(scale: Scale) -> Sequence[AccuracyRun]:
-    """Lists the models of a scale."""
-    return [AccuracyRun(target.label, target) for target in with_classical(scale)]
+def _counted(bench: Bench, protocol: None) -> dict[str, Any]:
+    """The accuracy, and of the test images which are right, in hexadecimal bits."""
+    del protocol
+    rights = {split: bench.subject.right(split) for split in ("train", "test")}
+    return {
+        "accuracy": {split: float(np.mean(right)) for split, right in rights.items()},
+        "right": np.packbits(rights["test"]).tobytes().hex(),
+        "images": len(rights["test"]),
+        "seconds": round(bench.training, 1),
+    }
 
 
 def right_of_all(place: Place, scale: Scale) -> np.ndarray:
@@ -84,67 +43,32 @@ def right_of_all(place: Place, scale: Scale) -> np.ndarray:
     """
     folder = place.results / "paper_a" / "accuracy" / scale
     rights = []
-    for run in (AccuracyRun(target.label, target) for target in targets(scale)):
+    for run in each(targets(scale), _counted):
         path = folder / f"{run.name}.json"
-        if not path.exists() and run.missing():
-            continue
-        if not path.exists():
+        if path.exists():
+            kept = read_result(path)
+            bits = np.frombuffer(bytes.fromhex(kept["right"]), np.uint8)
+            rights.append(np.unpackbits(bits, count=kept["images"]).astype(bool))
+        elif not run.missing():
             raise command_line.UserError(
                 f"{path} is not there: first run python -m experiments.reproduce "
                 f"--what=paper_a.accuracy --scale={scale} with the same folders"
             )
-        kept = read_result(path)
-        bits = np.frombuffer(bytes.fromhex(kept["right"]), np.uint8)
-        rights.append(np.unpackbits(bits, count=kept["images"]).astype(bool))
     return np.flatnonzero(np.all(rights, axis=0))
 
 
-def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the table.
-
-    Args:
-        results: of each model.
-        folder: where to write.
-        runs_dir: not looked at.
-
-    Returns:
-        The table in markdown.
-    """
-    del runs_dir
-    rows = [
-        [
-            model,
-            found["accuracy"]["train"],
-            found["accuracy"]["test"],
-            _authors(model),
-            f"{found['seconds']:.0f}",
-        ]
-        for model, (found,) in results.items()
-    ]
-    header = ["model", "train", "test", "authors' test", "seconds to train"]
-    return write_table(tables.Table(TITLE, header, rows), folder)
-
-
-def _authors(model: str) -> str:
-    known = published.CIFAR10_0V1_MODELS.get(model)
-    return known.text if known else "-"
-
-
-def right(model: attacked_models.Model, split: str, data_dir: str | None) -> np.ndarray:
-    """Tells which images of its own data a model labels rightly, bool [n].
-
-    Args:
-        model: the model.
-        split: "train" or "test".
-        data_dir: folder of prepared data sets; None for the usual one.
-    """
-    source: Mapping[str, Any] = model.source._asdict()
-    loaded = command_line.load(source["name"], split, source["classes"], data_dir)
-    found = []
-    for first in range(0, len(loaded.labels), _CHUNK):
-        part = attack_task.picked(loaded, slice(first, first + _CHUNK))
-        found.append(np.asarray(model.label_fn(model.images(part))) == part.labels)
-    return np.concatenate(found)
-
-
-ACCURACY = Reproduction(runs, report)
+ACCURACY = Study(
+    runs=lambda scale: each(with_classical(scale), _counted),
+    tables={
+        "table.md": sheet(
+            "CIFAR-10, class 0 against 1: accuracy without attacks",
+            {
+                "model": at("method"),
+                "train": at("accuracy", "train"),
+                "test": at("accuracy", "test"),
+                "authors' test": published(CIFAR10_0V1_MODELS),
+                "seconds to train": lambda row: f"{row['seconds']:.0f}",
+            },
+        )
+    },
+)

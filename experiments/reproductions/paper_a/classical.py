@@ -4,7 +4,7 @@ They need the extra "peers". Each is trained anew where it is wanted, in seconds
 the same model.
 """
 
-import importlib.util
+import dataclasses
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -12,63 +12,63 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import attacked_models, command_line
-from experiments.reproductions.plan import Place
+from experiments.studies.study import Place, not_installed
+from experiments.studies.target import Foreign
 from zeroone_jax import attacks, data
 from zeroone_jax.attacks import adapters
 from zeroone_jax.types import Array
 
 Name: TypeAlias = Literal["linear_svm", "random_forest"]
 
-SETTINGS: dict[Name, dict[str, Any]] = {
+_SETTINGS: dict[Name, dict[str, Any]] = {
     "linear_svm": {"C": 0.01, "random_state": 0},
     "random_forest": {"n_estimators": 100, "min_samples_leaf": 10, "random_state": 0},
 }
-"""What scikit-learn is given, by model."""
 
 
-def missing() -> str:
-    """Says that scikit-learn is not here; nothing if it is."""
-    if importlib.util.find_spec("sklearn") is None:
-        return "scikit-learn is not installed: make peers installs it"
-    return ""
+@dataclasses.dataclass(frozen=True)
+class Classical(Foreign):
+    """A model of scikit-learn's, on CIFAR-10, class 0 against 1.
 
-
-def model(name: Name, place: Place) -> attacked_models.Model:
-    """Trains a model on CIFAR-10, class 0 against 1.
-
-    Args:
+    Attributes:
         name: which.
-        place: where the data are.
-
-    Returns:
-        The model; it takes images as rows. The forest's logits are its labels, one-hot.
-
-    Raises:
-        command_line.UserError: the images are not to be had.
     """
-    source = attacked_models.Source()
-    split = command_line.load(source.name, "train", source.classes, place.data_dir)
-    fitted = _fitted(name, *data.as_features(split))
-    if name == "linear_svm":
-        weights = jnp.asarray(fitted.coef_[0], jnp.float32)
-        bias = jnp.asarray(fitted.intercept_[0], jnp.float32)
-        logits_fn: Any = jax.tree_util.Partial(_linear, weights, bias)
-        label_fn: Any = attacks.as_label_fn(logits_fn)
-    else:
-        label_fn = adapters.foreign(fitted.predict, layout="flat")
-        logits_fn = jax.tree_util.Partial(_one_hot, jax.tree_util.Partial(label_fn))
-    dtype = jnp.dtype(jnp.float32)
-    return attacked_models.Model(logits_fn, label_fn, source, dtype, flat=True)
+
+    name: Name
+
+    def settings(self) -> dict[str, Any]:
+        """What scikit-learn is given."""
+        return {"trained": self.name, **_SETTINGS[self.name]}
+
+    def missing(self) -> str:
+        """Whether scikit-learn is here."""
+        return not_installed("sklearn")
+
+    def model(self, place: Place) -> attacked_models.Model:
+        """Trains it; it takes images as rows; a forest's logits are one-hot labels."""
+        source = attacked_models.Source()
+        split = command_line.load(source.name, "train", source.classes, place.data_dir)
+        fitted = _fitted(self.name, *data.as_features(split))
+        if self.name == "linear_svm":
+            weights = jnp.asarray(fitted.coef_[0], jnp.float32)
+            bias = jnp.asarray(fitted.intercept_[0], jnp.float32)
+            logits_fn: Any = jax.tree_util.Partial(_linear, weights, bias)
+            label_fn: Any = attacks.as_label_fn(logits_fn)
+        else:
+            label_fn = adapters.foreign(fitted.predict, layout="flat")
+            logits_fn = jax.tree_util.Partial(_one_hot, jax.tree_util.Partial(label_fn))
+        dtype = jnp.dtype(jnp.float32)
+        return attacked_models.Model(logits_fn, label_fn, source, dtype, flat=True)
 
 
 def _fitted(name: Name, x: np.ndarray, y: np.ndarray) -> Any:
     if name == "linear_svm":
         from sklearn.svm import LinearSVC
 
-        return LinearSVC(**SETTINGS[name]).fit(x, y)
+        return LinearSVC(**_SETTINGS[name]).fit(x, y)
     from sklearn.ensemble import RandomForestClassifier
 
-    return RandomForestClassifier(**SETTINGS[name]).fit(x, y)
+    return RandomForestClassifier(**_SETTINGS[name]).fit(x, y)
 
 
 def _linear(weights: Array, bias: Array, x: Array) -> Array:

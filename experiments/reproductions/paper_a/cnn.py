@@ -7,48 +7,38 @@ the weights known. HopSkipJump asks every model as often: only its iterations en
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
-
-from experiments import attacked_models, command_line, pieces
-from experiments.progress import Progress
-from experiments.reproductions.paper_a import distortion, groups, substitute
-from experiments.reproductions.paper_a.distortion_attacks import Piece
+from experiments.published import SUBSTITUTE_0V1
+from experiments.reproductions.paper_a import substitute
 from experiments.reproductions.paper_a.targets import described
-from experiments.reproductions.plan import Place, Scale
-from zeroone_jax import attacks, runs, verification
-from zeroone_jax.attacks import directions
-
-STUDY, ADAPTIVE = "study", "radius adaptive"
+from experiments.studies import attacking, substitutes
+from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
+from experiments.studies.bench import Bench, ModelRun, Subject
+from experiments.studies.columns import Columns, at, published, table
+from experiments.studies.study import Drawn, Row, Scale, Study
+from zeroone_jax import attacks, verification
+from zeroone_jax.evaluation import attack_figures, tables
 
 _NAMES = ("mlp01", "mlp01-blind", "sigmoid", "lenet", "simple_net")
 
 
-@dataclasses.dataclass(frozen=True)
-class Protocol:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Protocol(attacking.Effort):
     """How much is attacked, and how hard.
 
     Attributes:
         substitute: how the attack through a substitute is made.
-        images: of the least distortions.
-        iterations: of HopSkipJump.
-        law: of its directions; random signs come as near as the study's "gaussian" in
-            a third of the time.
     """
 
-    substitute: substitute.Protocol
-    images: int = 100
-    iterations: int = 40
-    law: directions.Law = "gaussian"
+    substitute: substitutes.Protocol
 
 
 _EPSILONS = (0.0625, 0.125)
 PROTOCOLS: dict[Scale, Protocol] = {
     "smoke": Protocol(
-        substitute.Protocol(
+        substitute=substitutes.Protocol(
             attacks.Substitute(
                 epsilons=_EPSILONS, hidden=(20,), rounds=1, epochs=1, limit=200
             ),
@@ -60,7 +50,7 @@ PROTOCOLS: dict[Scale, Protocol] = {
         law="signs",
     ),
     "laptop": Protocol(
-        substitute.Protocol(
+        substitute=substitutes.Protocol(
             dataclasses.replace(
                 substitute.PROTOCOLS["laptop"].settings, epsilons=_EPSILONS
             ),
@@ -69,88 +59,114 @@ PROTOCOLS: dict[Scale, Protocol] = {
         images=20,
         law="signs",
     ),
-    "paper": Protocol(substitute.Protocol(attacks.Substitute(epsilons=_EPSILONS))),
+    "paper": Protocol(
+        substitute=substitutes.Protocol(attacks.Substitute(epsilons=_EPSILONS))
+    ),
 }
 """By scale."""
 
 
-class ComparisonRun(groups.GroupRun):
-    """Training and attacks of models with the same noise, as in "noise-0.1"."""
-
-    def attack(
-        self, run: runs.RunDirectory, group: groups.Group, place: Place
-    ) -> dict[str, Any]:
-        """Attacks each model directly, then through substitutes."""
-        progress = Progress(f"attacking, {self.method}", 2 * len(self.targets))
-        found, records = {}, {}
-        for number, target in enumerate(self.targets):
-            label, model = target.label, group.models[target.label]
-            is_sign = distortion.sign_networks(target, model) is not None
-            pieces = attacks_of(self.protocol, is_sign)
-            made = groups.attacked(run, target, group, pieces, place)
-            found[label] = groups.short(made)
-            progress.report(2 * number + 1, label)
-            records[label] = _through_substitutes(
-                run, label, model, self.protocol.substitute, place
-            )
-            progress.report(2 * number + 2, f"{label}, through substitutes")
-        return {"pieces": found, "records": records}
-
-
-def attacks_of(protocol: Protocol, is_sign: bool) -> Sequence[Piece]:
-    """Lists the attacks on a model, those that see labels only first.
-
-    Args:
-        protocol: how hard.
-        is_sign: whether it is a sign network, which has cells instead of slopes.
-    """
-    study = attacks.hop_skip_jump(iterations=protocol.iterations, law=protocol.law)
-    by_labels = [
-        Piece(STUDY, study),
-        Piece(ADAPTIVE, dataclasses.replace(study, radius="adaptive")),
-    ]
-    if is_sign:
-        polishing = verification.cell_polishing()
-        return [*by_labels, Piece("polished", polishing, polishes=True)]
-    return [
-        *by_labels,
-        Piece("fab", attacks.fab(norm="l2")),
-        Piece("deep_fool", attacks.deep_fool(norm="l2")),
-    ]
-
-
-def _through_substitutes(
-    run: runs.RunDirectory,
-    label: str,
-    model: attacked_models.Model,
-    protocol: substitute.Protocol,
-    place: Place,
-) -> list[dict[str, Any]]:
-    """The records of every seed; those that are there are not made again."""
-    source = model.source
-    test = command_line.load(source.name, "test", source.classes, place.data_dir)
-    x, y = model.images(test), jnp.asarray(test.labels)
-    records = []
-    for seed in range(protocol.seeds):
-        path = run.path / f"{label}-substitute-{seed}.json"
-        make = functools.partial(
-            substitute.attacked, seed, model.label_fn, x, y, protocol
-        )
-        records.append(pieces.record(path, make))
-    return records
-
-
-def comparison_runs(scale: Scale) -> Sequence[ComparisonRun]:
-    """Lists the noises of a scale, each with all models."""
-    noises: tuple[float, ...] = (0.0, 0.1)
-    names: tuple[str, ...] = _NAMES
+def comparison_runs(scale: Scale) -> list[ModelRun]:
+    """Lists the noises of a scale, each with all models: "noise-0.1"."""
+    noises, names = [0.0, 0.1], [*_NAMES]
     if scale == "smoke":
-        noises, names = (0.0,), ("mlp01", "lenet")
+        noises, names = [0.0], ["mlp01", "lenet"]
     return [
-        ComparisonRun(
+        ModelRun(
             f"noise-{noise}",
             tuple(described(name, noise, scale) for name in names),
+            _measured,
             PROTOCOLS[scale],
         )
         for noise in noises
     ]
+
+
+def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Attacks every model directly, then through substitutes."""
+    pieces = {
+        label: _attacks(protocol, subject) for label, subject in bench.subjects.items()
+    }
+    seeds = protocol.substitute.seeds
+    bench.expect(sum(map(len, pieces.values())) + seeds * len(pieces))
+    found = attacking.attacked_together(bench, protocol.images, pieces)
+    records = {
+        label: substitutes.every_seed(
+            bench, f"{label}-substitute", subject, protocol.substitute
+        )
+        for label, subject in bench.subjects.items()
+    }
+    return {**found, "records": records}
+
+
+def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+    """Those that see labels only, then those that see the weights."""
+    by_labels = attacking.by_labels(protocol)
+    if subject.networks is not None:
+        # A sign network has cells instead of slopes.
+        return [*by_labels, Piece("polished", verification.cell_polishing())]
+    by_slopes = {"fab": attacks.fab, "deep_fool": attacks.deep_fool}
+    return [
+        *by_labels,
+        *(Piece(name, kind(norm="l2")) for name, kind in by_slopes.items()),
+    ]
+
+
+def _table(rows: Sequence[Row]) -> list[tables.Table]:
+    protocol = rows[0]["config"]["protocol"]["substitute"]
+    columns: Columns = {
+        "model": at("method"),
+        "votes": _members,
+        "test": at("accuracy"),
+        **substitutes.columns(protocol["settings"]["epsilons"], "substitute "),
+        "authors": published(SUBSTITUTE_0V1),
+        "L2: study": median(STUDY),
+        "L2: radius adaptive": median(ADAPTIVE),
+        "L2: white box": _inside,
+        "L2: nearest of all": median(),
+    }
+    title = (
+        f"Beside simple CNNs: accuracy, through {protocol['seeds']} substitutes ± "
+        f"standard error, and median L2 of the adversaries of "
+        f"{len(rows[0]['indices'])} images"
+    )
+    models = [
+        {**row, "records": substitutes.together(row["records"])}
+        for row in attacking.by_model(rows)
+    ]
+    return [table(title, models, columns)]
+
+
+def _members(row: Row) -> int:
+    """How many networks vote, of either kind of training."""
+    solver = at("settings", "solver", "votes")(row)
+    return int(row["settings"]["members"] if solver is None else solver)
+
+
+def _inside(row: Row) -> str:
+    """What attacks that know the weights find, and which these are."""
+    inside = [piece for piece in row["pieces"] if piece not in (STUDY, ADAPTIVE)]
+    return f"{median(*inside)(row):.4f} ({', '.join(inside)})"
+
+
+def _figure(rows: Sequence[Row]) -> Drawn:
+    ways = {
+        "HopSkipJump, radius .01": (STUDY,),
+        "radius adaptive": (ADAPTIVE,),
+        "nearest of all attacks": (),
+    }
+    found = {
+        way: {
+            model["method"]: attacking.distances(model, *pieces)
+            for model in attacking.by_model(rows)
+        }
+        for way, pieces in ways.items()
+    }
+    return attack_figures.distortions(found, "L2")
+
+
+CNN = Study(
+    runs=comparison_runs,
+    tables={"table.md": _table},
+    figures={"distances.png": _figure},
+)

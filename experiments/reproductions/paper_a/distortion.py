@@ -7,259 +7,264 @@ and 01 networks and binarized ones are measured exactly.
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments import attack_task, attacked_models, command_line
-from experiments.progress import Progress
+from experiments.published import HOP_SKIP_JUMP_0V1
+from experiments.reproductions.paper_a import exact, pictures
 from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.distortion_attacks import (
-    PAPER_IMAGES,
-    Images,
-    Piece,
-    Protocol,
-    pieces,
-    protocol,
+from experiments.reproductions.paper_a.targets import (
+    CONVOLUTIONAL,
+    directories,
+    targets,
 )
-from experiments.reproductions.paper_a.distortion_exact import measured, rounded
-from experiments.reproductions.paper_a.distortion_pictures import keep
-from experiments.reproductions.paper_a.targets import Target, TargetRun, targets
-from experiments.reproductions.plan import Place, Scale, arrays_once
-from zeroone_jax import attacks, models, runs
-from zeroone_jax.data import catalog
-from zeroone_jax.models import zero_one
+from experiments.studies import attacking
+from experiments.studies.attacking import STUDY, Piece, median, nearest
+from experiments.studies.bench import Bench, ModelRun, Subject, each
+from experiments.studies.columns import (
+    Cell,
+    Columns,
+    numbers,
+    published,
+    table,
+)
+from experiments.studies.study import Drawn, Row, Scale, Study
+from zeroone_jax import attacks, verification
+from zeroone_jax.attacks import directions
+from zeroone_jax.evaluation import attack_figures, tables
 
-_POOL = 1000
-_KEY = 0
+PAPER_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
+"""The ten images of paper A, places among CIFAR-10's test images of classes 0 and 1."""
+
+Radius: TypeAlias = float | Literal["adaptive"]
+
+_RADIUS = "radius "
 
 
 @dataclasses.dataclass(frozen=True)
-class DistortionRun(TargetRun):
-    """Attacks on one model.
+class Protocol:
+    """How much is attacked, and how hard.
 
     Attributes:
-        scale: whose models label the common images rightly.
+        images: how many of the images that all models label rightly.
+        repeats: of the attacks on the paper's ten images.
+        iterations: of HopSkipJump on these; the paper has 100.
+        boundary_queries: of the Boundary Attack an image; None has no limit.
+        study_iterations: of HopSkipJump on the common images, as the study of 2021 has.
+        radii: of HopSkipJump, beside its default of .01, to find each model's own.
+        exact_images: how many common images exact distances are of.
+        exact_seconds: the most that a majority's may take.
+        law: of the directions at the default radius; random signs come as near as the
+            paper's "gaussian" in a third of the time.
     """
 
-    scale: Scale
-
-    @property
-    def protocol(self) -> Protocol:
-        """How it is attacked."""
-        return protocol(self.scale, self.target.convolutional)
-
-    def settings(self) -> dict[str, Any]:
-        """The model's, the protocol's, and which models the images are common to."""
-        return {
-            "model": self.target.settings(),
-            "protocol": dataclasses.asdict(self.protocol),
-            "among": [target.directory for target in targets(self.scale)],
-        }
-
-    def fill(self, run: runs.RunDirectory, place: Place) -> None:
-        """Attacks, a piece after another, and measures."""
-        with jax.enable_x64(self.target.double):
-            model = self.target.model(place)
-            indices = right_of_all(place, self.scale)[: self.protocol.images]
-            images = {
-                "paper": paper_images(model, place.data_dir),
-                "common": common_images(model, indices, place.data_dir),
-            }
-            networks = sign_networks(self.target, model)
-            planned = pieces(self.protocol, networks is None, networks is not None)
-            found = self._found(run, planned, model, networks, images)
-            shape = catalog.CATALOG[model.source.name].image_shape
-            keep(run.path, shape, np.asarray(images["common"].x), found)
-            # Of all sessions; training the model is not in it.
-            seconds = sum(float(piece["seconds"]) for piece in found.values())
-            exact = None
-            if networks is not None:
-                path = run.path / "exact.npz"
-                exact = measured(path, networks, images["common"], self.protocol)
-                seconds += exact["seconds"]
-        run.finish(
-            {
-                "config": self.settings(),
-                "indices": indices.tolist(),
-                "norms": {piece.name: piece.norm for piece in planned},
-                "pieces": {name: short(arrays) for name, arrays in found.items()},
-                "exact": exact,
-                "seconds": round(seconds, 1),
-                "session": run.sessions()[-1],
-            }
-        )
-
-    def _found(
-        self,
-        run: runs.RunDirectory,
-        planned: Sequence[Piece],
-        model: attacked_models.Model,
-        networks: zero_one.Params | None,
-        images: Mapping[str, Images],
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """Makes the pieces that are not there yet, and gives what all found."""
-        progress = Progress(f"attacking {self.method}", len(planned))
-        found: dict[str, dict[str, np.ndarray]] = {}
-        for number, piece in enumerate(planned, 1):
-            path = run.path / f"piece-{piece.name.replace(' ', '-')}.npz"
-            repeats = self.protocol.repeats
-            make = functools.partial(
-                attacked, piece, model, networks, images, repeats, found
-            )
-            found[piece.name] = arrays_once(path, make)
-            median = np.median(found[piece.name]["distance"])
-            progress.report(number, f"{piece.name}: median {median:.4g}")
-        return found
+    images: int = 100
+    repeats: int = 10
+    iterations: int = 40
+    boundary_queries: int | None = 10_000
+    study_iterations: int = 40
+    radii: tuple[Radius, ...] = (1.0, "adaptive")
+    exact_images: int = 10
+    exact_seconds: float = 5.0
+    law: directions.Law = "signs"
 
 
-def distortion_runs(scale: Scale) -> Sequence[DistortionRun]:
+PROTOCOLS: dict[Scale, Protocol] = {
+    "smoke": Protocol(
+        images=3,
+        repeats=1,
+        iterations=1,
+        boundary_queries=300,
+        study_iterations=2,
+        radii=("adaptive",),
+        exact_images=2,
+        exact_seconds=1.0,
+    ),
+    "laptop": Protocol(),
+    "paper": Protocol(
+        iterations=100,
+        boundary_queries=None,
+        radii=(0.1, 0.3, 1.0, "adaptive"),
+        exact_images=100,
+        exact_seconds=600.0,
+        law="gaussian",
+    ),
+}
+"""By scale."""
+
+# A CPU asks convolutional networks some twenty times as slowly as the others.
+_CONVOLUTIONAL = dataclasses.replace(PROTOCOLS["laptop"], images=10, repeats=1)
+
+
+def distortion_runs(scale: Scale) -> list[ModelRun]:
     """Lists the models of a scale."""
-    found = [DistortionRun(target.label, target, scale) for target in targets(scale)]
-    # Compiling takes most of a smoke test.
-    return found[:1] if scale == "smoke" else found
-
-
-def sign_networks(
-    target: Target, model: attacked_models.Model
-) -> zero_one.Params | None:
-    """Gives a sign network's parameters as those of 01 networks, None of others."""
-    del target
-    return models.sign_networks(model.logits_fn)
-
-
-def paper_images(model: attacked_models.Model, data_dir: str | None) -> Images:
-    """Loads the paper's ten images for a model.
-
-    Args:
-        model: the model.
-        data_dir: folder of prepared data sets; None for the usual one.
-    """
-    source = model.source
-    test = command_line.load(source.name, "test", source.classes, data_dir)
-    ten = attack_task.picked(test, np.array(PAPER_IMAGES))
-    return Images(model.images(ten), jnp.asarray(ten.labels), None)
-
-
-def common_images(
-    model: attacked_models.Model, indices: np.ndarray, data_dir: str | None
-) -> Images:
-    """Loads images for a model, with training images of the other class to start from.
-
-    Args:
-        model: the model.
-        indices: places among the test images.
-        data_dir: folder of prepared data sets; None for the usual one.
-    """
-    source = model.source
-    training, test = (
-        command_line.load(source.name, split, source.classes, data_dir)
-        for split in ("train", "test")
-    )
-    chosen = attack_task.picked(test, indices)
-    x, y = model.images(chosen), jnp.asarray(chosen.labels)
-    pool = model.images(attack_task.picked(training, slice(_POOL)))
-    start = attacks.random_start(jax.random.key(_KEY), x, y, pool, model.label_fn(pool))
-    return Images(x, y, start)
-
-
-def attacked(
-    piece: Piece,
-    model: attacked_models.Model,
-    networks: zero_one.Params | None,
-    images: Mapping[str, Images],
-    repeats: int,
-    found: Mapping[str, Mapping[str, np.ndarray]],
-) -> dict[str, np.ndarray]:
-    """Attacks a model.
-
-    Args:
-        piece: with what.
-        model: the model.
-        networks: it as a sign network, for polishing.
-        images: the "paper"'s, where a piece wants them, and the "common" ones.
-        repeats: of attacks on the paper's images.
-        found: what earlier pieces gave, for polishing.
-
-    Returns:
-        The "norm"; "distance" and "queries", [n] or, of the paper's images,
-        [repeats, n], infinite where there was no success; of the common images the
-        "adversary" [n, ...], too.
-    """
-    if piece.polishes:
-        made = _polished(piece, model, networks, images["common"], found)
-    else:
-        fn: Any = model.label_fn if piece.attack.needs == "labels" else model.logits_fn
-        made = _attacked(piece, fn, images[piece.images], repeats)
-    return {**made, "norm": np.array(piece.norm)}
-
-
-def _attacked(
-    piece: Piece, fn: Any, images: Images, repeats: int
-) -> dict[str, np.ndarray]:
-    """Attacks the common images once, or the paper's several times, from noise."""
-    x, y, start = images
-    if piece.images == "common":
-        start = start if piece.attack.starts_from_adversary else None
-        return _arrays(piece.attack(jax.random.key(_KEY), fn, x, y, start))
-    results = [
-        _arrays(piece.attack(jax.random.key(repeat), fn, x, y))
-        for repeat in range(repeats)
+    among = directories(scale)
+    measure = functools.partial(_measured, scale)
+    runs = each(targets(scale), measure, PROTOCOLS[scale], among=among)
+    if scale == "smoke":
+        # Compiling takes most of a smoke test.
+        return runs[:1]
+    if scale == "paper":
+        return runs
+    return [
+        dataclasses.replace(run, protocol=_CONVOLUTIONAL)
+        if run.targets[0].name in CONVOLUTIONAL
+        else run
+        for run in runs
     ]
-    return {
-        name: np.stack([one[name] for one in results])
-        for name in ("distance", "queries")
-    }
 
 
-def _polished(
-    piece: Piece,
-    model: attacked_models.Model,
-    networks: zero_one.Params | None,
-    images: Images,
-    found: Mapping[str, Mapping[str, np.ndarray]],
-) -> dict[str, np.ndarray]:
-    """Polishes the nearest adversaries so far; the model itself has the last word."""
-    so_far = [
-        arrays
-        for arrays in found.values()
-        if "adversary" in arrays and arrays["norm"] == piece.norm
-    ]
-    nearest = np.argmin([arrays["distance"] for arrays in so_far], axis=0)
-    adversaries = np.stack([arrays["adversary"] for arrays in so_far])
-    start = jnp.asarray(adversaries[nearest, np.arange(len(nearest))])
-    rows = len(images.x), -1
-    result = piece.attack(
-        jax.random.key(_KEY),
-        networks,
-        images.x.reshape(rows),
-        images.y,
-        start.reshape(rows),
+def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Attacks, a piece after another, and measures."""
+    subject = bench.subject
+    indices = right_of_all(bench.place, scale)[: protocol.images]
+    common = subject.test_from_others(indices)
+    planned = _attacks(protocol, subject)
+    bench.expect(len(planned) + (subject.networks is not None))
+    found = attacking.attacked(
+        bench, "piece", subject, planned, common, subject.test(np.array(PAPER_IMAGES))
     )
-    labels = model.label_fn(result.adversary.reshape(images.x.shape))
-    broken = np.asarray(result.success & (labels != images.y))
-    made = _arrays(result)
-    return {**made, "distance": np.where(broken, made["distance"], np.inf)}
-
-
-def _arrays(result: attacks.AttackResult) -> dict[str, np.ndarray]:
+    shape = subject.split("test").images.shape[1:]
+    pictures.keep(bench.run.path, shape, np.asarray(common.x), found)
     return {
-        "distance": np.asarray(result.distance, np.float64),
-        "queries": np.asarray(result.queries),
-        "adversary": np.asarray(result.adversary),
+        "indices": indices.tolist(),
+        "norms": {name: str(arrays["norm"]) for name, arrays in found.items()},
+        "pieces": {name: attacking.short(arrays) for name, arrays in found.items()},
+        "exact": exact.measured(
+            bench, common, protocol.exact_images, protocol.exact_seconds
+        ),
     }
 
 
-def short(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What the results keep of a piece: no images.
+def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+    """Those of the paper, those by labels, and those that see the weights."""
+    jump, law = attacks.hop_skip_jump, protocol.law
+    steps, repeats = protocol.study_iterations, protocol.repeats
+    boundary = attacks.boundary(
+        iterations=100, samples=100, law=law, max_queries=protocol.boundary_queries
+    )
+    linf = jump(
+        norm="linf",
+        iterations=protocol.iterations,
+        law="uniform" if law == "gaussian" else law,
+    )
+    found = [
+        Piece("boundary", boundary, repeats),
+        Piece("hop_skip_jump", jump(iterations=protocol.iterations, law=law), repeats),
+        Piece("hop_skip_jump linf", linf, repeats),
+        Piece(STUDY, jump(iterations=steps, law=law)),
+        *(
+            Piece(f"{_RADIUS}{radius}", jump(iterations=steps, radius=radius))
+            for radius in protocol.radii
+        ),
+        Piece(
+            "linf radius adaptive",
+            jump(norm="linf", iterations=steps, radius="adaptive"),
+        ),
+    ]
+    if subject.networks is not None:
+        return [*found, Piece("polished", verification.cell_polishing())]
+    for norm in ("l2", "linf"):
+        found.append(Piece(f"fab {norm}", attacks.fab(norm=norm)))
+        found.append(Piece(f"deep_fool {norm}", attacks.deep_fool(norm=norm)))
+    return found
 
-    Args:
-        arrays: what `attacked` gave.
-    """
-    return {
-        "distance": rounded(arrays["distance"]),
-        "queries": float(np.mean(arrays["queries"])),
+
+def _tables(rows: Sequence[Row]) -> list[tables.Table]:
+    """As the paper, with the radius tuned, and what is certain of sign networks."""
+    first = rows[0]
+    repeats, images = np.shape(first["pieces"]["boundary"]["distance"])
+    count = len(first["indices"])
+    radii = [name for name in first["pieces"] if name.startswith(_RADIUS)]
+    name: Cell = functools.partial(_named, _effort(first))
+    paper: Columns = {
+        "model": name,
+        "Boundary L2: mean / median / mean of least": _repeated("boundary"),
+        "HopSkipJump L2": _repeated("hop_skip_jump"),
+        "HopSkipJump Linf": _repeated("hop_skip_jump linf"),
+        "study of 2021: median L2": median(STUDY),
+        "authors": published(HOP_SKIP_JUMP_0V1),
     }
+    tuned: Columns = {
+        "model": name,
+        "default .01": median(STUDY),
+        **{radius: median(radius) for radius in radii},
+        "other attacks": _others,
+        "nearest of all": lambda row: float(np.median(nearest(row))),
+        "Linf, adaptive": median("linf radius adaptive"),
+    }
+    return [
+        table(
+            f"As the paper: {images} images, {repeats} times from noise; as the study, "
+            f"{count} images from the other class (means are of the images for which "
+            "noise found a start)",
+            rows,
+            paper,
+        ),
+        table(
+            f"HopSkipJump's radius tuned, and any attack: median L2, {count} images",
+            rows,
+            tuned,
+        ),
+        exact.table_of_signs(rows),
+    ]
+
+
+def _effort(row: Row) -> tuple[int, int]:
+    return len(row["pieces"]["boundary"]["distance"]), len(row["indices"])
+
+
+def _named(usual: tuple[int, int], row: Row) -> str:
+    """A model's name, and how much it met if that is less than usual."""
+    repeats, images = effort = _effort(row)
+    if effort == usual:
+        return str(row["method"])
+    return f"{row['method']} (repeats {repeats}, images {images})"
+
+
+def _repeated(piece: str) -> Cell:
+    """Mean, median and mean of the least of [repeats, n]; without a start infinite."""
+
+    def cell(row: Row) -> str:
+        repeats = numbers(row["pieces"][piece]["distance"])
+        least, started = repeats.min(axis=0), np.isfinite(repeats)
+        mean, least_mean = repeats[started].mean(), least[np.isfinite(least)].mean()
+        text = f"{mean:.3f} / {np.median(repeats):.3f} / {least_mean:.3f}"
+        if started.all():
+            return text
+        return f"{text} ({np.mean(~started):.0%} without a start)"
+
+    return cell
+
+
+def _others(row: Row) -> str:
+    return ", ".join(
+        f"{name.removesuffix(' l2')} {median(name)(row):.4f}"
+        for name in row["pieces"]
+        if name in ("fab l2", "deep_fool l2", "polished")
+    )
+
+
+def _figure(rows: Sequence[Row]) -> Drawn:
+    bars = {
+        "HopSkipJump, default": {
+            row["method"]: attacking.distances(row, STUDY) for row in rows
+        },
+        "nearest of all attacks": {row["method"]: nearest(row) for row in rows},
+        "of the exact search": {
+            row["method"]: numbers(row["exact"]["infimum"])
+            for row in rows
+            # Where it closed few, attacks found nearer ones.
+            if row["exact"] is not None and row["exact"]["closed"][0] >= 0.5
+        },
+    }
+    return attack_figures.distortions(bars, "L2")
+
+
+DISTORTION = Study(
+    runs=distortion_runs,
+    tables={"table.md": _tables},
+    figures={"distortion.png": _figure, "adversaries.png": pictures.grid},
+)

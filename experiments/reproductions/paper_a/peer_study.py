@@ -5,36 +5,31 @@ make the difference. Needs the extra "peers".
 """
 
 import dataclasses
+import functools
 import importlib
-import importlib.util
 import operator
-import pathlib
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments import attacked_models, pieces
-from experiments.progress import Progress
+from experiments.published import HOP_SKIP_JUMP_0V1
 from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.distortion import common_images
-from experiments.reproductions.paper_a.distortion_attacks import Images
-from experiments.reproductions.paper_a.distortion_exact import rounded
-from experiments.reproductions.paper_a.targets import TargetRun, targets
-from experiments.reproductions.plan import (
-    Place,
-    Reproduction,
-    Results,
-    Scale,
-    write_table,
+from experiments.reproductions.paper_a.targets import COMPARED, directories, targets
+from experiments.studies.attacking import as_json
+from experiments.studies.bench import (
+    Bench,
+    Images,
+    ModelRun,
+    Subject,
+    each,
 )
-from zeroone_jax import attacks, runs
+from experiments.studies.columns import Columns, at, middle, published, sheet
+from experiments.studies.study import Row, Scale, Study
+from zeroone_jax import attacks
 from zeroone_jax.attacks import adapters
-from zeroone_jax.evaluation import published, tables
 
-_MODELS = "mlp01", "sigmoid", "binarized"
 # ART is asked about so many images at a time, and what it found is kept.
 _PIECE = 10
 
@@ -60,93 +55,64 @@ PROTOCOLS: dict[Scale, Protocol] = {
 """By scale."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PeerRun(TargetRun):
-    """HopSkipJump of both libraries on one model, from the same starts.
+def peer_runs(scale: Scale) -> list[ModelRun]:
+    """Lists the models of the study."""
+    models = [target for target in targets(scale) if target.label in COMPARED]
+    measure = functools.partial(_measured, scale)
+    among = directories(scale)
+    return each(models, measure, PROTOCOLS[scale], needs="art", among=among)
 
-    Attributes:
-        scale: whose models label the images rightly.
-    """
 
-    scale: Scale
-
-    @property
-    def protocol(self) -> Protocol:
-        """How much is attacked."""
-        return PROTOCOLS[self.scale]
-
-    def missing(self) -> str:
-        """What the model needs, and ART."""
-        if importlib.util.find_spec("art") is None:
-            return "ART is not installed: make peers installs it"
-        return super().missing()
-
-    def settings(self) -> dict[str, Any]:
-        """The model's, the protocol's, and which models the images are common to."""
-        return {
-            "model": self.target.settings(),
-            "protocol": dataclasses.asdict(self.protocol),
-            "among": [target.directory for target in targets(self.scale)],
-        }
-
-    def fill(self, run: runs.RunDirectory, place: Place) -> None:
-        """Attacks by ours, then by ART's, some images at a time."""
-        began = time.monotonic()
-        protocol = self.protocol
-        model = self.target.model(place)
-        indices = right_of_all(place, self.scale)[: protocol.images]
-        images = common_images(model, indices, place.data_dir)
-        ours = {
-            law: attacks.hop_skip_jump(iterations=protocol.iterations, law=law)(
-                jax.random.key(0), model.label_fn, *images
-            ).distance
-            for law in ("signs", "gaussian")
-        }
-        progress = Progress(f"attacking {self.method} by ART", len(images.x))
-        theirs = []
-        for first in range(0, len(images.x), _PIECE):
-
-            def made(first: int = first) -> dict[str, np.ndarray]:
-                part = jax.tree.map(
-                    operator.itemgetter(slice(first, first + _PIECE)), images
-                )
-                found = art_distances(model, part, protocol.iterations, first)
-                return {"distance": found}
-
-            found = pieces.arrays(run.path / f"art-{first}.npz", made)
-            theirs.append(found["distance"])
-            done = sum(map(len, theirs))
-            progress.report(done, f"median {np.median(np.concatenate(theirs)):.4g}")
-        run.finish(
-            {
-                "config": self.settings(),
-                "indices": indices.tolist(),
-                "ours": {
-                    law: rounded(np.asarray(found)) for law, found in ours.items()
-                },
-                "art": rounded(np.concatenate(theirs)),
-                "seconds": round(time.monotonic() - began, 1),
-                "session": run.sessions()[-1],
-            }
+def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Attacks by ours, then by ART's from the same starts, some images at a time."""
+    subject = bench.subject
+    indices = right_of_all(bench.place, scale)[: protocol.images]
+    images = subject.test_from_others(indices)
+    laws: tuple[attacks.directions.Law, ...] = ("signs", "gaussian")
+    bench.expect(len(laws) + -(-len(indices) // _PIECE))
+    ours = {
+        law: bench.kept(
+            f"ours-{law}", functools.partial(_ours, law, subject, images, protocol)
         )
+        for law in laws
+    }
+    theirs = []
+    for first in range(0, len(indices), _PIECE):
+        part = jax.tree.map(operator.itemgetter(slice(first, first + _PIECE)), images)
+        make = functools.partial(_arts, subject, part, protocol.iterations, first)
+        theirs.append(bench.kept(f"theirs-{first}", make)["distance"])
+    return {
+        "indices": indices.tolist(),
+        "ours": {law: as_json(found["distance"]) for law, found in ours.items()},
+        "art": as_json(np.concatenate(theirs)),
+    }
 
 
-def art_distances(
-    model: attacked_models.Model, images: Images, iterations: int, seed: int
-) -> np.ndarray:
+def _ours(
+    law: attacks.directions.Law, subject: Subject, images: Images, protocol: Protocol
+) -> dict[str, np.ndarray]:
+    attack = attacks.hop_skip_jump(iterations=protocol.iterations, law=law)
+    found = attack(jax.random.key(0), subject.model.label_fn, *images)
+    return {"distance": np.asarray(found.distance)}
+
+
+def _arts(
+    subject: Subject, images: Images, iterations: int, seed: int
+) -> dict[str, np.ndarray]:
     """Attacks by ART's HopSkipJump, with the settings of the study.
 
     Args:
-        model: the model.
+        subject: the model.
         images: what to attack, with starts.
         iterations: of the attack.
         seed: of NumPy's global state, from which ART draws.
 
     Returns:
-        float [n], distances in L2; infinite where the adversary is none.
+        "distance" float [n] in L2; infinite where the adversary is none.
     """
     evasion = importlib.import_module("art.attacks.evasion")
-    classifier = adapters.art_classifier(model.label_fn, images.x.shape[1:], classes=2)
+    label_fn = subject.model.label_fn
+    classifier = adapters.art_classifier(label_fn, images.x.shape[1:], classes=2)
     x, y, start = map(np.asarray, images)
     attack = evasion.HopSkipJump(
         classifier,
@@ -159,49 +125,20 @@ def art_distances(
     np.random.seed(seed)  # noqa: NPY002 - ART draws from NumPy's global state
     adversary = attack.generate(x, x_adv_init=start)
     distance = np.linalg.norm((adversary - x).reshape(len(x), -1), axis=1)
-    broken = np.asarray(model.label_fn(jax.numpy.asarray(adversary))) != y
-    return np.where(broken, distance, np.inf)
+    broken = np.asarray(label_fn(jax.numpy.asarray(adversary))) != y
+    return {"distance": np.where(broken, distance, np.inf)}
 
 
-def peer_runs(scale: Scale) -> Sequence[PeerRun]:
-    """Lists the models of the study."""
-    return [
-        PeerRun(target.label, target, scale)
-        for target in targets(scale)
-        if target.label in _MODELS
-    ]
+def _title(rows: Sequence[Row]) -> str:
+    count = len(rows[0]["indices"])
+    return f"HopSkipJump of the study of 2021: median L2, {count} images"
 
 
-def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the table.
-
-    Args:
-        results: of each model.
-        folder: where to write.
-        runs_dir: not looked at.
-
-    Returns:
-        The table in markdown.
-    """
-    del runs_dir
-    rows = []
-    for name, (found,) in results.items():
-        medians = [
-            float(np.median(np.array(distances, float)))
-            for distances in (*found["ours"].values(), found["art"])
-        ]
-        known = published.HOP_SKIP_JUMP_0V1.get(name)
-        rows.append([name, *medians, known.text if known else "-"])
-    count = len(next(iter(results.values()))[0]["indices"])
-    header = [
-        "model",
-        "ours, random signs",
-        "ours, Gaussian",
-        "ART",
-        "authors: ART on their networks",
-    ]
-    title = f"HopSkipJump of the study of 2021: median L2, {count} images"
-    return write_table(tables.Table(title, header, rows), folder)
-
-
-PEER_STUDY = Reproduction(peer_runs, report)
+_COLUMNS: Columns = {
+    "model": at("method"),
+    "ours, random signs": middle("ours", "signs"),
+    "ours, Gaussian": middle("ours", "gaussian"),
+    "ART": middle("art"),
+    "authors: ART on their networks": published(HOP_SKIP_JUMP_0V1),
+}
+PEER_STUDY = Study(runs=peer_runs, tables={"table.md": sheet(_title, _COLUMNS)})

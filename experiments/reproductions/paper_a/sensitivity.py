@@ -1,25 +1,18 @@
 """Paper A's sensitivity of training (A5): rows, features, iterations and step."""
 
 import dataclasses
-import pathlib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments import train_zero_one
 from experiments.configs.zero_one import Experiment
-from experiments.reproductions.plan import (
-    Place,
-    Reproduction,
-    Results,
-    Run,
-    Scale,
-    write_table,
-)
+from experiments.published import SENSITIVITY_0V1
+from experiments.studies.columns import Columns, at, sheet, spread
+from experiments.studies.study import Row, Scale, Study
+from experiments.studies.training_run import TrainingRun
 from zeroone_jax import coordinate_descent
-from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import published, tables
 
 SEARCHES = {"blind": "paper_2020", "fastest": "default"}
 VALUES: dict[str, tuple[float, ...]] = {
@@ -32,51 +25,21 @@ VALUES: dict[str, tuple[float, ...]] = {
 
 _VOTES: dict[Scale, int] = {"smoke": 1, "laptop": 4, "paper": 32}
 _SMOKE = {"rows": (0.05,)}
-_CHECKPOINT_EVERY = 500
 
 
-@dataclasses.dataclass(frozen=True)
-class VotesRun(Run):
-    """Training of some votes under one setting.
-
-    Attributes:
-        method: the search, the setting and its value.
-        experiment: how they are trained.
-    """
-
-    method: str
-    experiment: Experiment
-
-    @property
-    def seed(self) -> int:
-        """Of the training."""
-        return self.experiment.seed
-
-    def settings(self) -> dict[str, Any]:
-        """The experiment's."""
-        return dataclasses.asdict(self.experiment)
-
-    def fill(self, run: run_files.RunDirectory, place: Place) -> None:
-        """Trains, and keeps each vote's accuracies."""
-        train_zero_one.train(self.experiment, run, _CHECKPOINT_EVERY, place.data_dir)
-
-
-def votes_runs(scale: Scale) -> Sequence[VotesRun]:
+def votes_runs(scale: Scale) -> list[TrainingRun[Experiment]]:
     """Lists every value of every setting, for both searches."""
+    varied: Mapping[str, tuple[float, ...]] = _SMOKE if scale == "smoke" else VALUES
     return [
-        VotesRun(
+        TrainingRun(
             _name(search, setting, value),
             Experiment(solver=_solver(preset, setting, value, scale)),
         )
         # Two shards get as many of the slower search's runs.
         for search, preset in SEARCHES.items()
-        for setting, values in _values(scale).items()
+        for setting, values in varied.items()
         for value in values
     ]
-
-
-def _values(scale: Scale) -> Mapping[str, tuple[float, ...]]:
-    return _SMOKE if scale == "smoke" else VALUES
 
 
 def _name(search: str, setting: str, value: float) -> str:
@@ -99,52 +62,31 @@ def _solver(
     return dataclasses.replace(solver, **changes)
 
 
-def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the table.
-
-    Args:
-        results: of each setting.
-        folder: where to write.
-        runs_dir: not looked at.
-
-    Returns:
-        The table in markdown.
-    """
-    del runs_dir
-    rows = []
+def _varied(rows: Sequence[Row]) -> Iterator[Row]:
+    """A row for each value that some search has."""
+    found = {row["method"]: row for row in rows}
     for setting, values in VALUES.items():
         for value in values:
-            cells = [
-                _cell(results.get(_name(search, setting, value), []), split)
-                for search in SEARCHES
-                for split in ("train", "test")
-            ]
-            known = published.SENSITIVITY_0V1.get((setting, value))
-            if any(cells):
-                rows.append(
-                    [f"{setting} {value}", *cells, known.text if known else "-"]
-                )
-    header = ["setting"]
-    header += [
-        f"{search}: {split}" for search in SEARCHES for split in ("train", "test")
-    ]
-    return write_table(
-        tables.Table(
-            "A vote's accuracy on CIFAR-10, class 0 against 1: mean ± deviation",
-            [*header, "authors' blind: train / test"],
-            rows,
-        ),
-        folder,
-    )
+            names = {search: _name(search, setting, value) for search in SEARCHES}
+            if not found.keys().isdisjoint(names.values()):
+                searched = {search: found.get(name) for search, name in names.items()}
+                yield {"varied": (setting, value), **searched}
 
 
-def _cell(found: Sequence[Mapping[str, Any]], split: str) -> str | None:
-    if not found:
-        return None
-    votes = found[0]["accuracy"][split]["votes"]
-    if len(votes) == 1:
-        return f"{votes[0]:.3f}"
-    return f"{np.mean(votes):.3f} ± {np.std(votes, ddof=1):.3f}"
+def _votes(search: str, split: str, row: Row) -> str | None:
+    return spread(np.array(at(search, "accuracy", split, "votes")(row) or []))
 
 
-SENSITIVITY = Reproduction(votes_runs, report)
+_COLUMNS: Columns = {
+    "setting": lambda row: "{} {}".format(*row["varied"]),
+    **{
+        f"{search}: {split}": functools.partial(_votes, search, split)
+        for search in SEARCHES
+        for split in ("train", "test")
+    },
+    "authors' blind: train / test": lambda row: SENSITIVITY_0V1[row["varied"]].text,
+}
+_TITLE = "A vote's accuracy on CIFAR-10, class 0 against 1: mean ± deviation"
+SENSITIVITY = Study(
+    runs=votes_runs, tables={"table.md": sheet(_TITLE, _COLUMNS, _varied)}
+)

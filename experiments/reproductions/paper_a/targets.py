@@ -7,20 +7,14 @@ the training images doubled by Gaussian noise.
 
 import dataclasses
 import pathlib
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from experiments import attacked_models, command_line, train_network, train_zero_one
-from experiments.configs import network as network_configs
-from experiments.configs import zero_one as zero_one_configs
-from experiments.reproductions.paper_a import classical
-from experiments.reproductions.plan import (
-    Place,
-    Run,
-    Scale,
-    directory_name,
-    network_settings,
-)
-from zeroone_jax import coordinate_descent, runs
+from experiments import attacked_models
+from experiments.configs import network, zero_one
+from experiments.reproductions.paper_a.classical import Classical
+from experiments.studies.study import Place, Scale
+from experiments.studies.target import Foreign, Target
+from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, Sgd
 
 _AUTHORS = (
@@ -31,141 +25,30 @@ _AUTHORS = (
 )
 """The authors' 8 networks of 2021, where a checkout has them beside it."""
 
-_VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
-_NOISES = (0.004, 0.1, 0.2)
-# Coordinate descent looks at its rows, and saves, every so many iterations.
-_CHECKPOINT_EVERY = 200
+COMPARED = ("mlp01", "sigmoid", "binarized")
+"""The models of the abstract, by name."""
 
-Settings: TypeAlias = (
-    zero_one_configs.Experiment
-    | network_configs.Experiment
-    | Literal["authors"]
-    | classical.Name
-)
+CONVOLUTIONAL = ("lenet", "simple_net")
+"""The convolutional networks, which CPUs ask slowly, by name."""
+
+_VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
-    """A model of the tables.
+class _Authors(Foreign):
+    """The networks that the authors trained, which hang on rounding."""
 
-    Attributes:
-        name: what tables call it.
-        noise: standard deviation of the noise on the training images; 0 is none.
-        trained: how, or "authors" for the networks that they trained, or the name of
-            one of scikit-learn's.
-    """
-
-    name: str
-    noise: float
-    trained: Settings
-
-    @property
-    def label(self) -> str:
-        """The name, with the noise if there is any."""
-        return f"{self.name}-noise-{self.noise}" if self.noise else self.name
-
-    @property
-    def double(self) -> bool:
-        """Whether to compute in float64: the authors' networks hang on rounding."""
-        return self.trained == "authors"
-
-    @property
-    def convolutional(self) -> bool:
-        """Whether it is a convolutional network, which CPUs ask slowly."""
-        return self.name in _CONVOLUTIONAL
-
-    def missing(self) -> str:
-        """Says what is not here that the model needs; nothing if all is."""
-        if self.trained == "authors" and not _AUTHORS.exists():
-            return f"the authors' networks are not at {_AUTHORS}"
-        return classical.missing() if self.trained in classical.SETTINGS else ""
+    double = True
 
     def settings(self) -> dict[str, Any]:
-        """How it was trained, as JSON's types."""
-        if self.trained == "authors":
-            return {"trained": self.trained}
-        if isinstance(self.trained, str):
-            return {"trained": self.trained, **classical.SETTINGS[self.trained]}
-        if isinstance(self.trained, network_configs.Experiment):
-            return network_settings(self.trained)
-        return dataclasses.asdict(self.trained)
-
-    def of(self, classes: tuple[int, int]) -> "Target":
-        """Gives the same model of other classes.
-
-        Args:
-            classes: which are told apart.
-
-        Raises:
-            ValueError: the model is of no other.
-        """
-        settings: Any = self.trained
-        if isinstance(settings, str):
-            raise ValueError(f"{self.name} is of classes 0 and 1 only")
-        data = dataclasses.replace(settings.data, classes=classes)
-        trained = dataclasses.replace(settings, data=data)
-        return dataclasses.replace(self, trained=trained)
-
-    @property
-    def directory(self) -> str:
-        """The name of the run directory in which it is trained."""
-        return directory_name(self.label, self.settings())
-
-    def model(self, place: Place) -> attacked_models.Model:
-        """Loads the model, which is trained first, or further, where it has to be.
-
-        Args:
-            place: where its run directory lies.
-
-        Raises:
-            command_line.UserError: it cannot be trained or loaded.
-        """
-        if self.trained == "authors":
-            return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
-        if isinstance(self.trained, str):
-            return classical.model(self.trained, place)
-        folder = place.runs / self.directory
-        try:
-            with runs.RunDirectory(
-                folder,
-                self.settings(),
-                resume=True,
-                revision=runs.git_revision(pathlib.Path(__file__)),
-            ) as run:
-                self._train(run, place)
-        except runs.RunError as error:
-            raise command_line.UserError(str(error)) from error
-        return attacked_models.load(str(folder), self.double, place.data_dir)
-
-    def _train(self, run: runs.RunDirectory, place: Place) -> None:
-        if isinstance(self.trained, network_configs.Experiment):
-            train_network.trained(
-                self.trained, run, checkpoint_every=10, data_dir=place.data_dir
-            )
-        elif not isinstance(self.trained, str) and run.summary() is None:
-            train_zero_one.train(self.trained, run, _CHECKPOINT_EVERY, place.data_dir)
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetRun(Run):
-    """A run that looks at one model.
-
-    Attributes:
-        method: the model's name, with its noise.
-        target: the model.
-    """
-
-    method: str
-    target: Target
-
-    @property
-    def seed(self) -> int:
-        """The same for all."""
-        return 0
+        return {"trained": "authors"}
 
     def missing(self) -> str:
-        """What the model needs."""
-        return self.target.missing()
+        there = _AUTHORS.exists()
+        return "" if there else f"the authors' networks are not at {_AUTHORS}"
+
+    def model(self, place: Place) -> attacked_models.Model:
+        return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
 
 
 def targets(scale: Scale) -> list[Target]:
@@ -174,19 +57,16 @@ def targets(scale: Scale) -> list[Target]:
     A laptop trains some with noise of .1 too, and those that the abstract compares with
     .004 and .2. The authors' networks can be attacked where their file is.
     """
-    if scale == "smoke":
-        return [described(name, 0.0, scale) for name in _SMOKE]
-    by_noise = {noise: tuple(_MODELS) for noise in (0.0, *_NOISES)}
-    if scale == "laptop":
-        by_noise = _LAPTOP
-    found = [
+    return [
         described(name, noise, scale)
-        for noise, names in by_noise.items()
+        for noise, names in _NAMES[scale].items()
         for name in names
     ]
-    without = sum(target.noise == 0 for target in found)
-    found.insert(without, Target("authors", 0.0, "authors"))
-    return found
+
+
+def directories(scale: Scale) -> list[str]:
+    """Names the run directories of a scale's models."""
+    return [target.directory for target in targets(scale)]
 
 
 def with_classical(scale: Scale) -> list[Target]:
@@ -195,10 +75,8 @@ def with_classical(scale: Scale) -> list[Target]:
     Args:
         scale: the scale; a smoke test has none of scikit-learn's.
     """
-    names: tuple[classical.Name, ...] = (
-        () if scale == "smoke" else (*classical.SETTINGS,)
-    )
-    return targets(scale) + [Target(name, 0.0, name) for name in names]
+    names = () if scale == "smoke" else ("linear_svm", "random_forest")
+    return targets(scale) + [described(name, 0.0, scale) for name in names]
 
 
 def compared(
@@ -212,9 +90,9 @@ def compared(
         **epochs: of those trained by gradients, by name.
     """
     found = []
-    for name in _COMPARED:
+    for name in COMPARED:
         target = described(name, 0.0, scale).of(classes)
-        if isinstance(target.trained, network_configs.Experiment):
+        if isinstance(target.trained, network.Experiment):
             training = dataclasses.replace(target.trained.training, epochs=epochs[name])
             trained = dataclasses.replace(target.trained, training=training)
             target = dataclasses.replace(target, trained=trained)
@@ -226,69 +104,58 @@ def described(name: str, noise: float, scale: Scale) -> Target:
     """Gives a model by name, on classes 0 and 1.
 
     Args:
-        name: one of those that a paper's scale has.
+        name: one of those that some scale has.
         noise: standard deviation of the noise on the training images; 0 is none.
         scale: in whose size.
     """
-    return Target(name, noise, _MODELS[name](noise, scale))
+    trained = _TRAINED[name](noise, scale) if name in _TRAINED else _FOREIGN[name]
+    return Target(name, noise, trained)
 
 
-def _zero_one(preset: str) -> Any:
+def _zero_one(preset: str, **laptop: Any) -> Any:
     """Makes what trains 01 networks by a preset of the solver."""
 
-    def made(noise: float, scale: Scale) -> zero_one_configs.Experiment:
+    def made(noise: float, scale: Scale) -> zero_one.Experiment:
+        smoke: dict[str, Any] = {"iterations": 4}
+        changes = {"smoke": smoke, "laptop": laptop, "paper": {}}[scale]
         solver = coordinate_descent.PRESETS[preset]()
-        changes: dict[str, Any] = {"votes": _VOTES[scale]}
-        if scale == "smoke":
-            changes["iterations"] = 4
-        elif scale == "laptop" and preset == "01bnn":
-            # 10,000 take a laptop an hour, with noise two.
-            changes["iterations"] = 2500
-        return zero_one_configs.Experiment(
-            data=zero_one_configs.Data(noise=noise),
-            solver=dataclasses.replace(solver, **changes),
+        return zero_one.Experiment(
+            data=zero_one.Data(noise=noise),
+            solver=dataclasses.replace(solver, votes=_VOTES[scale], **changes),
         )
 
     return made
 
 
 def _network(
-    network: str,
+    name: str,
     config: Config,
-    laptop_epochs: int,
+    laptop: int,
     combine: Any = "probabilities",
-    laptop_members: int = 8,
-    smoke_count: int = 0,
 ) -> Any:
-    """Makes what trains networks by gradients."""
-    members = {
-        "smoke": min(laptop_members, _VOTES["smoke"]),
-        "laptop": laptop_members,
-        "paper": _VOTES["paper"],
-    }
+    """Makes what trains networks by gradients, on a laptop for so many epochs."""
+    convolutional = name in CONVOLUTIONAL
 
-    def made(noise: float, scale: Scale) -> network_configs.Experiment:
-        epochs = {"smoke": 1, "laptop": laptop_epochs, "paper": config.epochs}[scale]
+    def made(noise: float, scale: Scale) -> network.Experiment:
+        epochs = {"smoke": 1, "laptop": laptop, "paper": config.epochs}[scale]
         if scale == "laptop" and noise:
             # Of twice as many images: as many updates as without noise.
             epochs //= 2
-        return network_configs.Experiment(
-            data=network_configs.Data(
-                "cifar10",
-                (0, 1),
-                count=smoke_count if scale == "smoke" else 0,
-                noise=noise,
-            ),
-            network=network,
+        count = 1000 if convolutional and scale == "smoke" else 0
+        alone = convolutional and scale != "paper"
+        return network.Experiment(
+            data=network.Data("cifar10", (0, 1), count, noise),
+            network=name,
             training=dataclasses.replace(config, epochs=epochs),
-            evaluation=network_configs.Evaluation(epsilon=8 / 255),
-            members=members[scale],
+            evaluation=network.Evaluation(epsilon=8 / 255),
+            members=1 if alone else _VOTES[scale],
             combine=combine,
         )
 
     return made
 
 
+_ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
 # scikit-learn's rule, by which the paper trains, divides the penalty 1e-4 by the batch.
 _SIGMOID = Config(
     epochs=1000,
@@ -298,26 +165,40 @@ _SIGMOID = Config(
     ),
     patience=10,
 )
-_ADAM = Config(epochs=100, batch_size=64, optimizer=Adam(learning_rate=1e-3))
 _BINARIZED = dataclasses.replace(_ADAM, optimizer=Adam(learning_rate=1e-3, limit=1.0))
-
-_CONVOLUTIONAL = ("lenet", "simple_net")
-_COMPARED = ("mlp01", "sigmoid", "binarized")
-_SMOKE = ("mlp01", "sigmoid")
-_LAPTOP: dict[float, tuple[str, ...]] = {
-    0.0: ("mlp01", "mlp01-blind", "scdce", "01bnn", "sigmoid", "binarized", "lenet"),
-    0.1: ("mlp01", "mlp01-blind", "sigmoid", "binarized", "lenet"),
-    0.004: _COMPARED,
-    0.2: _COMPARED,
-}
-_MODELS = {
+_TRAINED = {
     "mlp01": _zero_one("default"),
     "mlp01-blind": _zero_one("paper_2020"),
     "scdce": _zero_one("scdce"),
-    "01bnn": _zero_one("01bnn"),
+    # 10,000 iterations take a laptop an hour, with noise two.
+    "01bnn": _zero_one("01bnn", iterations=2500),
     "sigmoid": _network("mlp_sigmoid20", _SIGMOID, 200),
     "binarized": _network("binarized20", _BINARIZED, 100, "votes"),
-    "lenet": _network("lenet", _ADAM, 10, laptop_members=1, smoke_count=1000),
-    "simple_net": _network("simple_net", _ADAM, 10, laptop_members=1, smoke_count=1000),
+    "lenet": _network("lenet", _ADAM, 10),
+    "simple_net": _network("simple_net", _ADAM, 10),
 }
 """By name, what makes the settings of a model for a noise and a scale."""
+
+_FOREIGN: dict[str, Foreign] = {
+    "authors": _Authors(),
+    "linear_svm": Classical("linear_svm"),
+    "random_forest": Classical("random_forest"),
+}
+
+_NAMES: dict[Scale, dict[float, tuple[str, ...]]] = {
+    "smoke": {0.0: ("mlp01", "sigmoid")},
+    "laptop": {
+        0.0: (
+            *("mlp01", "mlp01-blind", "scdce", "01bnn", "sigmoid", "binarized"),
+            *("lenet", "authors"),
+        ),
+        0.1: ("mlp01", "mlp01-blind", "sigmoid", "binarized", "lenet"),
+        0.004: COMPARED,
+        0.2: COMPARED,
+    },
+    "paper": {
+        0.0: (*_TRAINED, "authors"),
+        **dict.fromkeys((0.004, 0.1, 0.2), tuple(_TRAINED)),
+    },
+}
+"""By scale and noise, the models of the tables."""

@@ -5,29 +5,19 @@ the others by PGD, with the settings of the study of 2021: Linf 16/255, 20 steps
 """
 
 import dataclasses
-import operator
-import pathlib
-import time
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments import attack_task, attacked_models, command_line
-from experiments.progress import Progress
-from experiments.reproductions.paper_a.distortion import sign_networks
-from experiments.reproductions.paper_a.targets import TargetRun, targets
-from experiments.reproductions.plan import (
-    Place,
-    Reproduction,
-    Results,
-    Scale,
-    write_table,
-)
-from zeroone_jax import attacks, runs
-from zeroone_jax.evaluation import published, tables
+from experiments.published import WHITE_BOX_0V1
+from experiments.reproductions.paper_a.targets import targets
+from experiments.studies.bench import Bench, Images, Subject, each, votes_of
+from experiments.studies.columns import Columns, at, published, sheet
+from experiments.studies.study import Row, Scale, Study
+from zeroone_jax import attacks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array
 
@@ -64,180 +54,108 @@ PROTOCOLS: dict[Scale, Protocol] = {
 """By scale."""
 
 
-@dataclasses.dataclass(frozen=True)
-class WhiteBoxRun(TargetRun):
-    """White-box attacks on one model.
-
-    Attributes:
-        protocol: how it is attacked.
-    """
-
-    protocol: Protocol
-
-    def settings(self) -> dict[str, Any]:
-        """The model's and the protocol's."""
-        return {
-            "model": self.target.settings(),
-            "protocol": dataclasses.asdict(self.protocol),
-        }
-
-    def fill(self, run: runs.RunDirectory, place: Place) -> None:
-        """Attacks the ensemble, then its votes."""
-        with jax.enable_x64(self.target.double):
-            model = self.target.model(place)
-            # Training the model is not in it.
-            began = time.monotonic()
-            source = model.source
-            test = command_line.load(
-                source.name, "test", source.classes, place.data_dir
-            )
-            chosen = attack_task.picked(test, slice(self.protocol.images))
-            x, y = model.images(chosen), jnp.asarray(chosen.labels)
-            networks = sign_networks(self.target, model)
-            planned = _attacks(self.protocol, networks is not None)
-            progress = Progress(f"attacking {self.method}", len(planned) + 1)
-            left = {}
-            for number, (name, attack) in enumerate(planned.items(), 1):
-                adversary = _adversaries(attack, model, networks, x, y)
-                # The model itself has the last word, whatever stood in for it.
-                left[name] = _accuracy(model.label_fn(adversary), y)
-                progress.report(number, f"{name} leaves {left[name]:.4f}")
-            votes = None
-            if networks is not None:
-                votes = _votes(networks, x.reshape(len(x), -1), y, self.protocol)
-            progress.report(len(planned) + 1)
-            clean = _accuracy(model.label_fn(x), y)
-        run.finish(
-            {
-                "config": self.settings(),
-                "clean": clean,
-                "left": left,
-                "votes": votes,
-                "seconds": round(time.monotonic() - began, 1),
-                "session": run.sessions()[-1],
-            }
+def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Attacks the ensemble, then its votes."""
+    subject = bench.subject
+    images = subject.test(slice(protocol.images))
+    planned = _attacks(protocol, subject.networks is not None)
+    bench.expect(len(planned) + (subject.networks is not None))
+    left = {}
+    for name, attack in planned.items():
+        found = bench.kept(
+            name.replace(" ", "-"),
+            functools.partial(_left, attack, subject, images),
+            lambda made: f"leaves {made['accuracy']:.4f}",
         )
-
-
-def white_box_runs(scale: Scale) -> Sequence[WhiteBoxRun]:
-    """Lists the models of a scale."""
-    protocol = PROTOCOLS[scale]
-    return [WhiteBoxRun(target.label, target, protocol) for target in targets(scale)]
+        left[name] = float(found["accuracy"])
+    votes = None
+    if subject.networks is not None:
+        make = functools.partial(
+            _votes, planned["smooth"], subject.networks, images, protocol.votes
+        )
+        votes = {"accuracy": bench.kept("votes", make)["accuracy"].tolist()}
+    clean = _accuracy(subject.model.label_fn(images.x), images.y)
+    return {"clean": clean, "left": left, "votes": votes}
 
 
 def _attacks(protocol: Protocol, is_sign: bool) -> Mapping[str, Any]:
     """The attacks by name, the strongest last."""
-    ball: dict[str, Any] = {"epsilon": _EPSILON, "step_size": _STEP, "fit_box": False}
-    study: dict[str, Any] = ball | {"iterations": protocol.iterations}
-    strong: dict[str, Any] = {
+    study: dict[str, Any] = {
         "epsilon": _EPSILON,
-        "step_size": _STEP / 2,
+        "step_size": _STEP,
         "fit_box": False,
+        "iterations": protocol.iterations,
+    }
+    strong = study | {
+        "step_size": _STEP / 2,
         "iterations": protocol.strong_iterations,
         "restarts": protocol.restarts,
     }
     if not is_sign:
-        return {
-            "PGD": attacks.pgd(loss="cross_entropy", **study),
-            "strongest": attacks.pgd(loss="cross_entropy", **strong),
-        }
+        climb = functools.partial(attacks.pgd, loss="cross_entropy")
+        return {"PGD": climb(**study), "strongest": climb(**strong)}
+    along = attacks.surrogate_gradient
     return {
-        "straight through": attacks.surrogate_gradient(
-            estimator="straight_through", **study
-        ),
-        "smooth": attacks.surrogate_gradient(**study),
+        "straight through": along(estimator="straight_through", **study),
+        "smooth": along(**study),
         "hyperplanes": attacks.hyperplane_crossing(epsilon=_EPSILON),
-        "strongest": attacks.surrogate_gradient(**strong),
+        "strongest": along(**strong),
     }
 
 
-def _adversaries(
-    attack: Any,
-    model: attacked_models.Model,
-    networks: zero_one.Params | None,
-    x: Array,
-    y: Array,
-) -> Array:
-    if networks is None:
-        result = attack(jax.random.key(_KEY), model.logits_fn, x, y)
-        return result.adversary
-    result = attack(jax.random.key(_KEY), networks, x.reshape(len(x), -1), y)
-    return result.adversary.reshape(x.shape)
+def _left(attack: Any, subject: Subject, images: Images) -> dict[str, np.ndarray]:
+    """The accuracy that an attack leaves; the model itself has the last word."""
+    x, y, _ = images
+    if subject.networks is not None:
+        found = subject.by_weights(attack, images)
+    else:
+        found = attack(jax.random.key(_KEY), subject.model.logits_fn, x, y)
+    labels = subject.model.label_fn(found.adversary)
+    return {"accuracy": np.array(_accuracy(labels, y))}
 
 
 def _votes(
-    networks: zero_one.Params, x: Array, y: Array, protocol: Protocol
-) -> dict[str, Any]:
-    """Attacks votes alone; tells what each attack leaves each vote."""
-    attack = attacks.surrogate_gradient(
-        epsilon=_EPSILON,
-        step_size=_STEP,
-        iterations=protocol.iterations,
-        fit_box=False,
-    )
-    count = min(protocol.votes, len(networks.w1))
+    attack: Any, networks: zero_one.Params, images: Images, count: int
+) -> dict[str, np.ndarray]:
+    """Attacks votes alone; tells what each attack leaves each vote, [votes, votes]."""
+    x, y = images.x.reshape(len(images.x), -1), images.y
     matrix = []
-    for vote in range(count):
-        one = jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
-        adversary = attack(jax.random.key(_KEY), one, x, y).adversary
+    for vote in votes_of(networks)[:count]:
+        adversary = attack(jax.random.key(_KEY), vote, x, y).adversary
         labels = zero_one.votes(networks, adversary)[:count]
         matrix.append([_accuracy(said, y) for said in labels])
-    return {"accuracy": matrix}
+    return {"accuracy": np.array(matrix)}
 
 
 def _accuracy(labels: Array, y: Array) -> float:
     return float(np.mean(np.asarray(labels) == np.asarray(y)))
 
 
-def report(results: Results, folder: pathlib.Path, runs_dir: pathlib.Path) -> str:
-    """Draws the table.
-
-    Args:
-        results: of each model.
-        folder: where to write.
-        runs_dir: not looked at.
-
-    Returns:
-        The table in markdown.
-    """
-    del runs_dir
-    rows: list[list[Any]] = []
-    for name, (found,) in results.items():
-        left = found["left"]
-        study = left.get("straight through", left.get("PGD"))
-        known = published.WHITE_BOX_0V1.get(name)
-        alone, others = None, None
-        if found["votes"] is not None:
-            matrix = np.array(found["votes"]["accuracy"])
-            alone = float(np.mean(np.diag(matrix)))
-            apart = ~np.eye(len(matrix), dtype=bool)
-            others = float(np.mean(matrix[apart])) if apart.any() else None
-        rows.append(
-            [
-                name,
-                found["clean"],
-                study,
-                left.get("smooth"),
-                left.get("hyperplanes"),
-                min(left.values()),
-                known.text if known else "-",
-                alone,
-                others,
-            ]
-        )
-    header = [
-        "model",
-        "clean",
-        "PGD, straight through",
-        "smooth",
-        "hyperplanes",
-        "strongest",
-        "authors: PGD",
-        "a vote attacked",
-        "the other votes then",
-    ]
-    title = "Accuracy under white-box attacks, Linf 16/255"
-    return write_table(tables.Table(title, header, rows), folder)
+def _of_votes(others: bool, row: Row) -> float | None:
+    """What attacks on votes leave the votes themselves, or the others."""
+    if row["votes"] is None:
+        return None
+    matrix = np.array(row["votes"]["accuracy"])
+    chosen = matrix[np.eye(len(matrix), dtype=bool) != others]
+    return float(np.mean(chosen)) if len(chosen) else None
 
 
-WHITE_BOX = Reproduction(white_box_runs, report)
+_COLUMNS: Columns = {
+    "model": at("method"),
+    "clean": at("clean"),
+    "PGD, straight through": lambda row: row["left"].get(
+        "straight through", row["left"].get("PGD")
+    ),
+    "smooth": at("left", "smooth"),
+    "hyperplanes": at("left", "hyperplanes"),
+    "strongest": lambda row: min(row["left"].values()),
+    "authors: PGD": published(WHITE_BOX_0V1),
+    "a vote attacked": functools.partial(_of_votes, False),
+    "the other votes then": functools.partial(_of_votes, True),
+}
+WHITE_BOX = Study(
+    runs=lambda scale: each(targets(scale), _measured, PROTOCOLS[scale]),
+    tables={
+        "table.md": sheet("Accuracy under white-box attacks, Linf 16/255", _COLUMNS)
+    },
+)

@@ -117,16 +117,6 @@ SUBSTITUTE_0V1 = {
 }
 """Accuracies on the adversaries of a substitute, on CIFAR-10, class 0 against 1."""
 
-CIFAR10_0V1 = {
-    "vote train": Published("0.869 ± 0.0065", f"{_FILES_2021}, mean over votes"),
-    "vote test": Published("0.823 ± 0.006", f"{_FILES_2021}, mean over votes"),
-    "majority train": Published(
-        "0.9028", "the authors' 8 networks, evaluated by us in float64"
-    ),
-    "majority test": Published("0.854-0.856", f"{_FILES_2021}, 8 votes"),
-}
-"""MLP01 on CIFAR-10, class 0 against 1: accuracies of a vote and of the majority."""
-
 _ABSTRACT_2020 = "abstract of the 2020 version of paper B"
 _OTHERS = "others' evaluation of the authors' network (section B6 of our notes)"
 _LIST = "AutoAttack's evaluation of the authors' networks (section B6 of our notes)"

@@ -8,23 +8,24 @@ part of class 1, though nothing stands between the classes themselves.
 
 import dataclasses
 import functools
-import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproductions.plan import Reproduction, Results, write_table
+from experiments.studies.columns import Columns, at, sheet
+from experiments.studies.study import Drawn, Row, Study, Together
 from zeroone_jax import losses
-from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import decision_regions, tables
+from zeroone_jax.evaluation import decision_regions
 from zeroone_jax.training import sensible
 from zeroone_jax.training.ascent import ascend, random_start
 from zeroone_jax.training.sensible_step import Settings
 from zeroone_jax.types import Array, Key
 
 METHODS = ("natural", "pgd", "sense")
+_EXPECTED = {"natural": "-", "pgd": "near .75", "sense": "above .99"}
 SEEDS = 5
 # The attacks know the unit square only: [-_HALF, _HALF]^2 is put there.
 _HALF = 16.0
@@ -126,63 +127,73 @@ def train(key: Key, method: str, toy: Toy) -> tuple[Array, Array]:
     return jnp.concatenate([course, last[None]]), jnp.mean(right.astype(jnp.float32))
 
 
-def report(
-    results: Results,
-    folder: pathlib.Path,
-    runs_dir: pathlib.Path,
-    toy: Toy | None = None,
-) -> str:
-    """Trains by every method and seed, and writes the table and the animation.
+def _methods(rows: Sequence[Row]) -> list[Row]:
+    (row,) = rows
+    shares = row["accuracy"].items()
+    return [{"method": method, "shares": found} for method, found in shares]
+
+
+_TITLE = f"Paper B's toy: natural accuracy, {SEEDS} seeds"
+_COLUMNS: Columns = {
+    "method": at("method"),
+    "mean": lambda row: float(np.mean(row["shares"])),
+    "least": lambda row: min(row["shares"]),
+    "most": lambda row: max(row["shares"]),
+    "expected (B3)": lambda row: _EXPECTED[row["method"]],
+}
+
+
+def study(toy: Toy) -> Study:
+    """Makes the study: every method and seed, the table, and an animation.
 
     Args:
-        results: none; the toy is made in moments.
-        folder: where to write toy.json, table.md and toy.gif.
-        runs_dir: not looked at.
-        toy: the settings; the paper's by default.
-
-    Returns:
-        The table in markdown.
+        toy: the settings.
     """
-    del results, runs_dir
-    toy = Toy() if toy is None else toy
+    return Study(
+        runs=lambda scale: [],
+        together=Together(
+            "toy.json",
+            functools.partial(_measured, toy),
+            {"toy": dataclasses.asdict(toy)},
+        ),
+        tables={"table.md": sheet(_TITLE, _COLUMNS, _methods)},
+        figures={"toy.gif": functools.partial(_animation, toy)},
+    )
+
+
+def _measured(toy: Toy, rows: Sequence[Row]) -> dict[str, Any]:
+    """Trains everything; of the first seed's weights it keeps the frames."""
+    del rows
     keys = [jax.random.key(seed) for seed in range(SEEDS)]
     made = {
         method: [jax.device_get(train(key, method, toy)) for key in keys]
         for method in METHODS
     }
-    accuracies = {
-        method: [float(share) for _, share in found] for method, found in made.items()
+    return {
+        "accuracy": {
+            method: [float(share) for _, share in found]
+            for method, found in made.items()
+        },
+        "course": {
+            method: found[0][0][_shown(toy)].tolist() for method, found in made.items()
+        },
     }
-    expected = {"natural": "-", "pgd": "near .75", "sense": "above .99"}
-    table = tables.Table(
-        f"Paper B's toy: natural accuracy, {SEEDS} seeds",
-        ["method", "mean", "least", "most", "expected (B3)"],
-        [
-            [method, float(np.mean(shares)), min(shares), max(shares), expected[method]]
-            for method, shares in accuracies.items()
-        ],
+
+
+def _shown(toy: Toy) -> np.ndarray:
+    """The iterations of the frames; denser where more happens."""
+    return np.unique(np.geomspace(1, toy.iterations + 1, _FRAMES).astype(int)) - 1
+
+
+def _animation(toy: Toy, rows: Sequence[Row]) -> Drawn:
+    (row,) = rows
+    weights = np.stack(
+        [np.array(row["course"][method], np.float32) for method in METHODS], axis=1
     )
-    value: dict[str, Any] = {
-        "toy": dataclasses.asdict(toy),
-        "accuracy": accuracies,
-        "session": run_files.session(run_files.git_revision(pathlib.Path(__file__))),
-    }
-    run_files.write_json(folder / "toy.json", value)
-    text = write_table(table, folder)
-    _animate(toy, [made[method][0][0] for method in METHODS], folder / "toy.gif")
-    return text
-
-
-def _animate(toy: Toy, courses: list[np.ndarray], path: pathlib.Path) -> None:
-    """Draws the first seed's course; denser in time where more happens."""
+    course = decision_regions.Course(METHODS, _shown(toy), weights)
     points, labels = draw(jax.random.split(jax.random.key(0), 3)[0], toy)
-    shown = np.unique(np.geomspace(1, toy.iterations + 1, _FRAMES).astype(int)) - 1
-    course = decision_regions.Course(
-        METHODS, shown, np.stack([weights[shown] for weights in courses], axis=1)
-    )
     some = np.asarray(points)[:500], np.asarray(labels)[:500]
-    with run_files.replacing(path) as partial:
-        decision_regions.write(partial, course, *some)
+    return lambda path: decision_regions.write(path, course, *some)
 
 
-TOY = Reproduction(lambda scale: [], report)
+TOY = study(Toy())

@@ -1,0 +1,1 @@
+"""Studies of paper B: sensible adversarial training beside other methods."""

@@ -1,0 +1,261 @@
+"""Trained models and what is measured of them: the runs of paper A's studies."""
+
+import dataclasses
+import functools
+import operator
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import attack_task, attacked_models, command_line, pieces
+from experiments.progress import Progress
+from experiments.studies.study import Place, Run, not_installed
+from experiments.studies.target import Target
+from zeroone_jax import attacks, data, models, runs
+from zeroone_jax.models import zero_one
+from zeroone_jax.types import Array
+
+_KEY, _POOL, _CHUNK = 0, 1000, 1000
+
+
+class Images(NamedTuple):
+    """Images for a model.
+
+    Attributes:
+        x: float [n, ...], as the model takes them.
+        y: i32 [n].
+        start: float [n, ...], images of the other class; None to start from noise.
+    """
+
+    x: Array
+    y: Array
+    start: Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A trained model, and the images of its own data.
+
+    Attributes:
+        target: how it was trained.
+        model: the model.
+        data_dir: folder of prepared data sets; None for the usual one.
+    """
+
+    target: Target
+    model: attacked_models.Model
+    data_dir: str | None
+
+    @functools.cached_property
+    def networks(self) -> zero_one.Params | None:
+        """A sign network's parameters as those of 01 networks, None of others."""
+        return models.sign_networks(self.model.logits_fn)
+
+    def by_weights(self, attack: Any, images: Images) -> attacks.AttackResult:
+        """Attacks a sign network by what takes its weights, and images as rows."""
+        (x, y, start), rows = images, (len(images.x), -1)
+        if start is not None:
+            start = start.reshape(rows)
+        key = jax.random.key(_KEY)
+        found: attacks.AttackResult = attack(
+            key, self.networks, x.reshape(rows), y, start
+        )
+        return found._replace(adversary=found.adversary.reshape(x.shape))
+
+    def split(self, name: str) -> data.Split:
+        """Loads its data, "train" or "test"."""
+        source = self.model.source
+        return command_line.load(source.name, name, source.classes, self.data_dir)
+
+    def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
+        """Loads test images, by their places."""
+        chosen = attack_task.picked(self.split("test"), rows)
+        return Images(self.model.images(chosen), jnp.asarray(chosen.labels))
+
+    def test_from_others(self, rows: np.ndarray) -> Images:
+        """Loads test images, with training images of the other class to start from."""
+        x, y, _ = self.test(rows)
+        chosen = attack_task.picked(self.split("train"), slice(_POOL))
+        pool = self.model.images(chosen)
+        labels = self.model.label_fn(pool)
+        start = attacks.random_start(jax.random.key(_KEY), x, y, pool, labels)
+        return Images(x, y, start)
+
+    def right(self, name: str) -> np.ndarray:
+        """Tells which images of "train" or "test" it labels rightly, bool [n]."""
+        loaded = self.split(name)
+        found = []
+        for first in range(0, len(loaded.labels), _CHUNK):
+            part = attack_task.picked(loaded, slice(first, first + _CHUNK))
+            labels = self.model.label_fn(self.model.images(part))
+            found.append(np.asarray(labels) == part.labels)
+        return np.concatenate(found)
+
+
+def votes_of(networks: zero_one.Params) -> list[zero_one.Params]:
+    """Gives the votes of 01 networks, each as networks of one."""
+    return [
+        jax.tree.map(operator.itemgetter(slice(vote, vote + 1)), networks)
+        for vote in range(len(networks.w1))
+    ]
+
+
+def in_common(
+    subjects: Mapping[str, Subject], count: int
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Picks the first test images that models of the same data all label rightly.
+
+    Args:
+        subjects: the models.
+        count: the most images.
+
+    Returns:
+        i [n], the places of the images; and each model's accuracy on all.
+
+    Raises:
+        command_line.UserError: there is no such image.
+    """
+    rights = {label: subject.right("test") for label, subject in subjects.items()}
+    indices = np.flatnonzero(np.all(list(rights.values()), axis=0))[:count]
+    if not len(indices):
+        source = next(iter(subjects.values())).model.source
+        raise command_line.UserError(
+            f"no test image of {source.name}, classes {source.classes}, is labelled "
+            f"rightly by all of {', '.join(subjects)}"
+        )
+    return indices, {label: float(np.mean(right)) for label, right in rights.items()}
+
+
+@dataclasses.dataclass
+class Bench:
+    """The work of one run: its models, and the pieces that are measured of them.
+
+    Attributes:
+        name: of the work, for those who watch it.
+        subjects: the models, by what tables call them.
+        run: the open run directory, which keeps each piece.
+        place: where else to look.
+        training: seconds that it took this session to have the models.
+        seconds: that the pieces took, of all sessions.
+    """
+
+    name: str
+    subjects: Mapping[str, Subject]
+    run: runs.RunDirectory
+    place: Place
+    training: float
+    seconds: float = 0.0
+    _done: int = 0
+    _progress: Progress | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The only model."""
+        (subject,) = self.subjects.values()
+        return subject
+
+    def expect(self, count: int) -> None:
+        """Tells how many pieces there will be, to say when they are done."""
+        self._progress = Progress(f"measuring {self.name}", count)
+
+    def kept(
+        self,
+        name: str,
+        make: Callable[[], Mapping[str, np.ndarray]],
+        note: Callable[[Mapping[str, np.ndarray]], str] = lambda found: "",
+    ) -> dict[str, np.ndarray]:
+        """Reads a piece from the run directory, and makes it first if it is not there.
+
+        Args:
+            name: its file, without the ending.
+            make: makes it.
+            note: what to show of it.
+
+        Returns:
+            The arrays, and the "seconds" that it took to make them.
+        """
+        found = pieces.timed_arrays(self.run.path / f"{name}.npz", make)
+        self.seconds += float(found["seconds"])
+        self._done += 1
+        if self._progress is not None:
+            self._progress.report(self._done, f"{name} {note(found)}".strip())
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRun(Run):
+    """Training of models of the same data where they are not yet, and measurements.
+
+    Attributes:
+        method: what tables call it.
+        targets: the models.
+        measure: gives what the results keep, of JSON's types, but for the settings, the
+            session and, unless given, the seconds; takes the bench and the protocol.
+        protocol: how much is measured, and how hard: a dataclass; None of no choice.
+        more: what else decides what comes out, of JSON's types.
+        needs: a package that has to be there, by its name for import.
+    """
+
+    method: str
+    targets: tuple[Target, ...]
+    measure: Callable[[Bench, Any], dict[str, Any]]
+    protocol: Any = None
+    more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    needs: str = ""
+
+    def missing(self) -> str:
+        """What the models need, and the measurement."""
+        lacking = [target.missing() for target in self.targets]
+        if self.needs:
+            lacking.insert(0, not_installed(self.needs))
+        return next(filter(None, lacking), "")
+
+    def settings(self) -> dict[str, Any]:
+        """The models', and the protocol's; of one model without any the model's."""
+        settings = dict(self.more)
+        if self.protocol is not None:
+            settings["protocol"] = dataclasses.asdict(self.protocol)
+        models = {target.label: target.settings() for target in self.targets}
+        if len(models) > 1:
+            return {"models": models, **settings}
+        (model,) = models.values()
+        return {"model": model, **settings} if settings else model
+
+    def fill(self, run: runs.RunDirectory, place: Place) -> None:
+        """Trains, and measures a piece after another."""
+        began = time.monotonic()
+        with jax.enable_x64(any(target.double for target in self.targets)):
+            subjects = {
+                target.label: Subject(target, target.model(place), place.data_dir)
+                for target in self.targets
+            }
+            training = time.monotonic() - began
+            bench = Bench(self.method, subjects, run, place, training)
+            found = self.measure(bench, self.protocol)
+        run.finish(
+            {
+                "config": self.settings(),
+                # Training the models is not in it.
+                "seconds": round(bench.seconds, 1),
+                **found,
+                "session": run.sessions()[-1],
+            }
+        )
+
+
+def each(
+    targets: Iterable[Target],
+    measure: Callable[[Bench, Any], dict[str, Any]],
+    protocol: Any = None,
+    needs: str = "",
+    **more: Any,
+) -> list[ModelRun]:
+    """Lists a run for each of some models; the rest is as in `ModelRun`."""
+    return [
+        ModelRun(target.label, (target,), measure, protocol, more, needs)
+        for target in targets
+    ]
