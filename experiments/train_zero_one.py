@@ -106,8 +106,7 @@ def train(
 def shared(experiment: configs.Experiment) -> Hashable:
     """What experiments must have in common to be trained together."""
     noise_seed = experiment.seed if experiment.data.noise > 0 else None
-    program, _ = coordinate_descent.split(experiment.solver)
-    return program, experiment.data, noise_seed
+    return coordinate_descent.program_of(experiment.solver), experiment.data, noise_seed
 
 
 def train_together(

@@ -21,21 +21,21 @@ def _count(target, steps, compact):
     """Counts each example up to its target; says on how many rows each step was."""
     rows = []
 
-    def step(number, examples):
-        value, target = examples
+    def step(examples):
+        value, target, taken = examples
         jax.debug.callback(lambda: rows.append(len(value)))
-        return jnp.where(value < target, value + 1, value), target
+        return jnp.where(value < target, value + 1, value), target, taken + 1
 
     run = jax.jit(
         lambda target: compaction.loop(
             step,
             lambda examples: examples[0] >= examples[1],
-            (jnp.zeros_like(target), target),
+            (jnp.zeros_like(target), target, jnp.int32(0)),
             steps,
         )
     )
     with _mesh_of(1) if compact else contextlib.nullcontext():
-        (value, kept), taken = run(jnp.asarray(target, jnp.int32))
+        value, kept, taken = run(jnp.asarray(target, jnp.int32))
     jax.effects_barrier()
     np.testing.assert_array_equal(kept, target)
     return np.asarray(value), int(taken), rows
@@ -75,14 +75,9 @@ def test_small_batches_stay_whole(count):
 
 
 def test_several_devices_keep_the_batch_whole():
-    def forward(_, values):
-        return values + 1
-
     def loops():
         traced = jax.make_jaxpr(
-            lambda values: compaction.loop(
-                lambda _, v: v + 1, lambda v: v > 3, values, 5
-            )
+            lambda values: compaction.loop(lambda v: v + 1, lambda v: v > 3, values, 5)
         )
         return str(traced(jnp.zeros(130, jnp.int32))).count("while[")
 

@@ -4,7 +4,7 @@ from zeroone_jax.coordinate_descent.config import PRESETS, Config
 from zeroone_jax.coordinate_descent.ensemble import SEGMENT, Search
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
 from zeroone_jax.coordinate_descent.problem import Problem, prepare
-from zeroone_jax.coordinate_descent.program import Program, Tuning, split
+from zeroone_jax.coordinate_descent.program import Program, Tuning, program_of, split
 from zeroone_jax.coordinate_descent.state import Info, State
 from zeroone_jax.coordinate_descent.step import init, step
 from zeroone_jax.coordinate_descent.train import Result, fit, fit_grid, init_grid
@@ -26,6 +26,7 @@ __all__ = [
     "init",
     "init_grid",
     "prepare",
+    "program_of",
     "split",
     "step",
 ]

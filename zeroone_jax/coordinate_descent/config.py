@@ -75,7 +75,8 @@ class Config(Choices):
     """Settings of one run; the defaults are our best trade of time for accuracy.
 
     The defaults search with a first-order screen. The papers draw `features`
-    coordinates blindly and evaluate each: `PRESETS["paper_2020"]` and its kin.
+    coordinates blindly and evaluate each: `PRESETS["paper_2020"]` and its kin. Counts
+    and names are those of `Choices`, which are compiled in; numbers are below.
 
     Attributes:
         rows: share of each class's rows that one iteration sees, in (0, 1].

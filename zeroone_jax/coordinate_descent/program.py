@@ -65,19 +65,23 @@ class Tuning(NamedTuple):
     adversarial_shift: Array
 
 
-def split(config: Config) -> tuple[Program, Tuning]:
-    """Splits settings into the program that is compiled and the values it takes."""
+def program_of(config: Config) -> Program:
+    """The program of settings; equal for runs that can share one. Starts no backend."""
     choices = dataclasses.fields(Choices)
-    program = Program(
+    return Program(
         **{field.name: getattr(config, field.name) for field in choices},
         hidden_steps=len(config.hidden_steps),
         balanced=round(config.balanced_share * config.iterations),
         adversarial=config.adversarial_step > 0,
     )
+
+
+def split(config: Config) -> tuple[Program, Tuning]:
+    """Splits settings into the program that is compiled and the values it takes."""
     steps = np.array(config.hidden_steps, np.float32)
     # A product of its own: no compiler can choose how a longer one is rounded.
     reach = steps.max() * np.float32(LEVELS)
-    return program, Tuning(
+    return program_of(config), Tuning(
         jnp.asarray(steps),
         jnp.asarray(reach),
         jnp.float32(config.output_step),

@@ -21,11 +21,11 @@ _LEAST = 32
 
 
 def loop(
-    step: Callable[[Array, Examples], Examples],
+    step: Callable[[Examples], Examples],
     done: Callable[[Examples], Array],
     examples: Examples,
     steps: int,
-) -> tuple[Examples, Array]:
+) -> Examples:
     """Repeats a step on every example until all are done, or the steps are over.
 
     It goes on with fewer where `jax.set_mesh` has set a mesh of one device, as the loop
@@ -34,14 +34,14 @@ def loop(
     another way on a part of it.
 
     Args:
-        step: takes the number of the step, i32 [], and a part of the examples; treats
-            each alone, and leaves those that are done as they are.
+        step: takes a part of the examples; treats each alone, and leaves those that are
+            done as they are.
         done: of examples, bool [n]; an example that is done stays done.
-        examples: a pytree of arrays [n, ...].
+        examples: a pytree of arrays [n, ...], and of scalars, which are of all of them.
         steps: the most steps.
 
     Returns:
-        The examples after the last step, and how many steps there were, i32 [].
+        The examples after the last step.
     """
     compact = jax.sharding.get_abstract_mesh().size == 1
     return _from(jnp.asarray(0, jnp.int32), step, done, examples, steps, compact)
@@ -49,13 +49,13 @@ def loop(
 
 def _from(
     number: Array,
-    step: Callable[[Array, Any], Any],
+    step: Callable[[Any], Any],
     done: Callable[[Any], Array],
     examples: Any,
     steps: int,
     compact: bool,
-) -> tuple[Any, Array]:
-    half = len(jax.tree.leaves(examples)[0]) // 2
+) -> Any:
+    half = len(done(examples)) // 2
     fewer = half if compact and half >= _LEAST else 0
 
     def going(carry: tuple[Array, Any]) -> Array:
@@ -64,13 +64,14 @@ def _from(
 
     def forward(carry: tuple[Array, Any]) -> tuple[Array, Any]:
         number, examples = carry
-        return number + 1, step(number, examples)
+        return number + 1, step(examples)
 
     number, examples = loops.while_loop(going, forward, (number, examples))
     if not fewer:
-        return examples, number
+        return examples
     rows = jnp.argsort(done(examples))[:half]
-    part = jax.tree.map(lambda array: array[rows], examples)
-    part, number = _from(number, step, done, part, steps, compact)
-    whole = jax.tree.map(lambda old, new: old.at[rows].set(new), examples, part)
-    return whole, number
+    part = jax.tree.map(lambda array: array[rows] if array.ndim else array, examples)
+    part = _from(number, step, done, part, steps, compact)
+    return jax.tree.map(
+        lambda old, new: old.at[rows].set(new) if old.ndim else new, examples, part
+    )

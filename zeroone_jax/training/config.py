@@ -77,14 +77,14 @@ class Config:
                 f"accumulate, {self.accumulate}"
             )
 
-    def built_optimizer(self, updates_per_epoch: int) -> optax.GradientTransformation:
+    def built_optimizer(self, steps_per_epoch: int) -> optax.GradientTransformation:
         """Makes the optimizer.
 
         Args:
-            updates_per_epoch: as `steps_per_epoch` tells.
+            steps_per_epoch: updates an epoch.
         """
         if isinstance(self.optimizer, Optimizer):
-            return self.optimizer.build(updates_per_epoch)
+            return self.optimizer.build(steps_per_epoch)
         return self.optimizer
 
 

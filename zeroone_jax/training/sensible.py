@@ -1,6 +1,6 @@
 """The sensible adversary (Kim and Wang 2022), which stops where the loss would pass."""
 
-from typing import Any, get_args
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -117,21 +117,12 @@ def search(
     if steps == 0 or _is(settings.epsilon, 0) or _is(settings.confidence, 1):
         return x, None
     state = init(key, logits_fn, x, y, settings, start, divergence)
-
-    # All but the number of the step is of examples.
-    examples: list[Any] = list(state[:-1])
-
-    def forward(number: Array, examples: list[Any]) -> list[Any]:
-        state = State._make([*examples, number])
-        return list(step(logits_fn, state, settings, adaptive)[0][:-1])
-
-    examples, number = compaction.loop(
-        forward,
-        lambda examples: State._make([*examples, state.step]).ignored,
-        examples,
+    state = compaction.loop(
+        lambda state: step(logits_fn, state, settings, adaptive)[0],
+        lambda state: state.ignored,
+        state,
         steps,
     )
-    state = State._make([*examples, number])
     # Where the confidence is traced, 1 is a threshold of 0, which every loss exceeds.
     moved = finish(logits_fn, state, settings, adaptive)
     return jnp.where(jnp.asarray(settings.confidence) < 1, moved, x), state

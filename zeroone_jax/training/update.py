@@ -94,7 +94,7 @@ def step(
     network: Network,
     objective: Objective,
     config: Config,
-    updates_per_epoch: int,
+    steps_per_epoch: int,
     state: State,
     x: Array,
     y: Array,
@@ -102,12 +102,15 @@ def step(
 ) -> tuple[State, dict[str, Array]]:
     """Takes one update.
 
+    Of SENSE it goes on with halves of the batch where `jax.set_mesh` has set a mesh of
+    one device, as `fit` does.
+
     Args:
         key: the run's key.
         network: what to train.
         objective: what to train for.
         config: how to train.
-        updates_per_epoch: as `steps_per_epoch` tells.
+        steps_per_epoch: updates an epoch, as `steps_per_epoch` of the package tells.
         state: the state so far.
         x: float [batch, height, width, channels] in [0,1], not augmented yet.
         y: i32 [batch].
@@ -121,11 +124,11 @@ def step(
     if config.augment:
         x = data.augment(augment_key, x)
     memory = jax.tree.map(lambda array: array[rows], state.memory)
-    epoch = state.step.astype(jnp.float32) / updates_per_epoch
+    epoch = state.step.astype(jnp.float32) / steps_per_epoch
     batch = Batch(x, y, epoch, memory)
     model = Model(network, state.batch_stats)
     gradient, loss, info = _gradient(loss_key, objective, config, model, state, batch)
-    optimizer = config.built_optimizer(updates_per_epoch)
+    optimizer = config.built_optimizer(steps_per_epoch)
     # optax counts in whole numbers and multiplies them by floats.
     with jax.numpy_dtype_promotion("standard"):
         updates, optimizer_state = optimizer.update(
@@ -148,19 +151,19 @@ def step(
         state.patience,
     )
     if config.patience:
-        following = _watched(state, following, loss, updates_per_epoch, config)
+        following = _watched(state, following, loss, steps_per_epoch, config)
     return following, {"loss": loss, **info.metrics}
 
 
 def _watched(
-    state: State, following: State, loss: Array, updates_per_epoch: int, config: Config
+    state: State, following: State, loss: Array, steps_per_epoch: int, config: Config
 ) -> State:
     """Takes note of the loss; a network that has stopped stays as it is."""
     watched = patience.watch(
         state.patience,
         loss,
-        updates_per_epoch,
-        following.step % updates_per_epoch == 0,
+        steps_per_epoch,
+        following.step % steps_per_epoch == 0,
         config.patience,
         config.tolerance,
     )

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.training.objectives import twin
-from zeroone_jax.models.network import Network, Variables
+from zeroone_jax.models.network import Network
 from zeroone_jax.training import objectives, sensible_adversary
+from zeroone_jax.training.objectives import Model
 
 BALL = {"epsilon": 0.25, "step_size": 0.05}
 STEPS, CONFIDENCE, WARM_UP = 6, 0.55, 3
@@ -27,9 +28,9 @@ def found(normalised=False, **settings):
     """The library's adversary, with the key that the objective searches with."""
     key = jax.random.split(twin.KEY, 3)[0]
     every = {"confidence": CONFIDENCE, "steps": STEPS, **BALL} | settings
-    model = Network(twin.Module(normalised), twin.SHAPE).logits_fn(
-        jax.tree.map(jnp.asarray, Variables(*twin.variables(normalised)))
-    )
+    params, statistics = jax.tree.map(jnp.asarray, twin.variables(normalised))
+    network = Network(twin.Module(normalised), twin.SHAPE)
+    model = Model(network, statistics).evaluating(params)
     return np.asarray(sensible_adversary(key, model, twin.X, Y, **every))
 
 
