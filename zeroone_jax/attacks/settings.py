@@ -16,6 +16,7 @@ Example:
 """
 
 import dataclasses
+import types
 import typing
 from typing import Any, ClassVar, TypeAlias, dataclass_transform
 
@@ -66,4 +67,6 @@ def _unflatten(cls: type[Settings], structure: Any, leaves: Any) -> Settings:
 
 
 def _names_number(kind: Any) -> bool:
-    return kind is Array or any(map(_names_number, typing.get_args(kind)))
+    if typing.get_origin(kind) in (typing.Union, types.UnionType, tuple):
+        return any(map(_names_number, typing.get_args(kind)))
+    return kind is Array
