@@ -27,7 +27,6 @@ settings, and ends with the very same files.
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,27 +37,13 @@ from experiments import (
     attack_report,
     attack_task,
     command_line,
-    cores,
     distributed,
     pieces,
     run_directory,
 )
 from experiments.configs import attack as configs
 from experiments.progress import Progress
-from zeroone_jax import attacks, hosts, runs, verification
-from zeroone_jax.attacks import sign_network
-from zeroone_jax.evaluation import query_curve
-
-_LOOKS = 60
-_NO_GRADIENTS = (
-    verification.Config,
-    attacks.suite.Suite,
-    attacks.hyperplane_crossing,
-    attacks.spsa,
-    attacks.square,
-    attacks.surrogate_gradient,
-)
-_MOST_QUERIES = 1_000_000
+from zeroone_jax import hosts, runs
 
 
 def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
@@ -111,7 +96,7 @@ def fill(
     run.restore(None)  # Cuts the metrics: they are written again from the chunks.
     folder = run.path / "chunks"
     folder.mkdir(exist_ok=True)
-    count = len(task.x)
+    count = len(task.images.x)
     firsts = range(0, count, experiment.at_a_time)
     paths = [folder / f"{first:06}.npz" for first in firsts]
     done = sum(path.exists() for path in paths)
@@ -119,7 +104,7 @@ def fill(
     for number, (first, path) in enumerate(zip(firsts, paths, strict=True)):
         rows = np.arange(first, min(first + experiment.at_a_time, count))
         if number % jax.process_count() == jax.process_index():
-            make = functools.partial(_attacked, experiment, task, rows, progress)
+            make = functools.partial(_attacked, task, rows, progress)
             try:
                 pieces.arrays(path, make)
             except (TypeError, ValueError) as error:
@@ -137,9 +122,9 @@ def fill(
         runs.to_json(experiment),
         run,
         attack_report.Outcome(
-            name=task.name,
-            norm=task.attack.norm,
-            flat=_without_slope(task),
+            name=task.work.name,
+            norm=task.work.norm,
+            flat=task.work.without_slope(task.images.model, task.images.x),
             split=task.split,
             arrays=attack_report.joined(chunks),
         ),
@@ -148,117 +133,22 @@ def fill(
 
 
 def _attacked(
-    experiment: configs.Experiment,
-    task: attack_task.Task,
-    rows: np.ndarray,
-    progress: Progress,
+    task: attack_task.Task, rows: np.ndarray, progress: Progress
 ) -> dict[str, np.ndarray]:
-    """Attacks some images, or verifies them."""
-    if isinstance(task.attack, verification.Config):
-        found = _verify(task.attack, task, rows, progress)
-    else:
-        found = _attack(experiment, task.attack, task, rows)
-    adversary = jnp.asarray(found["adversary"], task.x.dtype)
+    """Does the work on some images."""
+    batch = task.batch(rows)
+    found = task.work.do(batch, lambda done: progress.report(int(rows[0]) + done))
+    adversary = jnp.asarray(found["adversary"], batch.x.dtype)
     broken = int(found["success"].sum())
     progress.report(int(rows[-1]) + 1, f"{broken} of these {len(rows)} broken")
     return {
         "index": task.split.indices[rows],
-        "image": np.asarray(task.x[rows]),
-        "label": np.asarray(task.y[rows]),
-        "label_before": np.asarray(task.label_fn(task.x[rows])),
-        "label_after": np.asarray(task.label_fn(adversary)),
+        "image": np.asarray(batch.x),
+        "label": np.asarray(batch.y),
+        "label_before": np.asarray(batch.label_fn(batch.x)),
+        "label_after": np.asarray(batch.label_fn(adversary)),
         **found,
     }
-
-
-def _verify(
-    config: verification.Config,
-    task: attack_task.Task,
-    rows: np.ndarray,
-    progress: Progress,
-) -> dict[str, np.ndarray]:
-    """Computes distances; witnesses count as adversaries, nodes as queries."""
-    found = verification.measure(
-        sign_network.networks(task.model),
-        task.x[rows],
-        task.y[rows],
-        config,
-        workers=cores.verifiers(len(rows)),
-        report=lambda done: progress.report(int(rows[0]) + done),
-    )
-    return {
-        "adversary": found.witness.astype(task.x.dtype),
-        "success": np.isfinite(found.upper),
-        "distance": found.upper,
-        "queries": found.nodes,
-        "lower": found.lower,
-        "infimum": found.infimum,
-    }
-
-
-def _attack(
-    experiment: configs.Experiment,
-    attack: attacks.Attack | attacks.suite.Suite,
-    task: attack_task.Task,
-    rows: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Attacks some images, compiled for as many as there are at most at a time."""
-    key = jax.random.key(experiment.seed)
-    x, goal, start = jax.tree.map(lambda a: a[rows], (task.x, task.goal, task.start))
-    devices = jax.local_devices()
-    room = min(experiment.at_a_time, len(task.x))
-    others: dict[str, Any] = {}
-    if isinstance(attack, attacks.suite.Suite):
-        report = attack(key, task.fn, x, goal, start, devices=devices)
-        result = attacks.AttackResult(*report[:4])
-        others = {
-            "strongest": np.asarray(report.strongest),
-            "stages": np.array([stage.name for stage in report.stages]),
-            "warnings": np.array(report.warnings, dtype=str),
-        }
-    elif attack.needs == "labels":
-        most = getattr(attack, "max_queries", None) or _MOST_QUERIES
-        budgets = query_curve.budgets(most, _LOOKS)
-        result, curve = query_curve.record(
-            attack, key, task.fn, x, goal, start, budgets, devices=devices, room=room
-        )
-        others = {"budgets": budgets, "curve": np.asarray(curve)}
-    else:
-        result = attack.watch(
-            key, task.fn, x, goal, start, devices=devices, room=room
-        ).result
-    if experiment.polish:
-        result = _polished(task, rows, result)
-    found = {name: np.asarray(array) for name, array in result._asdict().items()}
-    return {**found, **others}
-
-
-def _polished(
-    task: attack_task.Task, rows: np.ndarray, result: attacks.AttackResult
-) -> attacks.AttackResult:
-    """Moves adversaries nearer; what is none stays as the attack left it."""
-    if task.attack.norm == "l1":
-        raise ValueError("polish knows the norms l2 and linf, but the attack is in l1")
-    polishing = verification.cell_polishing(norm=task.attack.norm)
-    key, x, y = jax.random.key(0), task.x[rows], task.y[rows]
-    near = polishing(key, task.model, x, y, result.adversary)
-    return attacks.AttackResult(
-        jnp.where(near.success[:, None], near.adversary, result.adversary),
-        result.success,
-        jnp.where(near.success, near.distance, result.distance),
-        result.queries + near.queries,
-    )
-
-
-def _without_slope(task: attack_task.Task) -> float | None:
-    """The share of images without gradient; None for attacks that do not follow it.
-
-    Suites look for themselves, and warn.
-    """
-    if isinstance(task.attack, _NO_GRADIENTS) or task.attack.needs == "labels":
-        return None
-    slopes = jax.grad(lambda x: jnp.sum(task.fn(x) ** 2 + task.fn(x)))(task.x)
-    return float(np.mean(~np.asarray(slopes != 0).any(axis=1)))
 
 
 if __name__ == "__main__":

@@ -1,48 +1,38 @@
 """What `experiments.attack` attacks: a saved model, and images picked for it."""
 
-from typing import NamedTuple, TypeAlias
+import operator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import attacked_models, command_line
+from experiments import attack_work, attacked_models, command_line
+from experiments.attack_work import Batch, Work
 from experiments.configs import attack as configs
-from zeroone_jax import attacks, data, verification
-from zeroone_jax.types import Array, LabelFn, LogitsFn
+from zeroone_jax import attacks, data
+from zeroone_jax.types import Array
 
 _POOL = 1000
 
-Attacking: TypeAlias = attacks.Attack | attacks.suite.Suite | verification.Config
-"""What the launcher can do to images."""
-
 
 class Task(NamedTuple):
-    """Everything that the attack needs.
+    """Everything that the launcher needs.
 
     Attributes:
-        name: what to call the attack.
-        attack: the attack, the suite, or what is to be verified.
-        model: the classifier.
-        fn: the classifier, or its labels, as the attack needs it.
-        label_fn: its labels.
-        split: the images chosen, for their shape, indices and class names.
-        x: float [n, d] or [n, height, width, channels], the images.
-        y: i32 [n], their labels.
-        goal: i32 [n], the labels, or of a targeted attack the targets.
-        start: float, of x's shape, where to start, or None.
+        work: what is to be done.
+        split: the images chosen, for their indices and class names.
+        images: all of them.
     """
 
-    name: str
-    attack: Attacking
-    model: LogitsFn
-    fn: LogitsFn | LabelFn
-    label_fn: LabelFn
+    work: Work
     split: data.Split
-    x: Array
-    y: Array
-    goal: Array
-    start: Array | None
+    images: Batch
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """Some of the images, by their places."""
+        model, label_fn, *arrays = self.images
+        return Batch(model, label_fn, *jax.tree.map(operator.itemgetter(rows), arrays))
 
 
 def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task:
@@ -68,58 +58,18 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
     try:
         chosen = _choose(wanted, split, model)
         x, y = model.images(chosen), jnp.asarray(chosen.labels)
-        attack = _built(experiment.attack)
-        goal = y
-        if _wants_targets(attack):
-            goal = (y + 1) % len(split.class_names)
+        todo = attack_work.work(experiment)
+        goal = (y + 1) % len(split.class_names) if todo.wants_targets else y
         start = None
-        if _takes_starts(attack) and experiment.start != "noise":
+        if todo.takes_starts and experiment.start != "noise":
             training = command_line.load(source.name, "train", source.classes, data_dir)
             some = picked(training, np.arange(len(training.labels))[:_POOL])
             pool = model.images(some)
-            start = _starts(experiment, attack, x, goal, pool, model.label_fn(pool))
+            start = _starts(todo, x, goal, pool, model.label_fn(pool))
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
-    labels = isinstance(attack, verification.Config) or attack.needs == "labels"
-    return Task(
-        name=name_of(experiment.attack),
-        attack=attack,
-        model=model.logits_fn,
-        fn=model.label_fn if labels else model.logits_fn,
-        label_fn=model.label_fn,
-        split=chosen,
-        x=x,
-        y=y,
-        goal=goal,
-        start=start,
-    )
-
-
-def name_of(settings: attacks.Attack | configs.Suite | verification.Config) -> str:
-    """What to call an attack, a suite, or verification."""
-    if isinstance(settings, verification.Config):
-        return "Verification"
-    return type(settings).__name__
-
-
-def _built(settings: attacks.Attack | configs.Suite | verification.Config) -> Attacking:
-    return settings.build() if isinstance(settings, configs.Suite) else settings
-
-
-def _wants_targets(attack: Attacking) -> bool:
-    """Whether it is given the classes to reach in the place of labels."""
-    if isinstance(attack, verification.Config):
-        return False
-    every = isinstance(attack, attacks.suite.Suite) and attack.every_class
-    return attack.targeted and not every
-
-
-def _takes_starts(attack: Attacking) -> bool:
-    if isinstance(attack, verification.Config):
-        return False
-    if isinstance(attack, attacks.suite.Suite):
-        return all(stage.attack.starts_from_adversary for stage in attack.stages)
-    return attack.starts_from_adversary
+    images = Batch(model.logits_fn, model.label_fn, x, y, goal, start)
+    return Task(todo, chosen, images)
 
 
 def _choose(
@@ -158,16 +108,9 @@ def picked(split: data.Split, rows: np.ndarray | slice) -> data.Split:
     )
 
 
-def _starts(
-    experiment: configs.Experiment,
-    attack: Attacking,
-    x: Array,
-    goal: Array,
-    pool: Array,
-    labels: Array,
-) -> Array:
-    targeted = _wants_targets(attack)
+def _starts(todo: Work, x: Array, goal: Array, pool: Array, labels: Array) -> Array:
+    experiment, targeted = todo.experiment, todo.wants_targets
     if experiment.start == "nearest":
-        return attacks.nearest_start(x, goal, pool, labels, attack.norm, targeted)
+        return attacks.nearest_start(x, goal, pool, labels, todo.norm, targeted)
     key = jax.random.key(experiment.seed)
     return attacks.random_start(key, x, goal, pool, labels, targeted)

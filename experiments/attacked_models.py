@@ -37,19 +37,17 @@ class Model(NamedTuple):
         label_fn: its labels.
         source: what it was trained on.
         dtype: the type of the images it takes.
-        flat: whether it takes images as rows [n, d]; else [n, height, width, channels].
     """
 
     logits_fn: LogitsFn
     label_fn: LabelFn
     source: Source
     dtype: jnp.dtype
-    flat: bool
 
     def images(self, split: data.Split) -> Array:
-        """Gives images as the model takes them, in [0,1]."""
+        """Images [n, height, width, channels] in [0,1], in the model's type."""
         rows = jnp.asarray(data.as_features(split)[0], self.dtype)
-        return rows if self.flat else rows.reshape(split.images.shape)
+        return rows.reshape(split.images.shape)
 
 
 def load(path: str, double: bool, data_dir: str | None = None) -> Model:
@@ -92,7 +90,7 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
 
 def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Model:
     vote = zero_one.Vote.flat(zero_one.astype(params, dtype))
-    return Model(vote, vote.labels, source, dtype, flat=True)
+    return Model(vote, vote.labels, source, dtype)
 
 
 def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
@@ -105,7 +103,7 @@ def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Mod
         _read(lambda: networks.load(place / "network.npz", network)),
     )
     trained = network.bind(variables)
-    return Model(trained, trained.labels, source, dtype, flat=False)
+    return Model(trained, trained.labels, source, dtype)
 
 
 def _read(read: Callable[[], _Read]) -> _Read:

@@ -26,9 +26,9 @@ class Images(NamedTuple):
     """Images for a model.
 
     Attributes:
-        x: float [n, ...], as the model takes them.
+        x: float [n, height, width, channels].
         y: i32 [n].
-        start: float [n, ...], images of the other class; None to start from noise.
+        start: float, of x's shape, images of the other class; None to start from noise.
     """
 
     x: Array
@@ -56,15 +56,11 @@ class Subject:
         return models.sign_networks(self.model.logits_fn)
 
     def by_weights(self, attack: Any, images: Images) -> attacks.AttackResult:
-        """Attacks a sign network by what takes its weights, and images as rows."""
-        (x, y, start), rows = images, (len(images.x), -1)
-        if start is not None:
-            start = start.reshape(rows)
-        key = jax.random.key(_KEY)
+        """Attacks a sign network by what takes its weights."""
         found: attacks.AttackResult = attack(
-            key, self.networks, x.reshape(rows), y, start
+            jax.random.key(_KEY), self.networks, *images
         )
-        return found._replace(adversary=found.adversary.reshape(x.shape))
+        return found
 
     def split(self, name: str) -> data.Split:
         """Loads its data, "train" or "test"."""

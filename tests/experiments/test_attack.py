@@ -86,12 +86,12 @@ def test_adversaries_are_those_of_the_library(settings, finished, networks):
     predict = zero_one.Vote.flat(params).labels
     test = data.load(settings.images.name, "test")
     x, y = map(jnp.asarray, data.as_features(test))
+    x = x.reshape(test.images.shape)
     correct = np.flatnonzero(np.asarray(predict(x) == y))[:7]
     np.testing.assert_array_equal(saved["index"], correct)
     np.testing.assert_array_equal(saved["image"], x[correct])
-    pool, _ = map(
-        jnp.asarray, data.as_features(data.load(settings.images.name, "train"))
-    )
+    training = data.load(settings.images.name, "train")
+    pool = jnp.asarray(data.as_features(training)[0]).reshape(training.images.shape)
     x, y = x[correct], y[correct]
     start = attacks.random_start(jax.random.key(0), x, y, pool, predict(pool))
     result = HOP_SKIP_JUMP(jax.random.key(0), predict, x, y, start)
@@ -212,7 +212,7 @@ def test_wrong_images_and_targets(networks, two_classes, tmp_path):
     assert summary["wrong_before"] == wrong.sum()
     targeted = dataclasses.replace(HOP_SKIP_JUMP, targeted=True)
     task = attack_task.prepare(experiment(networks, two_classes, targeted))
-    np.testing.assert_array_equal(task.goal, 1 - task.y)
+    np.testing.assert_array_equal(task.images.goal, 1 - task.images.y)
 
 
 @pytest.mark.parametrize("preset", ["exact", "certificate"])
@@ -263,7 +263,8 @@ def test_polishing_knows_no_l1(networks, two_classes, tmp_path):
 def test_only_01_networks_are_verified(networks, two_classes, tmp_path):
     made = experiment(networks, two_classes, configs.PRESETS["exact"]().attack)
     task = attack_task.prepare(made)
-    task = task._replace(model=lambda x: task.label_fn(x))
+    hidden = task.images._replace(model=lambda x: task.images.label_fn(x))
+    task = task._replace(images=hidden)
     with (
         runs.RunDirectory(
             tmp_path, runs.to_json(made), resume=False, revision="abc"

@@ -24,7 +24,7 @@ def test_images_are_chosen_as_asked(settings):
     assert task.split.indices.tolist() == [5, 2]
     everything = configs.Images(name, count=100, only_correct=False)
     task = attack_task.prepare(dataclasses.replace(settings, images=everything))
-    assert len(task.x) == 20
+    assert len(task.images.x) == 20
 
 
 def test_a_run_directory_as_model(settings, networks, two_classes, tmp_path):
@@ -37,7 +37,7 @@ def test_a_run_directory_as_model(settings, networks, two_classes, tmp_path):
             settings, model=str(tmp_path), images=configs.Images(count=7)
         )
     )
-    np.testing.assert_array_equal(task.x, attack_task.prepare(settings).x)
+    np.testing.assert_array_equal(task.images.x, attack_task.prepare(settings).images.x)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_targeted_suites_are_given_targets_or_labels(settings, every_class, ahea
     suite = dataclasses.replace(preset, every_class=every_class)
     task = attack_task.prepare(dataclasses.replace(settings, attack=suite))
     labels = np.asarray(task.split.labels)
-    np.testing.assert_array_equal(task.goal, (labels + ahead) % 2)
+    np.testing.assert_array_equal(task.images.goal, (labels + ahead) % 2)

@@ -54,7 +54,7 @@ def test_a_trained_network_is_attacked(trained, tmp_path, kind):
         tmp_path, runs.to_json(experiment), resume=False, revision="abc"
     ) as run:
         launcher.fill(experiment, task, run)
-    assert task.x.shape[1:] == (4, 4, 3)
+    assert task.images.x.shape[1:] == (4, 4, 3)
     with np.load(tmp_path / "adversaries.npz") as file:
         adversary, success = file["adversary"], file["success"]
         before, after, label = file["label_before"], file["label_after"], file["label"]

@@ -45,7 +45,7 @@ class Classical(Foreign):
         return not_installed("sklearn")
 
     def model(self, place: Place) -> attacked_models.Model:
-        """Trains it; it takes images as rows; a forest's logits are one-hot labels."""
+        """Trains it; a forest's logits are one-hot labels."""
         source = attacked_models.Source()
         split = command_line.load(source.name, "train", source.classes, place.data_dir)
         fitted = _fitted(self.name, *data.as_features(split))
@@ -58,7 +58,7 @@ class Classical(Foreign):
             label_fn = adapters.foreign(fitted.predict, layout="flat")
             logits_fn = jax.tree_util.Partial(_one_hot, jax.tree_util.Partial(label_fn))
         dtype = jnp.dtype(jnp.float32)
-        return attacked_models.Model(logits_fn, label_fn, source, dtype, flat=True)
+        return attacked_models.Model(logits_fn, label_fn, source, dtype)
 
 
 def _fitted(name: Name, x: np.ndarray, y: np.ndarray) -> Any:

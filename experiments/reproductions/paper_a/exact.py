@@ -47,7 +47,7 @@ def measured(
     if networks is None:
         return None
     count = min(count, len(images.x))
-    x, y = np.asarray(images.x[:count]).reshape(count, -1), np.asarray(images.y[:count])
+    x, y = np.asarray(images.x[:count]), np.asarray(images.y[:count])
 
     def made() -> dict[str, np.ndarray]:
         whole = verification.Config(seconds=seconds)

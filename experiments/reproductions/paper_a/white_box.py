@@ -118,7 +118,7 @@ def _votes(
     attack: Any, networks: zero_one.Params, images: Images, count: int
 ) -> dict[str, np.ndarray]:
     """Attacks votes alone; tells what each attack leaves each vote, [votes, votes]."""
-    x, y = images.x.reshape(len(images.x), -1), images.y
+    x, y, _ = images
     matrix = []
     for vote in votes_of(networks)[:count]:
         adversary = attack(jax.random.key(_KEY), vote, x, y).adversary
