@@ -16,7 +16,7 @@ _CHOICES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Choices:
     """The counts and names of a search.
 
@@ -70,7 +70,7 @@ class Choices:
 
 
 @tagged.register("coordinate_descent")
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(Choices):
     """Settings of one run; the defaults are our best trade of time for accuracy.
 
