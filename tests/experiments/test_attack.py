@@ -149,7 +149,7 @@ def test_finished_chunks_are_not_attacked_again(
 
     fill(tmp_path, settings)
     (tmp_path / "summary.json").unlink()
-    monkeypatch.setattr(launcher, "_attack", refuse)
+    monkeypatch.setattr(launcher, "_attacked", refuse)
     fill(tmp_path, settings, resume=True)
     assert_same_run(tmp_path, finished)
 

@@ -77,7 +77,6 @@ def test_a_trained_network_is_attacked(trained, tmp_path, kind):
 def test_it_is_attacked_on_what_it_was_trained_on(trained, three_classes):
     model = attacked_models.load(str(trained), double=False)
     assert model.source == attacked_models.Source(str(three_classes), (2, 0, 1))
-    assert not model.flat
 
 
 @pytest.mark.parametrize("torn", ["", '{"data": {"na', "[1]", "{}"])
