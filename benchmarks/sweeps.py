@@ -28,8 +28,8 @@ import jax
 import numpy as np
 
 from experiments import sweep
-from experiments.configs import sweeps
 from experiments.sweeps import definition, engines, process
+from experiments.sweeps import presets as sweeps
 from experiments.sweeps.language import Overrides, choices, product
 from zeroone_jax import data, runs
 from zeroone_jax.evaluation import tables

@@ -19,7 +19,7 @@ Runs of a sweep that says inside="device" share a process, and a program that is
 compiled once, where only step sizes, rows and seeds of coordinate descent tell them
 apart; what they leave is the same.
 
-Sweeps are in experiments/configs/sweeps.py. Ray and Slurm need the extras `ray` and
+Sweeps are in experiments/sweeps/presets.py. Ray and Slurm need the extras `ray` and
 `slurm`, and the same files under the same paths on every node. A machine with several
 GPUs shares them out by --launcher=ray --gpus=1.
 """
@@ -37,8 +37,8 @@ import filelock
 from absl import flags
 
 from experiments import command_line
-from experiments.configs import sweeps
 from experiments.sweeps import definition, engines, process, report
+from experiments.sweeps import presets as sweeps
 from experiments.sweeps.board import Board, Line
 from experiments.sweeps.process import State
 

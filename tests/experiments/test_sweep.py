@@ -23,7 +23,7 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 SCRIPT = """
 import signal
 from experiments import command_line, sweep
-from experiments.configs import sweeps
+from experiments.sweeps import presets as sweeps
 from experiments.sweeps import definition
 from experiments.sweeps.language import choices, product
 from tests.experiments.sweeps import tiny

@@ -9,9 +9,9 @@ import pytest
 
 from experiments import run_directory, sweep, train_zero_one
 from experiments.command_line import parse_settings
-from experiments.configs import sweeps
 from experiments.configs.zero_one import PRESETS
 from experiments.sweeps import engines, process, report
+from experiments.sweeps import presets as sweeps
 from experiments.sweeps.definition import Sweep, runs_of
 from experiments.sweeps.language import choices, product
 from experiments.sweeps.process import State

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.configs import sweeps
+from experiments.sweeps import presets as sweeps
 from experiments.sweeps.definition import Sweep
 from experiments.sweeps.language import product
 

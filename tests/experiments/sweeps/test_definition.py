@@ -6,7 +6,7 @@ import pytest
 
 from experiments import train_zero_one_grid
 from experiments.command_line import UserError
-from experiments.configs import sweeps
+from experiments.sweeps import presets as sweeps
 from experiments.sweeps.definition import Sweep, runs_of
 from experiments.sweeps.language import chain, choices, product
 from tests.experiments.sweeps import tiny
