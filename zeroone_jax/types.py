@@ -19,3 +19,6 @@ LogitsFn: TypeAlias = Callable[[Array], Array]
 
 LabelFn: TypeAlias = Callable[[Array], Array]
 """Images `[n, ...]` to labels i32 `[n]`."""
+
+Number: TypeAlias = float | Array
+"""A real number, or an array of them, traced or not."""

@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from zeroone_jax import tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, tagged
 from zeroone_jax.training import Config, objectives
 from zeroone_jax.training.objectives import Objective
 

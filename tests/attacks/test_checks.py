@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks
+from zeroone_jax.attacks import arguments
 
 X = jnp.full((2, 3), 0.5)
 
@@ -100,7 +101,7 @@ def test_keys(key, message):
 )
 def test_logits_functions(function, error, message):
     with pytest.raises(error, match=message):
-        checks.logits_function(function, X, "pgd")
+        arguments.logits_function(function, X, "pgd")
 
 
 @pytest.mark.parametrize(
@@ -117,23 +118,23 @@ def test_logits_functions(function, error, message):
 )
 def test_label_functions(function, error, message):
     with pytest.raises(error, match=message):
-        checks.label_function(function, X, "boundary")
+        arguments.label_function(function, X, "boundary")
 
 
 @pytest.mark.parametrize(
     ("outputs", "classes"), [((2,), 2), ((2, 1), 2), ((2, 2), 2), ((2, 7), 7)]
 )
 def test_classes_are_counted(outputs, classes):
-    found = checks.logits_function(lambda x: jnp.zeros(outputs), X, "pgd")
+    found = arguments.logits_function(lambda x: jnp.zeros(outputs), X, "pgd")
     assert found == classes
 
 
 def test_starts_that_are_no_adversaries_are_named():
-    checks.adversarial_start(jnp.zeros(5, bool))
+    arguments.adversarial_start(jnp.zeros(5, bool))
     with pytest.raises(ValueError, match=r"2 starting points .* images 1, 3. Give"):
-        checks.adversarial_start(jnp.array([False, True, False, True]))
+        arguments.adversarial_start(jnp.array([False, True, False, True]))
     with pytest.raises(ValueError, match=r"12 starting .* 8, 9 …. Give"):
-        checks.adversarial_start(jnp.ones(12, bool))
+        arguments.adversarial_start(jnp.ones(12, bool))
 
 
 @pytest.mark.parametrize("number", [0, -1.0, float("nan"), float("inf")])
@@ -151,6 +152,6 @@ def test_numbers_that_must_be_counts(number):
 
 
 def test_choices():
-    checks.norm("l2")
+    arguments.norm("l2")
     with pytest.raises(ValueError, match=r"norm is 'l1', but must be one of 'l2'$"):
-        checks.norm("l1", ("l2",))
+        arguments.norm("l1", ("l2",))

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import loops, losses
-from zeroone_jax.attacks import checks, climb, linearize
+from zeroone_jax import checks, loops, losses
+from zeroone_jax.attacks import climb, linearize
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import (
     direction,
@@ -23,9 +23,8 @@ from zeroone_jax.attacks.perturbation import (
     project,
     size,
 )
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 Targeted: TypeAlias = Literal[
     "targeted_dlr", "targeted_margin", "targeted_cross_entropy"

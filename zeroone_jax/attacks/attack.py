@@ -22,15 +22,15 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks, grid, run
+from zeroone_jax import checks, losses
+from zeroone_jax.attacks import arguments, grid, run
 from zeroone_jax.attacks.paid import model_of, only
 from zeroone_jax.attacks.perturbation import Norm, inside, largest_radius, size
 from zeroone_jax.attacks.predict import predict
-from zeroone_jax.attacks.settings import Number, Settings
+from zeroone_jax.attacks.settings import Settings
 from zeroone_jax.attacks.state import AttackResult, Course, State, where
 from zeroone_jax.models.classifier import Classifier
-from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
+from zeroone_jax.types import Array, Key, LabelFn, LogitsFn, Number
 
 
 class Attack(Settings, abc.ABC):
@@ -67,7 +67,7 @@ class Attack(Settings, abc.ABC):
         Raises:
             ValueError: a setting is out of its range.
         """
-        checks.norm(self.norm, self.norms)
+        arguments.norm(self.norm, self.norms)
         checks.counts(chunk=self.chunk)
         if self.levels is not None:
             checks.counts(levels=self.levels)
@@ -186,7 +186,7 @@ class Attack(Settings, abc.ABC):
         """
         course = self.watch(key, fn, x, y, start, devices=devices)
         if not isinstance(course.unlabelled, jax.core.Tracer):
-            message = checks.unlabelled(course.unlabelled)
+            message = arguments.unlabelled(course.unlabelled)
             if message:
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
         return course.result
@@ -242,13 +242,13 @@ class Attack(Settings, abc.ABC):
         model = self.model(fn, images)
         name = type(self).__name__
         if self.needs == "logits":
-            checks.labels(y, len(x), checks.logits_function(model, images, name))
+            checks.labels(y, len(x), arguments.logits_function(model, images, name))
         else:
-            checks.label_function(model, images, name)
+            arguments.label_function(model, images, name)
         attack = self.settled(x)
         if start is not None and self.starts_from_adversary and checks.is_known(start):
             found = predict(model, start, self.chunk, room)
-            checks.adversarial_start(~self.broken(found, y))
+            arguments.adversarial_start(~self.broken(found, y))
         course = run.over(
             attack,
             key,
@@ -281,7 +281,7 @@ class Attack(Settings, abc.ABC):
         def settle(path: Any, number: Number) -> Array:
             name = path[0].name
             if name == "epsilon":
-                return checks.radius(number, x, self.norm)
+                return arguments.radius(number, x, self.norm)
             return checks.single(name, number, x.dtype)
 
         return jax.tree_util.tree_map_with_path(settle, self)

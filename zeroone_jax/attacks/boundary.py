@@ -10,13 +10,12 @@ from typing import ClassVar, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import loops
-from zeroone_jax.attacks import checks, directions
+from zeroone_jax import checks, loops
+from zeroone_jax.attacks import directions
 from zeroone_jax.attacks.decision import WalkFromAdversary
 from zeroone_jax.attacks.perturbation import each, size
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LabelFn
+from zeroone_jax.types import Array, Key, LabelFn, Number
 
 # A step size shrinks by this factor while fewer than the first share of the points are
 # hits, and grows by it while more than the second are.

@@ -13,14 +13,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import loops, losses
-from zeroone_jax.attacks import checks, linearize, shorten
+from zeroone_jax import checks, loops, losses
+from zeroone_jax.attacks import linearize, shorten
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import Norm, each, size
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 # Black and white are brought this much nearer to grey, where tanh still is float.
 _INSIDE = 1 - 1e-6

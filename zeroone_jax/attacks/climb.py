@@ -16,9 +16,8 @@ from zeroone_jax.attacks.perturbation import (
     random_in_ball_and_box,
     room,
 )
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import image_keys
-from zeroone_jax.types import Array, Key
+from zeroone_jax.types import Array, Key, Number
 
 Loss: TypeAlias = (
     Literal["margin", "cross_entropy", "dlr"] | Callable[[Array, Array], Array]

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from zeroone_jax import loops
-from zeroone_jax.attacks import checks, run
+from zeroone_jax import checks, loops
+from zeroone_jax.attacks import run
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
 from zeroone_jax.attacks.paid import only, paid

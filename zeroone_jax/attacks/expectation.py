@@ -11,8 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses
 from zeroone_jax.attacks.state import image_keys
 from zeroone_jax.types import Array, Key, LogitsFn
 

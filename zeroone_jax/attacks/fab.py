@@ -11,8 +11,8 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import loops, losses
-from zeroone_jax.attacks import checks, linearize, shorten
+from zeroone_jax import checks, loops, losses
+from zeroone_jax.attacks import linearize, shorten
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.hyperplane import onto_hyperplane
 from zeroone_jax.attacks.perturbation import (
@@ -22,10 +22,9 @@ from zeroone_jax.attacks.perturbation import (
     largest_radius,
     size,
 )
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.attacks.state import State, image_keys, where
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 _RADIUS: dict[Norm, float] = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
 """Restarts lie within half of this where no epsilon is given (the authors' program)."""

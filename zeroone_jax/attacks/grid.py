@@ -17,9 +17,8 @@ from zeroone_jax.attacks.perturbation import (
     inside,
     radius,
 )
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State
-from zeroone_jax.types import Array
+from zeroone_jax.types import Array, Number
 
 LENGTHS = (1.0, 1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0, 0.99, 0.97, 0.94, 0.9)
 """How much longer the perturbation is made before it is rounded, in this order."""

@@ -12,14 +12,13 @@ from typing import ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import loops
-from zeroone_jax.attacks import checks, directions
+from zeroone_jax import checks, loops
+from zeroone_jax.attacks import directions
 from zeroone_jax.attacks.decision import WalkFromAdversary
 from zeroone_jax.attacks.oracle import bisect
 from zeroone_jax.attacks.perturbation import each, size
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LabelFn
+from zeroone_jax.types import Array, Key, LabelFn, Number
 
 # The first iteration's radius (the authors' program), in the attack's norm.
 _FIRST_RADIUS = 0.1

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import loops, losses
-from zeroone_jax.attacks import checks, climb
+from zeroone_jax import checks, loops, losses
+from zeroone_jax.attacks import climb
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import (
     Norm,
@@ -21,9 +21,8 @@ from zeroone_jax.attacks.perturbation import (
     project,
     size,
 )
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 
 class Memory(NamedTuple):

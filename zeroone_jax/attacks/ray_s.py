@@ -11,13 +11,11 @@ from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
-from zeroone_jax import loops
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, loops
 from zeroone_jax.attacks.decision import DecisionAttack
 from zeroone_jax.attacks.perturbation import Norm, each, size
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LabelFn
+from zeroone_jax.types import Array, Key, LabelFn, Number
 
 
 class Memory(NamedTuple):

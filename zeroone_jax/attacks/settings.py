@@ -18,14 +18,11 @@ Example:
 import dataclasses
 import types
 import typing
-from typing import Any, ClassVar, TypeAlias, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import jax
 
 from zeroone_jax.types import Array
-
-Number: TypeAlias = float | Array
-"""A real number, or an array of them, traced or not."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

@@ -10,17 +10,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import project, radius
 from zeroone_jax.attacks.pgd import Info as GradientInfo
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, image_keys
 from zeroone_jax.models import zero_one
 from zeroone_jax.models.sign_networks import sign_networks
-from zeroone_jax.types import Array, Key
+from zeroone_jax.types import Array, Key, Number
 
 
 def networks(fn: Any) -> zero_one.Params:

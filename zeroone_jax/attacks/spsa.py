@@ -10,13 +10,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import loops, losses
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, loops, losses
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import project
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, image_keys, where
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 
 class Memory(NamedTuple):

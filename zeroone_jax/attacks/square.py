@@ -11,13 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks, climb, square_moves
+from zeroone_jax import checks, losses
+from zeroone_jax.attacks import climb, square_moves
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import project
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.state import State, image_keys
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """The paper's queries, of 10,000, after which the share of pixels is halved."""

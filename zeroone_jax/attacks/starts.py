@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks
 from zeroone_jax.attacks.perturbation import Norm, size
 from zeroone_jax.attacks.state import image_keys
 from zeroone_jax.types import Array, Key

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses
 from zeroone_jax.types import Array, Key
 
 

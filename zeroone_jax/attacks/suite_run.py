@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from zeroone_jax.attacks import checks, suite_warnings
+from zeroone_jax import checks
+from zeroone_jax.attacks import arguments, suite_warnings
 from zeroone_jax.attacks.attack import Attack, as_label_fn
 from zeroone_jax.attacks.paid import paid
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.predict import predict
-from zeroone_jax.attacks.settings import Number
 from zeroone_jax.attacks.tally import Tally
-from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
+from zeroone_jax.types import Array, Key, LabelFn, LogitsFn, Number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ class Suite:
             ValueError: there are no stages, two have one name, some are targeted and
                 some not, or a number is out of its range.
         """
-        checks.norm(self.norm)
+        arguments.norm(self.norm)
         if self.epsilon is not None:
             checks.positive(epsilon=self.epsilon)
         if self.levels is not None:
@@ -197,19 +197,19 @@ class Suite:
         label_fn: LabelFn = fn
         classes = None
         if self.needs == "logits":
-            classes = checks.logits_function(fn, x, "this suite")
+            classes = arguments.logits_function(fn, x, "this suite")
             checks.labels(y, len(x), classes)
             label_fn = as_label_fn(fn)
         else:
-            checks.label_function(fn, x, "this suite")
+            arguments.label_function(fn, x, "this suite")
         if start is not None:
             start = checks.images("start", start, x.shape)
         labels = np.asarray(predict(fn, x))
-        checks.unlabelled(jnp.asarray(labels < 0))
+        arguments.unlabelled(jnp.asarray(labels < 0))
         begun = self._begun(labels, np.asarray(y))
         radius = None
         if self.epsilon is not None:
-            radius = np.asarray(checks.radius(self.epsilon, x, self.norm))
+            radius = np.asarray(arguments.radius(self.epsilon, x, self.norm))
         tally = Tally(x, begun, labels < 0, len(self.stages), self.norm, radius)
         clean_accuracy = float(np.mean(tally.at_stake))
         goals = self._goals(np.asarray(y), classes)
@@ -220,7 +220,7 @@ class Suite:
             self._meet(place, jax.random.fold_in(key, place), asked, tally)
             for place in range(len(self.stages))
         ]
-        missing = checks.unlabelled(jnp.asarray(tally.unlabelled))
+        missing = arguments.unlabelled(jnp.asarray(tally.unlabelled))
         if paid(fn) is not None:
             warnings = suite_warnings.contradictions(tally.distances == 0)
         else:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks, substitute
+from zeroone_jax import checks, losses
+from zeroone_jax.attacks import substitute
 from zeroone_jax.attacks.substitute import PAPER, Substitute
 from zeroone_jax.types import Array, Key, LabelFn
 

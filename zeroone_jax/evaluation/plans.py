@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-from zeroone_jax import attacks
-from zeroone_jax.attacks import checks, suite
+from zeroone_jax import attacks, checks
+from zeroone_jax.attacks import suite
 
 PAPER = "paper's own"
 """What rows of results call the paper's attack on the images of the last one."""

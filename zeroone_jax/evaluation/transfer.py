@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from zeroone_jax.attacks import checks, predict
+from zeroone_jax import checks
+from zeroone_jax.attacks import predict
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent
 from zeroone_jax.types import Array, Key, LogitsFn
 

@@ -5,8 +5,7 @@ import math
 
 import optax
 
-from zeroone_jax import tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, tagged
 from zeroone_jax.training.optimizer import Optimizer, Sgd
 
 

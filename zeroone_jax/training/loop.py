@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from zeroone_jax import data
+from zeroone_jax import checks, data
 from zeroone_jax import devices as device_mesh
-from zeroone_jax.attacks import checks
 from zeroone_jax.models.network import Network, Variables
 from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.objectives.frame import Objective

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from zeroone_jax import tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, tagged
 from zeroone_jax.types import Array, Params
 
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks
+from zeroone_jax.attacks import arguments
 from zeroone_jax.training import compaction
 from zeroone_jax.training.sensible_step import (
     Divergence,
@@ -81,7 +82,7 @@ def sensible_adversary(
     checks.one_of("divergence", divergence, get_args(Divergence))
     checks.key(key)
     x = checks.images("x", x)
-    y = checks.labels(y, len(x), checks.logits_function(logits_fn, x, "this"))
+    y = checks.labels(y, len(x), arguments.logits_function(logits_fn, x, "this"))
     if start is not None:
         start = checks.images("start", start, x.shape).astype(x.dtype)
     return search(key, logits_fn, x, y, settings, start, adaptive, divergence)[0]

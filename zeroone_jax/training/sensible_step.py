@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import losses
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses
+from zeroone_jax.attacks import arguments
 from zeroone_jax.attacks.perturbation import direction, project, random_in_ball
 from zeroone_jax.attacks.state import image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
@@ -54,7 +54,7 @@ class Settings:
         Raises:
             ValueError: a setting is out of its range.
         """
-        checks.norm(self.norm, get_args(SensibleNorm))
+        arguments.norm(self.norm, get_args(SensibleNorm))
         checks.one_of("ignored", self.ignored, get_args(Ignored))
         steps = self.steps
         if not isinstance(steps, int | np.integer) or steps < 0:

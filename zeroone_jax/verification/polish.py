@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from zeroone_jax.attacks import AttackResult, checks
+from zeroone_jax import checks
+from zeroone_jax.attacks import AttackResult
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.attacks.sign_network import networks as networks_of
 from zeroone_jax.attacks.state import where

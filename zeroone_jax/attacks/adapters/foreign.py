@@ -14,7 +14,7 @@ import numpy as np
 from jax.experimental.buffer_callback import buffer_callback
 from jax.typing import DTypeLike
 
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks
 from zeroone_jax.attacks.paid import PaidLabelFn
 from zeroone_jax.types import Array
 

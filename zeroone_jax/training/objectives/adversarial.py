@@ -7,8 +7,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses, tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses, tagged
+from zeroone_jax.attacks import arguments
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.training.ascent import ascend, nearby_start, random_start
 from zeroone_jax.training.objectives.frame import (
@@ -81,7 +81,7 @@ class InBall(Objective):
         Raises:
             ValueError: a setting is out of its range.
         """
-        checks.norm(self.norm)
+        arguments.norm(self.norm)
         checks.positive(epsilon=self.epsilon, step_size=self.step_size)
         checks.counts(steps=self.steps)
         if self.ramp < 0:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses, tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses, tagged
+from zeroone_jax.attacks import arguments
 from zeroone_jax.attacks.perturbation import Norm, direction, each, project
 from zeroone_jax.attacks.state import where
 from zeroone_jax.training.ascent import ascend, random_start
@@ -219,7 +219,7 @@ class MaxMargin(Objective):
         Raises:
             ValueError: a setting is out of its range.
         """
-        checks.norm(self.norm)
+        arguments.norm(self.norm)
         checks.positive(max_margin=self.max_margin, first_margin=self.first_margin)
         checks.counts(steps=self.steps)
         if not 0 <= self.natural_share < 1:

@@ -6,8 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses, tagged
-from zeroone_jax.attacks import checks
+from zeroone_jax import checks, losses, tagged
 from zeroone_jax.training import sensible
 from zeroone_jax.training.objectives.adversarial import trained_on_both
 from zeroone_jax.training.objectives.frame import (

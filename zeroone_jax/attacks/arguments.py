@@ -1,0 +1,163 @@
+"""Refuses what an attack cannot work with: models, norms, radii, starts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from zeroone_jax import checks, losses, tracing
+from zeroone_jax.attacks import perturbation
+from zeroone_jax.types import Array, Number
+
+
+def logits_function(
+    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct, attack: str
+) -> int:
+    """Checks a `LogitsFn` by its output's shape, without running it.
+
+    Returns:
+        The number of classes.
+
+    Raises:
+        TypeError: the function gives labels, or no float array.
+        ValueError: its output has a wrong shape.
+    """
+    out = _output(function, x)
+    if jnp.issubdtype(out.dtype, jnp.integer):
+        raise TypeError(
+            f"{attack} needs gradients of logits, but the function given returns "
+            f"labels ({out.dtype}{list(out.shape)}): give it a function that returns "
+            "logits, or take an attack that needs labels only, such as hop_skip_jump"
+        )
+    if not jnp.issubdtype(out.dtype, jnp.floating):
+        raise TypeError(f"the function returns {out.dtype}, but must return logits")
+    if not out.shape or out.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"the function returns shape {out.shape} for {x.shape[0]} images, but must "
+            "return [n, classes], or [n] or [n, 1] for two classes"
+        )
+    return jax.eval_shape(losses.as_logits, out).shape[1]
+
+
+def label_function(
+    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct, attack: str
+) -> None:
+    """Checks a `LabelFn` by its output's shape, without running it.
+
+    Raises:
+        TypeError: the function returns logits, or no integer array.
+        ValueError: its output has a wrong shape.
+    """
+    out = _output(function, x)
+    if not jnp.issubdtype(out.dtype, jnp.integer):
+        raise TypeError(
+            f"{attack} asks for labels, but the function given returns "
+            f"{out.dtype}{list(out.shape)}: wrap logits as "
+            "attacks.as_label_fn(logits_fn)"
+        )
+    if out.shape != (x.shape[0],):
+        raise ValueError(
+            f"the function returns labels of shape {out.shape} for {x.shape[0]} "
+            f"images, but must return [{x.shape[0]}]"
+        )
+
+
+def unlabelled(missing: Array) -> str:
+    """Tells of images for which a model has no label.
+
+    Args:
+        missing: bool [n], which ones.
+
+    Returns:
+        A sentence; empty if there are none.
+
+    Raises:
+        ValueError: all are.
+    """
+    count, total = int(jnp.sum(missing)), len(missing)
+    if count == 0:
+        return ""
+    found = f"the model's logits are NaN or infinite at {count} of {total} images"
+    if count == total:
+        raise ValueError(f"{found}: look at its weights and at how images are scaled")
+    return f"{found}, which count neither as right nor as broken"
+
+
+def adversarial_start(wrong: Array) -> None:
+    """Checks that starting points are adversaries already.
+
+    Args:
+        wrong: bool [n], which ones are not.
+
+    Raises:
+        ValueError: some are not.
+    """
+    indices = np.flatnonzero(np.asarray(wrong)).tolist()
+    if indices:
+        shown = ", ".join(map(str, indices[:10])) + (" …" if indices[10:] else "")
+        raise ValueError(
+            f"{len(indices)} starting points are no adversaries: those of images "
+            f"{shown}. Give points that the model labels as the attack wants, or none"
+        )
+
+
+def norm(value: Any, allowed: tuple[Any, ...] = perturbation.NORMS) -> None:
+    """Checks the name of a norm.
+
+    Raises:
+        ValueError: the attack does not know it.
+    """
+    checks.one_of("norm", value, allowed)
+
+
+def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
+    """Checks the shape of a radius, and gives it the images' rank and type.
+
+    Args:
+        epsilon: float [], one for all images; [n], one each; in Linf also one for each
+            pixel, of the rank of x and broadcasting to it.
+        x: float [n, ...], the images.
+        norm: of the ball.
+
+    Returns:
+        float [], or of the rank of x with n rows; rounded down where it is known.
+
+    Raises:
+        ValueError: the shape is another.
+    """
+    shape = jnp.shape(epsilon)
+    if not shape:
+        return perturbation.radius(epsilon, x[:1]).reshape(())
+    fits = len(shape) == x.ndim and all(
+        own in (1, size) for own, size in zip(shape, x.shape, strict=True)
+    )
+    one_each = shape == x.shape[:1]
+    if not one_each and not fits:
+        raise ValueError(
+            f"epsilon has shape {shape}, but must be one number, one for each of the "
+            f"{len(x)} images, or one for each pixel, broadcasting to {x.shape}"
+        )
+    if norm != "linf" and any(size > 1 for size in shape[1:]):
+        raise ValueError(
+            f"epsilon has shape {shape}, but a ball of {norm} has one radius an image"
+        )
+    value = perturbation.radius(epsilon, x)
+    return jnp.broadcast_to(value, (len(x), *value.shape[1:]))
+
+
+def _output(
+    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct
+) -> jax.ShapeDtypeStruct:
+    if isinstance(function, tracing.Captured):
+        out = function.output
+    elif callable(function):
+        out = jax.eval_shape(function, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    else:
+        raise TypeError(f"the model is {function!r}, but must be a function of images")
+    if not isinstance(out, jax.ShapeDtypeStruct):
+        raise TypeError(
+            f"the function returns {jax.tree.structure(out)}, but must return one array"
+        )
+    return out
