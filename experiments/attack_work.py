@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments import cores
 from experiments.configs import attack as configs
-from zeroone_jax import attacks, verification
+from zeroone_jax import attacks, tagged, verification
 from zeroone_jax.attacks import sign_network
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.attacks.state import where
@@ -71,7 +71,7 @@ class Work(abc.ABC):
     @property
     def name(self) -> str:
         """What to call it."""
-        return type(self.experiment.attack).__name__
+        return tagged.name_of(type(self.experiment.attack))
 
     @property
     @abc.abstractmethod
@@ -181,10 +181,6 @@ class _Suite(Work):
 
 class _Verification(Work):
     """Computes distances; witnesses count as adversaries, nodes as queries."""
-
-    @property
-    def name(self) -> str:
-        return "Verification"
 
     @property
     def config(self) -> verification.Config:

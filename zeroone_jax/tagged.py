@@ -54,6 +54,11 @@ def register(name: str) -> Callable[[type[Settings]], type[Settings]]:
     return named
 
 
+def name_of(settings: type) -> str:
+    """The name that a class was registered by, or its own."""
+    return _NAMES.get(settings, settings.__name__)
+
+
 def to_json(settings: Any) -> Any:
     """Gives settings as JSON's types.
 

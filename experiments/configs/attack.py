@@ -212,9 +212,6 @@ _NAMES = [name for name in attacks.__all__ if _is_attack(name)]
 _SUITES = ("standard", "targeted", "decision", "paper_a", "paper_b")
 
 tagged.register("verification")(verification.Config)
-for _name in _NAMES:
-    if inspect.isclass(getattr(attacks, _name)):
-        tagged.register(_name)(getattr(attacks, _name))
 
 PRESETS: dict[str, Callable[[], Experiment]] = {
     **{name: _preset(name) for name in [_FIRST, *_NAMES]},

@@ -277,7 +277,7 @@ def test_starts_must_be_adversaries_where_the_attack_says_so():
         (
             {"fn": attacks.as_label_fn(model)},
             TypeError,
-            "ProjectedGradientDescent needs gradients of logits",
+            "pgd needs gradients of logits",
         ),
     ],
 )

@@ -73,7 +73,7 @@ def test_a_run_directory_holds_everything(finished):
     )
     assert len(curve["queries"]) == len(curve["median_distance"])
     text = (finished / "results.md").read_text()
-    assert "**HopSkipJump on 7 images**" in text
+    assert "**hop_skip_jump on 7 images**" in text
     assert "| median l2 distance found" in text
     assert len((finished / "metrics.jsonl").read_text().splitlines()) == 7
 
@@ -303,7 +303,7 @@ def test_suites(networks, two_classes, tmp_path):
     assert sum(summary["strongest"].values()) == 7
     assert summary["warnings"] == []
     text = (tmp_path / "results.md").read_text()
-    assert "**decision on 7 images**" in text
+    assert "**suite_decision on 7 images**" in text
     assert "the strongest" in text
     standard = configs.PRESETS["suite_standard"]().attack
     assert standard.build() == attacks.suite.standard("linf", 8 / 255)

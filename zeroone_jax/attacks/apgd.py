@@ -99,7 +99,7 @@ class Info(NamedTuple):
     step_size: Array
 
 
-class AutoPGD(Attack):
+class AutoPGD(Attack, name="apgd"):
     """Climbs with momentum, halving the step where the loss stops rising.
 
     The step size begins at 2 epsilon. It is halved at a checkpoint where fewer than

@@ -240,11 +240,11 @@ class Attack(Settings, abc.ABC):
         # The model is traced for as many images as are compiled for.
         images = jax.ShapeDtypeStruct((room or len(x), *x.shape[1:]), x.dtype)
         model = self.model(fn, images)
-        name = type(self).__name__
         if self.needs == "logits":
-            checks.labels(y, len(x), arguments.logits_function(model, images, name))
+            classes = arguments.logits_function(model, images, self.name)
+            checks.labels(y, len(x), classes)
         else:
-            arguments.label_function(model, images, name)
+            arguments.label_function(model, images, self.name)
         attack = self.settled(x)
         if start is not None and self.starts_from_adversary and checks.is_known(start):
             found = predict(model, start, self.chunk, room)

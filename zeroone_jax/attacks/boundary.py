@@ -67,7 +67,7 @@ class _Walk(NamedTuple):
     queries: Array
 
 
-class Boundary(WalkFromAdversary):
+class Boundary(WalkFromAdversary, name="boundary"):
     """Walks along the boundary, nearer with every step.
 
     An iteration draws `samples` points sideways, until some are hits or `trials` are

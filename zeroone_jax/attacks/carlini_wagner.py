@@ -95,7 +95,7 @@ class Info(NamedTuple):
     constant: Array
 
 
-class CarliniWagner(Attack):
+class CarliniWagner(Attack, name="carlini_wagner"):
     """Weighs distance against the margin, by Adam, with a binary search over c.
 
     c grows tenfold until it gives an adversary, and is halved between failure and

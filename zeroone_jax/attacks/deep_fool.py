@@ -51,7 +51,7 @@ class Info(NamedTuple):
     length: Array
 
 
-class DeepFool(Attack):
+class DeepFool(Attack, name="deep_fool"):
     """Moves onto the nearest boundary of the linearized model, until the label turns.
 
     As in the authors' program the overshoot is part of every point, x plus the moves

@@ -60,7 +60,7 @@ class Info(NamedTuple):
     labels: Array
 
 
-class FastAdaptiveBoundary(Attack):
+class FastAdaptiveBoundary(Attack, name="fab"):
     """Projects the iterate and the image onto the nearest linearized class boundary.
 
     A step goes `eta` times the way to the projections and takes their mean, the image

@@ -75,7 +75,7 @@ class _Tried(NamedTuple):
     queries: Array
 
 
-class HopSkipJump(WalkFromAdversary):
+class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
     """Follows the boundary towards the image by estimates of its normal.
 
     Iteration t asks `initial_directions * sqrt(t)` directions, jumps `distance /

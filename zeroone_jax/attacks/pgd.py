@@ -59,7 +59,7 @@ class Info(NamedTuple):
     gradient_size: Array
 
 
-class ProjectedGradientDescent(Attack):
+class ProjectedGradientDescent(Attack, name="pgd"):
     """Climbs the loss by steps of one size, back into the ball after each.
 
     `start` replaces the first restart's random point; it is projected into the ball.

@@ -48,7 +48,7 @@ class Info(NamedTuple):
     level: Array
 
 
-class RayS(DecisionAttack):
+class RayS(DecisionAttack, name="ray_s"):
     """Flips blocks of signs, and shrinks the radius.
 
     `start`, an adversary, gives the first direction: the sign of its perturbation.

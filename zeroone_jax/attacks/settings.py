@@ -3,12 +3,15 @@
 So another epsilon compiles nothing, and a number may be traced, or mapped by `vmap`.
 
 Example:
+    >>> from zeroone_jax.types import Number
     >>> class Walk(Settings):
     ...     length: Number
     ...     steps: int = 10
     >>> short, long = Walk(length=0.1), Walk(length=3.0)
     >>> jax.tree.leaves(short)
     [0.1]
+    >>> short
+    Walk(length=0.1, steps=10)
     >>> jax.tree.structure(short) == jax.tree.structure(long)
     True
     >>> jax.tree.structure(short) == jax.tree.structure(Walk(length=0.1, steps=20))
@@ -22,6 +25,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import jax
 
+from zeroone_jax import tagged
 from zeroone_jax.types import Array
 
 
@@ -30,18 +34,31 @@ class Settings:
     """Makes its subclasses frozen dataclasses by keywords, and pytrees.
 
     Leaves are the fields whose type names `Number`, as in `Number | None`; there a None
-    or a word is structure. JAX makes copies with other leaves unchecked.
+    or a word is structure. JAX makes copies with other leaves unchecked. A class may be
+    given the `name` that it has in messages, in JSON and as a flag.
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, name: str | None = None) -> None:
         """Makes the class what it is."""
         super().__init_subclass__()
-        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
+        if name is not None:
+            tagged.register(name)(cls)
         jax.tree_util.register_pytree_with_keys(
             cls, _flatten, lambda structure, leaves: _unflatten(cls, structure, leaves)
         )
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return tagged.name_of(type(self))
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)
+        values = (f"{field.name}={getattr(self, field.name)!r}" for field in fields)
+        return f"{self.name}({', '.join(values)})"
 
 
 def _flatten(settings: Settings) -> tuple[Any, Any]:

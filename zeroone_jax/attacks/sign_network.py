@@ -80,7 +80,7 @@ class CrossingInfo(NamedTuple):
     loss: Array
 
 
-class HyperplaneCrossing(_SignNetworkAttack):
+class HyperplaneCrossing(_SignNetworkAttack, name="hyperplane_crossing"):
     """Goes epsilon towards and through one hidden unit's hyperplane, then another's.
 
     Paper A's supplement: x' = x -+ epsilon sign(w_k), minus where unit k is on, and
@@ -143,7 +143,9 @@ class HyperplaneCrossing(_SignNetworkAttack):
         ), CrossingInfo(unit, loss)
 
 
-class SurrogateGradient(_SignNetworkAttack, ProjectedGradientDescent):
+class SurrogateGradient(
+    _SignNetworkAttack, ProjectedGradientDescent, name="surrogate_gradient"
+):
     """PGD along gradients of a stand-in, looking at the networks themselves.
 
     At every point the mean vote is asked, the true one: it says whether the point is

@@ -43,7 +43,7 @@ class Info(NamedTuple):
     gradient: Array
 
 
-class SimultaneousPerturbation(Attack):
+class SimultaneousPerturbation(Attack, name="spsa"):
     """Climbs the margin by Adam on estimated gradients, back into the ball each time.
 
     The gradient is the mean over random directions v of -1 and 1 of

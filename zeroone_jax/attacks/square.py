@@ -46,7 +46,7 @@ class Info(NamedTuple):
     side: Array
 
 
-class Square(Attack):
+class Square(Attack, name="square"):
     """Changes one random square at a time, and keeps what raises the loss.
 
     The loss is the margin or, of a targeted attack, minus the `losses.soft_margin` to
