@@ -100,7 +100,9 @@ def _is_same(mine: pathlib.Path, other: pathlib.Path) -> bool:
     files = [
         (mine / name).read_bytes() == (other / name).read_bytes() for name in names
     ]
-    one, two = (jax.tree.leaves(zero_one.load(run / "params")) for run in (mine, other))
+    one, two = (
+        jax.tree.leaves(zero_one.load(run / "networks.npz")) for run in (mine, other)
+    )
     return all(files) and all(map(np.array_equal, one, two))
 
 

@@ -47,7 +47,7 @@ def networks(name: str) -> zero_one.Params:
     """Trains networks, or loads them."""
     if name in _FILES:
         path = _REFERENCE / f"{_FILES[name]}.npz"
-        return zero_one.from_npz(path, dtype=jnp.dtype(jnp.float64))
+        return zero_one.load(path, dtype=jnp.dtype(jnp.float64))
     path = _NETWORKS / name
     if not path.exists():
         preset, _, noise = name.partition(":")
@@ -58,9 +58,8 @@ def networks(name: str) -> zero_one.Params:
         if settings.votes != 8:
             raise ValueError(f"{preset} has {settings.votes} votes, not 8")
         path.parent.mkdir(parents=True, exist_ok=True)
-        zero_one.save(
-            path, coordinate_descent.fit(jax.random.key(_SEED), x, y, settings).params
-        )
+        trained = coordinate_descent.fit(jax.random.key(_SEED), x, y, settings)
+        zero_one.save(path, trained.params)
     return zero_one.load(path)
 
 

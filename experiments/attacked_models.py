@@ -68,10 +68,10 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
     dtype = jnp.dtype(jnp.float64 if double else jnp.float32)
     try:
         if place.suffix == ".npz":
-            return _zero_one(zero_one.from_npz(place, dtype=dtype), Source(), dtype)
-        if (place / "params").is_dir():
-            params = _read(lambda: zero_one.load(place / "params"))
-            return _zero_one(params, _source(place), dtype)
+            return _zero_one(zero_one.load(place, dtype=dtype), Source(), dtype)
+        if (place / "networks.npz").exists():
+            found = _read(lambda: zero_one.load(place / "networks.npz", dtype=dtype))
+            return _zero_one(found, _source(place), dtype)
         if (place / "network.npz").exists():
             return _network(place, dtype, data_dir)
     except (OSError, ValueError) as error:

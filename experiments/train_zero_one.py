@@ -10,7 +10,7 @@ and fetches the images first if they are not there.
 
 --preset picks the settings to start from, --config.FIELD=VALUE changes one of them.
 The run directory fills with config.json (the settings), metrics.jsonl (how training
-went), checkpoints, params (the networks, for models.zero_one.load), summary.json and
+went), checkpoints, networks.npz (for models.zero_one.load), summary.json and
 accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes on with
 --resume and the same settings, and ends with the very same networks.
 """
@@ -170,14 +170,12 @@ def train_together(
     results = coordinate_descent.fit_grid(
         keys, x, y, solvers, states=states, on_segment=on_segment
     )
-    for run, result in zip(opened, results, strict=True):
-        path = run.path / "params"
-        # A run killed after this point comes here again, with the same networks.
-        if not hosts.from_first(path.exists, command_line.UserError):
-            zero_one.save(path, result.params)
     # The rest is done by the first process alone.
     if not hosts.is_first():
         return
+    for run, result in zip(opened, results, strict=True):
+        with runs.replacing(run.path / "networks.npz") as path:
+            zero_one.save(path, result.params)
     x_test, y_test = map(jnp.asarray, data.as_features(test))
     splits = {"train": (x, y), "test": (x_test, y_test)}
     seconds = (time.monotonic() - began) / len(opened)

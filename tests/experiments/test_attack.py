@@ -82,7 +82,7 @@ def test_a_run_directory_holds_everything(finished):
 def test_adversaries_are_those_of_the_library(settings, finished, networks):
     with np.load(finished / "adversaries.npz") as file:
         saved = {name: file[name] for name in file.files}
-    params = zero_one.from_npz(networks)
+    params = zero_one.load(networks)
     predict = zero_one.Vote.flat(params).labels
     test = data.load(settings.images.name, "test")
     x, y = map(jnp.asarray, data.as_features(test))
@@ -223,7 +223,7 @@ def test_verification(networks, two_classes, tmp_path, preset):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["config"]["attack"]["type"] == "verification"
     assert summary["broken"] == 7
-    params = zero_one.from_npz(networks)
+    params = zero_one.load(networks)
     with np.load(tmp_path / "adversaries.npz") as file:
         found = verification.measure(params, file["image"], file["label"], config)
         np.testing.assert_array_equal(file["lower"], found.lower)

@@ -28,8 +28,8 @@ def test_images_are_chosen_as_asked(settings):
 
 
 def test_a_run_directory_as_model(settings, networks, two_classes, tmp_path):
-    params = zero_one.from_npz(networks)
-    zero_one.save(tmp_path / "params", params)
+    params = zero_one.load(networks)
+    zero_one.save(tmp_path / "networks.npz", params)
     trained = {"data": {"name": str(two_classes), "classes": [0, 1]}}
     (tmp_path / "config.json").write_text(json.dumps(trained))
     task = attack_task.prepare(

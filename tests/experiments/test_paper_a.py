@@ -236,7 +236,7 @@ def test_the_authors_networks_hang_on_rounding_and_ours_do_not(
     assert set(found["float32"] + found["order"]) == {0.0}
     (training, _), (x, y) = map(data.as_features, cifar10_0v1)
     with jax.enable_x64(True):
-        networks = zero_one.from_npz(
+        networks = zero_one.load(
             reference / "authors_mlp01_8votes.npz", dtype=jnp.dtype(jnp.float64)
         )
         authors = rounding.counted(networks, training, x, y)

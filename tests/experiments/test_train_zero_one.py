@@ -43,7 +43,7 @@ def train(path: pathlib.Path, experiment: Experiment, resume: bool = False) -> N
 
 
 def assert_same_run(path: pathlib.Path, expected: pathlib.Path) -> None:
-    params, other = (zero_one.load(run / "params") for run in (path, expected))
+    params, other = (zero_one.load(run / "networks.npz") for run in (path, expected))
     for mine, theirs in zip(
         jax.tree.leaves(params), jax.tree.leaves(other), strict=True
     ):
@@ -76,7 +76,7 @@ def test_a_run_directory_holds_everything(experiment, finished):
         "curves.png",
         "hidden_units.png",
         "metrics.jsonl",
-        "params",
+        "networks.npz",
         "sessions.jsonl",
         "summary.json",
     }
@@ -101,7 +101,7 @@ def test_the_networks_are_those_of_the_library(experiment, finished, two_classes
         y = arrays["labels"].astype(np.int32)
     params = coordinate_descent.fit(jax.random.key(0), x, y, SMALL).params
     for mine, theirs in zip(
-        jax.tree.leaves(zero_one.load(finished / "params")),
+        jax.tree.leaves(zero_one.load(finished / "networks.npz")),
         jax.tree.leaves(params),
         strict=True,
     ):
@@ -117,7 +117,7 @@ def before(name: str) -> Callable[[pytest.MonkeyPatch], None]:
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
         owner, attribute = {
             "a checkpoint": (runs.RunDirectory, "save"),
-            "params": (zero_one, "save"),
+            "networks": (zero_one, "save"),
             "the report": (zero_one_report, "write"),
             "the summary": (runs.RunDirectory, "finish"),
         }[name]
@@ -134,7 +134,7 @@ def before(name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 @pytest.mark.parametrize(
-    "moment", ["a checkpoint", "params", "the report", "the summary"]
+    "moment", ["a checkpoint", "networks", "the report", "the summary"]
 )
 @pytest.mark.slow("runs a launcher")
 def test_killed_at_a_moment_it_resumes_to_the_same(
@@ -244,7 +244,7 @@ def test_one_vs_all_with_noise(three_classes, tmp_path):
     data = Data(str(three_classes), classes=(), noise=0.1)
     solver = dataclasses.replace(SMALL, hidden=0, iterations=30)
     train(tmp_path, Experiment(data=data, solver=solver))
-    params = zero_one.load(tmp_path / "params")
+    params = zero_one.load(tmp_path / "networks.npz")
     assert params.w1.shape == (3, 2, 1, 48)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert len(summary["accuracy"]["test"]["votes"]) == 2

@@ -65,8 +65,8 @@ def assert_same_runs(folder: pathlib.Path, expected: pathlib.Path) -> None:
             entry.name for entry in other.iterdir()
         }
         for one, two in zip(
-            jax.tree.leaves(zero_one.load(mine / "params")),
-            jax.tree.leaves(zero_one.load(other / "params")),
+            jax.tree.leaves(zero_one.load(mine / "networks.npz")),
+            jax.tree.leaves(zero_one.load(other / "networks.npz")),
             strict=True,
         ):
             np.testing.assert_array_equal(one, two)

@@ -246,7 +246,7 @@ def test_example_networks(reference, cifar10_0v1):
     """A well-conditioned ensemble has one answer, whatever the precision (A5)."""
     _, test = cifar10_0v1
     path = reference / "example_mlp01_8votes.npz"
-    single = zero_one.from_npz(path)
+    single = zero_one.load(path)
     x = jnp.asarray(features(test), jnp.float32)
     votes = zero_one.votes(single, x)
     np.testing.assert_allclose(
@@ -259,7 +259,7 @@ def test_example_networks(reference, cifar10_0v1):
     assert margins.output.min() > 1e-4
     assert margins.share.max() == 0
     with jax.enable_x64():
-        double = zero_one.from_npz(path)
+        double = zero_one.load(path)
         assert double.w1.dtype == jnp.float64
         np.testing.assert_array_equal(
             zero_one.votes(double, jnp.asarray(features(test))), votes
@@ -270,7 +270,7 @@ def test_authors_networks(reference, cifar10_0v1):
     """The numbers of section A5, and section A6: three votes hang on rounding."""
     train, test = cifar10_0v1
     with jax.enable_x64():
-        params = zero_one.from_npz(reference / "authors_mlp01_8votes.npz")
+        params = zero_one.load(reference / "authors_mlp01_8votes.npz")
         x = jnp.asarray(features(test))
         np.testing.assert_allclose(
             accuracy(zero_one.votes(params, x), test),

@@ -51,4 +51,4 @@ def mlp_10():
 @pytest.fixture(scope="session")
 def zero_one_8(reference):
     """The example 01 network of 8 votes, as `zero_one.Params`."""
-    return zero_one.from_npz(reference / "example_mlp01_8votes.npz")
+    return zero_one.load(reference / "example_mlp01_8votes.npz")

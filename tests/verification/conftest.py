@@ -38,7 +38,7 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def trained(reference, cifar10_0v1) -> Trained:
     with jax.enable_x64(True):
-        loaded = zero_one.from_npz(reference / "example_mlp01_8votes.npz")
+        loaded = zero_one.load(reference / "example_mlp01_8votes.npz")
         params = zero_one.astype(loaded, jnp.float64)
         x, y = data.as_features(cifar10_0v1[1])
         x = np.asarray(x, np.float64)

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from zeroone_jax.models.classifier import Classifier
-from zeroone_jax.models.zero_one_files import from_npz, load, save
+from zeroone_jax.models.zero_one_files import load, save
 from zeroone_jax.models.zero_one_params import (
     HIDDEN_VALUES,
     Params,
@@ -55,7 +55,6 @@ __all__ = [
     "Vote",
     "astype",
     "check",
-    "from_npz",
     "hidden",
     "init",
     "linear",

@@ -1,15 +1,12 @@
-"""01 networks on disk: our own checkpoints (orbax), and plain `.npz` files."""
+"""01 networks on disk: plain `.npz` files."""
 
 import math
 import os
 import pathlib
-import zlib
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 from jax.typing import DTypeLike
 
 from zeroone_jax import files
@@ -19,71 +16,26 @@ _NAMES = ("w1", "b1", "w2", "b2")
 
 
 def save(path: str | os.PathLike[str], params: Params) -> None:
-    """Saves networks as an orbax checkpoint.
-
-    The checkpoint appears under its name only once it is whole. Every process of a run
-    of many hosts must call it.
+    """Saves networks, in their own dtype.
 
     Args:
-        path: the folder to make.
+        path: where, ending in ".npz"; the caller sees to it that no half file is left.
         params: the networks.
 
     Raises:
-        FileExistsError: if `path` is there already.
         ValueError: if the networks are not valid: shapes, dtypes, NaN or infinity.
     """
-    path = os.path.abspath(path)
     _check_values(params, "params")
-    if os.path.exists(path):
-        raise FileExistsError(f"{path} exists already")
-    # Orbax would not write what lies on one process's devices only.
     arrays = jax.device_get({name: getattr(params, name) for name in _NAMES})
-    about = {"hidden_values": params.hidden_values, "crc32": _checksums(arrays)}
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path, arrays, custom_metadata=about)
+    np.savez(path, hidden_values=params.hidden_values, allow_pickle=False, **arrays)
 
 
-def load(path: str | os.PathLike[str]) -> Params:
-    """Loads networks that `save` wrote, bit for bit.
-
-    Args:
-        path: the checkpoint's folder.
-
-    Returns:
-        The networks, on the default device, in the dtype they were saved in.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        ValueError: if it is damaged or is no checkpoint of 01 networks, or if it is
-            float64 and `jax_enable_x64` is off.
-    """
-    path = os.path.abspath(path)
-    if not os.path.isdir(path):
-        raise FileNotFoundError(f"no checkpoint: {path} is not a folder")
-    # As NumPy arrays they stay float64 and forget which devices they were on.
-    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
-    wanted = ocp.args.PyTreeRestore(restore_args=dict.fromkeys(_NAMES, as_numpy))
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-        try:
-            arrays = checkpointer.restore(path, args=wanted)
-            about = checkpointer.metadata(path).custom_metadata
-            hidden_values = about["hidden_values"]
-            # Orbax does not notice a flipped bit; earlier versions kept no checksums.
-            if _checksums(arrays) != about.get("crc32", _checksums(arrays)):
-                raise ValueError("arrays do not match their checksums")
-        # Which errors orbax raises on damage.
-        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-            what = "damaged or no checkpoint of 01 networks"
-            raise files.damaged(pathlib.Path(path), error, what=what) from error
-    return _params(arrays, hidden_values, path)
-
-
-def from_npz(
+def load(
     path: str | os.PathLike[str],
     hidden_values: str | None = None,
     dtype: DTypeLike | None = None,
 ) -> Params:
-    """Reads networks from a plain `.npz` file, such as the authors' (section A5).
+    """Reads what `save` wrote, and other `.npz` files, as the authors' (section A5).
 
     The file holds w1, b1, w2, b2 with the axes of `Params`, or without the votes axis
     for a single network. It may also hold
@@ -141,10 +93,6 @@ def from_npz(
         dtype = jnp.zeros(()).dtype
     arrays = {name: array.astype(dtype) for name, array in arrays.items()}
     return _params(arrays, hidden_values or told or "01", path)
-
-
-def _checksums(arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-    return {name: zlib.crc32(arrays[name].tobytes()) for name in _NAMES}
 
 
 def _params(arrays: dict[str, np.ndarray], hidden_values: str, path: str) -> Params:
