@@ -187,8 +187,9 @@ def write(
     title = f"{experiment.network}, {objective}"
     lines = [f"accuracy on {name}: {share:.4f}" for name, share in accuracies.items()]
     table = tables.markdown(robust_tables.one_network(title, rows))
+    reasons = robust_tables.warnings({title: rows})
     with runs.replacing(run.path / "accuracy.md") as path:
-        path.write_text("\n".join([table, "", *lines, ""]))
+        path.write_text("\n".join([table, "", *lines, "", reasons]).rstrip() + "\n")
     watched = [record for record in run.metrics() if "test_accuracy" in record]
     if watched:
         curve = robust_figures.AccuracyCurve(

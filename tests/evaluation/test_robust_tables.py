@@ -41,16 +41,6 @@ def test_one_network():
     assert [cells[0] for cells in table.rows[-2:]] == [PAPER, STRONGEST]
 
 
-def test_networks_are_compared_on_as_many_images():
-    table = robust_tables.by_attack("attacks", RESULTS)
-    expected = ["network", "natural", "pgd (1000)", "suite (100)", "suite (50)"]
-    assert table.header == expected
-    assert table.rows == [
-        ["SENSE", 0.9, 0.75, 0.25, None],
-        ["ours", 0.875, 0.5, None, 0.5],
-    ]
-
-
 def test_the_strongest_stands_beside_the_papers_own():
     table = robust_tables.strongest("honest", RESULTS, PUBLISHED)
     first, second = json.loads(json.dumps(as_json(table)))["rows"]

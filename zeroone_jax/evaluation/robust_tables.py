@@ -36,35 +36,6 @@ def one_network(title: str, rows: Sequence[Row]) -> Table:
     return Table(title, header, cells)
 
 
-def by_attack(title: str, results: Mapping[str, Sequence[Row]]) -> Table:
-    """Compares networks attack by attack.
-
-    Args:
-        title: what the table shows.
-        results: each network's name and rows.
-
-    Returns:
-        A row for each network: its accuracy without attack on the most images, and
-        under each attack on as many images as the header says; None where the network
-        has not met it on so many.
-    """
-    columns = list(
-        dict.fromkeys(
-            (row.attack, row.images)
-            for rows in results.values()
-            for row in rows
-            if row.attack not in (PAPER, STRONGEST)
-        )
-    )
-    cells = []
-    for name, rows in results.items():
-        accuracy = {(row.attack, row.images): row.accuracy for row in rows}
-        natural = max(rows, key=lambda row: row.images).natural_accuracy
-        cells.append([name, natural, *map(accuracy.get, columns)])
-    attacks = [f"{attack} ({images})" for attack, images in columns]
-    return Table(title, ["network", NATURAL, *attacks], cells)
-
-
 def strongest(
     title: str,
     results: Mapping[str, Sequence[Row]],
