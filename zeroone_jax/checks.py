@@ -4,7 +4,6 @@ Shapes and types are checked always, values where they are known: inside a calle
 `jax.jit` there are none, and only the shapes are looked at.
 """
 
-from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import jax
@@ -105,29 +104,36 @@ def key(key: Key) -> None:
         raise TypeError(f"key has shape {key.shape}, but one key must be given")
 
 
-def number(
-    name: str, value: Number, allowed: str, holds: Callable[[np.ndarray], Any]
-) -> None:
-    """Checks a real number, or an array of them, where it is known.
+def within(interval: str, **numbers: Number) -> None:
+    """Checks that settings, where they are known, lie in an interval.
 
     Args:
-        name: of the setting.
-        value: what was given.
-        allowed: what is, for the message, as in "above 0".
-        holds: whether numbers are allowed; NaN and infinity never are.
+        interval: as in "(0,1]"; a bracket belongs to it, a parenthesis does not.
+        **numbers: the settings; arrays in all their numbers.
 
     Raises:
-        ValueError: it is not.
+        ValueError: one does not, or is not a number.
+
+    Example:
+        >>> within("(0,1]", share=1.0)
+        >>> within("[0,1)", share=1.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: share is 1.0, but must be in [0,1)
     """
-    if not is_known(value):
-        return
-    known = np.asarray(value)
-    if not np.all(np.isfinite(known) & holds(known)):
-        raise ValueError(f"{name} is {value}, but must be {allowed}")
+    low, high = map(float, interval[1:-1].split(","))
+    for name, value in numbers.items():
+        if not is_known(value):
+            continue
+        known = np.asarray(value)
+        above = known >= low if interval[0] == "[" else known > low
+        below = known <= high if interval[-1] == "]" else known < high
+        if not np.all(above & below):
+            raise ValueError(f"{name} is {value}, but must be in {interval}")
 
 
 def positive(**numbers: Number) -> None:
-    """Checks that settings are positive and finite.
+    """Checks that settings are positive and finite, where they are known.
 
     In an array 0 is allowed, of an image or a pixel that stays as it is.
 
@@ -135,17 +141,22 @@ def positive(**numbers: Number) -> None:
         ValueError: one is not.
     """
     for name, value in numbers.items():
-        number(name, value, "above 0", lambda v: v >= 0 if v.ndim else v > 0)
+        if not is_known(value):
+            continue
+        is_above = np.ndim(value) > 0 or value > 0
+        if not (_is_not_negative(value) and is_above):
+            raise ValueError(f"{name} is {value}, but must be above 0")
 
 
 def not_negative(**numbers: Number) -> None:
-    """Checks that settings are at least 0 and finite.
+    """Checks that settings are at least 0 and finite, where they are known.
 
     Raises:
         ValueError: one is not.
     """
     for name, value in numbers.items():
-        number(name, value, "at least 0", lambda v: v >= 0)
+        if is_known(value) and not _is_not_negative(value):
+            raise ValueError(f"{name} is {value}, but must not be negative")
 
 
 def counts(**numbers: int) -> None:
@@ -197,3 +208,8 @@ def _is_array(value: Any, kind: Any) -> TypeGuard[Array]:
 def _in_box(x: Array) -> bool:
     """Whether all pixels are in [0,1]; told without copying them to the host."""
     return bool(jnp.all((x >= 0) & (x <= 1)))
+
+
+def _is_not_negative(value: Number) -> bool:
+    known = np.asarray(value)
+    return bool(np.all(np.isfinite(known) & (known >= 0)))

@@ -53,10 +53,7 @@ class Evaluation:
         """
         checks.positive(epsilon=self.epsilon)
         checks.counts(images=self.images)
-        if self.suite_images < 0:
-            raise ValueError(
-                f"suite_images is {self.suite_images}, but must not be negative"
-            )
+        checks.not_negative(suite_images=self.suite_images)
 
 
 @tagged.register("train_network")

@@ -162,10 +162,9 @@ class Attack(Settings, abc.ABC):
             fn: the model as it is now: a `LogitsFn` or a `LabelFn`, whichever `needs`
                 says. Any callable will do. It is traced at each call; another with the
                 same operations and other arrays compiles nothing (`tracing.capture`).
-            x: float32 or float64 [n, ...] in [0,1], n at least 1, of JAX or NumPy; of a
-                `models.Classifier` also flat, [n, d]. Laid
-                over several devices by a `NamedSharding` of the first axis, each device
-                attacks its own images.
+            x: float32 or float64 [n, ...] in [0,1], n at least 1, of JAX or NumPy; for
+                a `models.Classifier` also flat, [n, d]. Laid over several devices by a
+                `NamedSharding` of the first axis, each device attacks its own images.
             y: int [n], the labels, or the targets of a targeted attack.
             start: float [n, ...] in [0,1], where to start from; what that means is the
                 attack's own.

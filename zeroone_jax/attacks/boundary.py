@@ -103,7 +103,7 @@ class Boundary(WalkFromAdversary, name="boundary"):
             iterations=self.iterations, samples=self.samples, trials=self.trials
         )
         checks.positive(sideways=self.sideways)
-        checks.number("forward", self.forward, "in (0,1)", lambda v: (v > 0) & (v < 1))
+        checks.within("(0,1)", forward=self.forward)
         checks.one_of("law", self.law, ("signs", "gaussian"))
 
     def init(

@@ -117,11 +117,9 @@ class FastAdaptiveBoundary(Attack, name="fab"):
                     f"target_classes is {self.target_classes} and targeted is "
                     "True, but y already names the class to go after: give one of them"
                 )
-        checks.number(
-            "alpha_max", self.alpha_max, "in (0,1]", lambda v: (v > 0) & (v <= 1)
-        )
-        checks.number("eta", self.eta, "at least 1", lambda v: v >= 1)
-        checks.number("beta", self.beta, "in (0,1)", lambda v: (v > 0) & (v < 1))
+        checks.within("(0,1]", alpha_max=self.alpha_max)
+        checks.within("[1,inf)", eta=self.eta)
+        checks.within("(0,1)", beta=self.beta)
 
     def init(
         self,

@@ -90,12 +90,7 @@ class Square(Attack, name="square"):
                 f"max_queries is {self.max_queries}, but must be at least "
                 f"{self.frame_queries + 1}"
             )
-        checks.number(
-            "initial_share",
-            self.initial_share,
-            "in (0,1]",
-            lambda v: (v > 0) & (v <= 1),
-        )
+        checks.within("(0,1]", initial_share=self.initial_share)
         if self.schedule_queries is not None:
             checks.counts(schedule_queries=self.schedule_queries)
 

@@ -1,7 +1,6 @@
 """How to train: the settings of a run."""
 
 import dataclasses
-import math
 
 import optax
 
@@ -64,12 +63,8 @@ class Config:
                 f"optimizer is a {type(self.optimizer).__name__}, but must be "
                 "training.Sgd, training.Adam or an optax.GradientTransformation"
             )
-        if self.patience < 0:
-            raise ValueError(f"patience is {self.patience}, but must not be negative")
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"tolerance is {self.tolerance}, but must not be negative")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average is {self.average}, but must be in [0,1)")
+        checks.not_negative(patience=self.patience, tolerance=self.tolerance)
+        checks.within("[0,1)", average=self.average)
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"batch_size is {self.batch_size}, but must be a multiple of "

@@ -4,7 +4,6 @@ import abc
 import collections
 import dataclasses
 import itertools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -106,12 +105,8 @@ class Sgd(Optimizer):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is {self.momentum}, but must be in [0,1)")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(
-                f"weight_decay is {self.weight_decay}, but must not be negative"
-            )
+        checks.within("[0,1)", momentum=self.momentum)
+        checks.not_negative(weight_decay=self.weight_decay)
 
     def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
         """Makes the optimizer."""
@@ -143,8 +138,7 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         """Checks the settings."""
         super().__post_init__()
-        if not 0 <= self.limit < math.inf:
-            raise ValueError(f"limit is {self.limit}, but must not be negative")
+        checks.not_negative(limit=self.limit)
 
     def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
         """Makes the optimizer."""

@@ -61,14 +61,8 @@ class Settings:
             raise ValueError(
                 f"steps is {steps!r}, but must be a whole number, 0 or more"
             )
-        for name in ("epsilon", "step_size", "confidence"):
-            value = getattr(self, name)
-            if isinstance(value, jax.core.Tracer):
-                continue
-            if name == "confidence" and not 0 < value <= 1:
-                raise ValueError(f"confidence is {value}, but must be in (0,1]")
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value}, but must not be negative")
+        checks.not_negative(epsilon=self.epsilon, step_size=self.step_size)
+        checks.within("(0,1]", confidence=self.confidence)
 
 
 class State(NamedTuple):

@@ -84,8 +84,7 @@ class InBall(Objective):
         arguments.norm(self.norm)
         checks.positive(epsilon=self.epsilon, step_size=self.step_size)
         checks.counts(steps=self.steps)
-        if self.ramp < 0:
-            raise ValueError(f"ramp is {self.ramp}, but must not be negative")
+        checks.not_negative(ramp=self.ramp)
 
     def grown(self, batch: Batch) -> Array:
         """The share of radius and step by now, [] of the images' type, in [0,1]."""

@@ -52,10 +52,8 @@ class InstanceAdaptive(InBall):
         """Checks the settings."""
         super().__post_init__()
         checks.positive(radius_step=self.radius_step)
-        if not 0 < self.smoothing <= 1:
-            raise ValueError(f"smoothing is {self.smoothing}, but must be in (0,1]")
-        if self.warm_up < 0:
-            raise ValueError(f"warm_up is {self.warm_up}, but must not be negative")
+        checks.within("(0,1]", smoothing=self.smoothing)
+        checks.not_negative(warm_up=self.warm_up)
 
     def memory(self, count: int) -> Array:
         """The radii, float32 [count]."""

@@ -1,7 +1,6 @@
 """Sensible adversarial training (Kim and Wang 2022), section B2 of our notes."""
 
 import dataclasses
-import math
 
 import jax
 import jax.numpy as jnp
@@ -44,12 +43,7 @@ class Sense(Settings, Objective):
         super().__post_init__()
         if self.epsilon > 0:
             checks.counts(steps=self.steps)
-        if self.warm_up < 0:
-            raise ValueError(f"warm_up is {self.warm_up}, but must not be negative")
-        if not 0 <= self.natural_weight < math.inf:
-            raise ValueError(
-                f"natural_weight is {self.natural_weight}, but must not be negative"
-            )
+        checks.not_negative(warm_up=self.warm_up, natural_weight=self.natural_weight)
 
     def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
