@@ -50,14 +50,12 @@ def plan(settings: Evaluation, available: int) -> plans.Evaluation:
             made = made.without(SUITE)
         else:
             limited = tuple(
-                dataclasses.replace(
-                    planned, images=min(planned.images, settings.suite_images)
-                )
-                if planned.name == SUITE
-                else planned
-                for planned in made.attacks
+                dataclasses.replace(stage, first=settings.suite_images)
+                if stage.name == SUITE
+                else stage
+                for stage in made.stages
             )
-            made = dataclasses.replace(made, attacks=limited)
+            made = dataclasses.replace(made, stages=limited)
     return made.limited_to(min(settings.images, available))
 
 
@@ -143,7 +141,7 @@ def evaluate(
     folder.mkdir(exist_ok=True)
     key = jax.random.key(seed)
     outcomes = []
-    for index, attack in enumerate(planned.attacks):
+    for index, attack in enumerate(planned.stages):
         make = functools.partial(
             _evaluated, key, logits_fn, images, planned, attack.name
         )

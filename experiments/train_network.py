@@ -122,7 +122,7 @@ def fill(
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
     planned = network_evaluation.plan(experiment.evaluation, len(x))
-    progress = Progress("attacking", len(planned.attacks))
+    progress = Progress("attacking", len(planned.stages))
     rows = network_evaluation.evaluate(
         run, experiment.seed, planned, logits_fn, (x, y), progress.report
     )

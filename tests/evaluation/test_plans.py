@@ -11,16 +11,16 @@ from zeroone_jax.evaluation import plans
 
 def fgsm(name="fgsm", epsilon=0.1, images=10, **settings):
     attack = attacks.fgsm(epsilon=epsilon, **settings)
-    return plans.Planned(name=name, attack=attack, images=images)
+    return suite.Stage(name=name, attack=attack, first=images)
 
 
 def plan(*planned, epsilon=0.1, paper="fgsm"):
-    return plans.Evaluation(name="x", epsilon=epsilon, attacks=planned, paper=paper)
+    return plans.Evaluation(name="x", epsilon=epsilon, stages=planned, paper=paper)
 
 
 def test_cifar10_is_paper_bs_and_the_standard_suite():
     made = plans.cifar10()
-    by_name = {planned.name: planned for planned in made.attacks}
+    by_name = {planned.name: planned for planned in made.stages}
     assert list(by_name) == [
         "fgsm",
         "pgd_20",
@@ -38,22 +38,22 @@ def test_cifar10_is_paper_bs_and_the_standard_suite():
     assert by_name["cw_20"].attack.loss == "margin"
     assert by_name["fab"].attack.iterations == 100
     assert by_name["spsa"].attack.samples == 128
-    assert by_name["spsa"].images == 100
+    assert by_name["spsa"].first == 100
     assert by_name["auto_attack"].attack == suite.standard("linf", 8 / 255)
-    assert made.planned(made.paper) == by_name["pgd_100_worst_of_5"]
+    assert made.stage(made.paper) == by_name["pgd_100_worst_of_5"]
 
 
 def test_mnists_steps_cross_the_ball():
     made = plans.mnist()
     assert made.epsilon == 0.3
     for name in ("pgd_20", "pgd_40", "pgd_100", "cw_20"):
-        attack = made.planned(name).attack
+        attack = made.stage(name).attack
         assert attack.step_size * attack.iterations > 0.3
 
 
 def test_a_limited_plan_is_the_same_but_for_the_images():
     limited = plans.cifar10().limited_to(500)
-    counts = {planned.name: planned.images for planned in limited.attacks}
+    counts = {planned.name: planned.first for planned in limited.stages}
     assert (counts["fgsm"], counts["spsa"], counts["auto_attack"]) == (500, 100, 500)
     assert limited.limited_to(10_000) == limited
 
@@ -68,12 +68,12 @@ def test_a_limited_plan_is_the_same_but_for_the_images():
         (lambda: plan(), "must be some"),
         (lambda: plan(fgsm(), fgsm()), "unlike names"),
         (lambda: plan(fgsm(), fgsm("strongest")), "'strongest', which names a res"),
-        (lambda: plan(fgsm(images=0)), "images is 0, but must be a whole number"),
+        (lambda: plan(fgsm(images=0)), "first is 0, but must be a whole number"),
         (lambda: plan(fgsm(targeted=True)), "fgsm is targeted"),
         (lambda: plan(fgsm(epsilon=0.2)), "fgsm has epsilon 0.2, but the plan has 0.1"),
         (lambda: plan(fgsm(), fgsm("two", norm="l2")), r"norms \['l2', 'linf'\]"),
-        (lambda: plan(fgsm()).limited_to(0), "images is 0"),
-        (lambda: plan(fgsm()).planned("b"), "attack is 'b', but must be one of 'fgsm'"),
+        (lambda: plan(fgsm()).limited_to(0), "first is 0"),
+        (lambda: plan(fgsm()).stage("b"), "attack is 'b', but must be one of 'fgsm'"),
     ],
 )
 def test_senseless_plans_are_refused(make, message):

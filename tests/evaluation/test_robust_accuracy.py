@@ -35,8 +35,8 @@ MADE = {
 PLAN = plans.Evaluation(
     name="small",
     epsilon=EPSILON,
-    attacks=tuple(
-        plans.Planned(name=name, attack=attack, images=COUNTS[name])
+    stages=tuple(
+        suite.Stage(name=name, attack=attack, first=COUNTS[name])
         for name, attack in MADE.items()
     ),
     paper="fgsm",
@@ -94,8 +94,8 @@ def test_more_restarts_leave_no_more(linear):
     plan = plans.Evaluation(
         name="restarts",
         epsilon=0.04,
-        attacks=tuple(
-            plans.Planned(name=name, attack=attack, images=40)
+        stages=tuple(
+            suite.Stage(name=name, attack=attack, first=40)
             for name, attack in both.items()
         ),
         paper="once",
@@ -118,8 +118,8 @@ def test_the_worst_case_by_hand():
     plan = plans.Evaluation(
         name="by hand",
         epsilon=EPSILON,
-        attacks=tuple(
-            plans.Planned(name=name, attack=MADE["fgsm"], images=images)
+        stages=tuple(
+            suite.Stage(name=name, attack=MADE["fgsm"], first=images)
             for name, images in (("paper", 5), ("few", 2), ("last", 4))
         ),
         paper="paper",
@@ -167,8 +167,8 @@ def test_images_without_a_label_are_neither_right_nor_robust():
         return jnp.where(x[:, 0] > 0.7, jnp.nan, x[:, 0] - 0.5)
 
     attack = attacks.pgd(epsilon=0.01, iterations=2)
-    planned = plans.Planned(name="pgd", attack=attack, images=len(x))
-    plan = plans.Evaluation(name="one", epsilon=0.01, attacks=(planned,), paper="pgd")
+    planned = suite.Stage(name="pgd", attack=attack, first=len(x))
+    plan = plans.Evaluation(name="one", epsilon=0.01, stages=(planned,), paper="pgd")
     y = jnp.asarray([0, 0, 1, 1], jnp.int32)
     with pytest.warns(RuntimeWarning, match="NaN or infinite at 1 of 4"):
         outcome = robust_accuracy.evaluate_one(KEY, blind, x, y, plan, "pgd")

@@ -258,13 +258,13 @@ def test_plans_follow_their_settings():
     plan = network_evaluation.plan(
         Evaluation(plan="standard", epsilon=0.1, images=500, suite_images=50), 400
     )
-    assert [(planned.name, planned.images) for planned in plan.attacks] == [
+    assert [(planned.name, planned.first) for planned in plan.stages] == [
         ("pgd_40_worst_of_3", 400),
         ("auto_attack", 50),
     ]
     without = Evaluation(plan="paper", epsilon=8 / 255, suite_images=0)
     names = [
-        planned.name for planned in network_evaluation.plan(without, 10_000).attacks
+        planned.name for planned in network_evaluation.plan(without, 10_000).stages
     ]
     assert "auto_attack" not in names
     assert "spsa" in names

@@ -8,6 +8,7 @@ what is told.
 from typing import Any, Literal
 
 from zeroone_jax.attacks.apgd import AutoPGD
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.boundary import Boundary
 from zeroone_jax.attacks.deep_fool import DeepFool
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary
@@ -162,10 +163,9 @@ def decision(
     Raises:
         ValueError: a setting is out of its range.
     """
-    other = Stage(name="ray_s", attack=RayS(max_queries=max_queries), black_box=True)
+    other: Attack = RayS(max_queries=max_queries)
     if norm == "l2":
-        boundary = Boundary(max_queries=max_queries)
-        other = Stage(name="boundary", attack=boundary, black_box=True)
+        other = Boundary(max_queries=max_queries)
     return Suite(
         stages=(
             Stage(
@@ -180,7 +180,7 @@ def decision(
                 attack=HopSkipJump(norm=norm, max_queries=max_queries),
                 black_box=True,
             ),
-            other,
+            Stage(name=other.name, attack=other, black_box=True),
         ),
         norm=norm,
         epsilon=epsilon,

@@ -7,7 +7,7 @@ images that are still to be attacked.
 import dataclasses
 import operator
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +23,13 @@ from zeroone_jax.attacks.predict import predict
 from zeroone_jax.attacks.tally import Tally
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn, Number
 
+Attacking = TypeVar("Attacking", covariant=True)
+"""An attack, or a suite of attacks."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One attack of a suite.
+class Stage(Generic[Attacking]):
+    """One attack of a suite, or of an evaluation, where it may be a suite itself.
 
     Attributes:
         name: what the report calls it.
@@ -38,7 +41,7 @@ class Stage:
     """
 
     name: str
-    attack: Attack
+    attack: Attacking
     black_box: bool = False
     first: int | None = None
 
@@ -118,7 +121,7 @@ class Suite:
             to the attacks.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage[Attack], ...]
     norm: Norm
     epsilon: Number | None = None
     every: bool = False

@@ -7,7 +7,7 @@ without: cross-entropy PGD overstates sensible training badly (section B6).
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from zeroone_jax import attacks, checks
 from zeroone_jax.attacks import suite
@@ -19,23 +19,11 @@ STRONGEST = "strongest"
 """What rows of results call the worst case over all attacks."""
 
 
+Stage: TypeAlias = suite.Stage[attacks.Attack | suite.Suite]
+"""A stage of an evaluation."""
+
 _PAPERS_PGD: dict[str, Any] = {"loss": "cross_entropy", "fit_box": False}
 """What the papers' PGD climbs, and that it clips its starts."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Planned:
-    """An attack of a plan.
-
-    Attributes:
-        name: what results call it.
-        attack: an attack or a suite of them, untargeted.
-        images: how many images it meets, counted from the first of all, at least 1.
-    """
-
-    name: str
-    attack: attacks.Attack | suite.Suite
-    images: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,14 +34,15 @@ class Evaluation:
         name: what the plan is called.
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale. Attacks that look
             for the least distance succeed where they end within it.
-        attacks: in the order of the results. The last one is the strongest: the worst
-            case over all is taken on the images that it meets.
+        stages: attacks, or suites of them, in the order of the results; each meets all
+            its images. The last one is the strongest: the worst case over all is taken
+            on the images that it meets.
         paper: the name of the attack that stands for the paper's own evaluation.
     """
 
     name: str
     epsilon: float
-    attacks: tuple[Planned, ...]
+    stages: tuple[Stage, ...]
     paper: str
 
     def __post_init__(self) -> None:
@@ -65,41 +54,41 @@ class Evaluation:
                 radius or norm than the rest.
         """
         checks.positive(epsilon=self.epsilon)
-        names = [planned.name for planned in self.attacks]
+        names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"attacks are {names}, but must be some, of unlike names")
         for name in {PAPER, STRONGEST}.intersection(names):
             raise ValueError(f"an attack is called {name!r}, which names a result")
-        norms = sorted({planned.attack.norm for planned in self.attacks})
+        norms = sorted({stage.attack.norm for stage in self.stages})
         if len(norms) > 1:
             raise ValueError(f"attacks have the norms {norms}, but must have one")
-        for planned in self.attacks:
-            _check(planned, self.epsilon)
-        self.planned(self.paper)
+        for stage in self.stages:
+            _check(stage, self.epsilon)
+        self.stage(self.paper)
 
-    def planned(self, name: str) -> Planned:
+    def stage(self, name: str) -> Stage:
         """Finds an attack by its name.
 
         Raises:
             ValueError: the plan has none of that name.
         """
-        names = tuple(planned.name for planned in self.attacks)
+        names = tuple(stage.name for stage in self.stages)
         checks.one_of("attack", name, names)
-        return self.attacks[names.index(name)]
+        return self.stages[names.index(name)]
 
     def without(self, name: str) -> Self:
         """The same plan without an attack, which is not the only or the paper's own."""
-        self.planned(name)
-        left = tuple(planned for planned in self.attacks if planned.name != name)
-        return dataclasses.replace(self, attacks=left)
+        self.stage(name)
+        left = tuple(stage for stage in self.stages if stage.name != name)
+        return dataclasses.replace(self, stages=left)
 
     def limited_to(self, images: int) -> Self:
         """The same plan where no attack meets more images than so many."""
         limited = tuple(
-            dataclasses.replace(planned, images=min(planned.images, images))
-            for planned in self.attacks
+            dataclasses.replace(stage, first=min(stage.first or images, images))
+            for stage in self.stages
         )
-        return dataclasses.replace(self, attacks=limited)
+        return dataclasses.replace(self, stages=limited)
 
 
 def cifar10(epsilon: float = 8 / 255) -> Evaluation:
@@ -168,14 +157,14 @@ def quick(epsilon: float) -> Evaluation:
     return Evaluation(
         name="quick",
         epsilon=epsilon,
-        attacks=(
-            Planned(name="fgsm", attack=attacks.fgsm(epsilon=epsilon), images=1000),
-            Planned(
+        stages=(
+            suite.Stage(name="fgsm", attack=attacks.fgsm(epsilon=epsilon), first=1000),
+            suite.Stage(
                 name="pgd_20",
                 attack=attacks.pgd(epsilon=epsilon, iterations=20, **_PAPERS_PGD),
-                images=1000,
+                first=1000,
             ),
-            Planned(name="apgd", attack=short, images=100),
+            suite.Stage(name="apgd", attack=short, first=100),
         ),
         paper="pgd_20",
     )
@@ -206,12 +195,12 @@ def standard(epsilon: float, step_size: float, restarts: int = 3) -> Evaluation:
     return Evaluation(
         name="standard",
         epsilon=epsilon,
-        attacks=(
-            Planned(name=name, attack=pgd, images=10_000),
-            Planned(
+        stages=(
+            suite.Stage(name=name, attack=pgd, first=10_000),
+            suite.Stage(
                 name="auto_attack",
                 attack=suite.standard("linf", epsilon),
-                images=1000,
+                first=1000,
             ),
         ),
         paper=name,
@@ -246,29 +235,28 @@ def _paper_and_standard(
     return Evaluation(
         name=name,
         epsilon=epsilon,
-        attacks=(
+        stages=(
             *(
-                Planned(name=name, attack=attack, images=10_000)
+                suite.Stage(name=name, attack=attack, first=10_000)
                 for name, attack in everywhere.items()
             ),
-            Planned(name="fab", attack=fab, images=1000),
-            Planned(name="spsa", attack=spsa, images=100),
-            Planned(
+            suite.Stage(name="fab", attack=fab, first=1000),
+            suite.Stage(name="spsa", attack=spsa, first=100),
+            suite.Stage(
                 name="auto_attack",
                 attack=suite.standard("linf", epsilon),
-                images=1000,
+                first=1000,
             ),
         ),
         paper="pgd_100_worst_of_5",
     )
 
 
-def _check(planned: Planned, epsilon: float) -> None:
-    checks.counts(images=planned.images)
-    if isinstance(planned.attack, attacks.Attack) and planned.attack.targeted:
-        raise ValueError(f"{planned.name} is targeted, but plans are not")
-    own = getattr(planned.attack, "epsilon", None)
+def _check(stage: Stage, epsilon: float) -> None:
+    if stage.first is not None:
+        checks.counts(first=stage.first)
+    if isinstance(stage.attack, attacks.Attack) and stage.attack.targeted:
+        raise ValueError(f"{stage.name} is targeted, but plans are not")
+    own = getattr(stage.attack, "epsilon", None)
     if own is not None and own != epsilon:
-        raise ValueError(
-            f"{planned.name} has epsilon {own}, but the plan has {epsilon}"
-        )
+        raise ValueError(f"{stage.name} has epsilon {own}, but the plan has {epsilon}")

@@ -74,9 +74,9 @@ def evaluate(
     Raises:
         ValueError: an attack is to meet more images than there are.
     """
-    most = max(plan.attacks, key=lambda planned: planned.images)
-    _check_images(most.name, most.images, len(x))
-    names = [planned.name for planned in plan.attacks]
+    most = max(plan.stages, key=lambda stage: stage.first or 0)
+    _check_images(most.name, most.first or 0, len(x))
+    names = [stage.name for stage in plan.stages]
     return summarize(
         [evaluate_one(key, logits_fn, x, y, plan, name) for name in names], plan
     )
@@ -101,8 +101,8 @@ def evaluate_one(
     Raises:
         ValueError: the plan has no such attack, or there are fewer images.
     """
-    planned = plan.planned(name)
-    attack, images = planned.attack, planned.images
+    stage = plan.stage(name)
+    attack, images = stage.attack, stage.first or len(x)
     _check_images(name, images, len(x))
     fn = logits_fn if attack.needs == "logits" else attacks.as_label_fn(logits_fn)
     found = attack(key, fn, x[:images], y[:images])
@@ -129,7 +129,7 @@ def summarize(outcomes: Sequence[Outcome], plan: Evaluation) -> list[Row]:
     Raises:
         ValueError: an outcome is missing, twice there, or not of this plan.
     """
-    expected = [planned.name for planned in plan.attacks]
+    expected = [stage.name for stage in plan.stages]
     given = {outcome.attack: outcome for outcome in outcomes}
     if sorted(outcome.attack for outcome in outcomes) != sorted(expected):
         raise ValueError(
