@@ -63,7 +63,7 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         start = None
         if todo.takes_starts and experiment.start != "noise":
             training = command_line.load(source.name, "train", source.classes, data_dir)
-            some = picked(training, np.arange(len(training.labels))[:_POOL])
+            some = training.take(slice(_POOL))
             pool = model.images(some)
             start = _starts(todo, x, goal, pool, model.label_fn(pool))
     except ValueError as error:
@@ -85,27 +85,13 @@ def _choose(
                 f"images.indices are {wanted.indices}, but there are {total} images"
             )
     if wanted.only_correct:
-        labels = np.asarray(model.label_fn(model.images(picked(split, rows))))
+        labels = np.asarray(model.label_fn(model.images(split.take(rows))))
         rows = rows[labels == split.labels[rows]]
     if not wanted.indices:
         rows = rows[: wanted.count]
     if not len(rows):
         raise ValueError("of the images asked for, the model labels none correctly")
-    return picked(split, rows)
-
-
-def picked(split: data.Split, rows: np.ndarray | slice) -> data.Split:
-    """Picks some images of a split.
-
-    Args:
-        split: the images.
-        rows: which, by their places.
-    """
-    return split._replace(
-        images=split.images[rows],
-        labels=split.labels[rows],
-        indices=split.indices[rows],
-    )
+    return split.take(rows)
 
 
 def _starts(todo: Work, x: Array, goal: Array, pool: Array, labels: Array) -> Array:

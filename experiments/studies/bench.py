@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import attack_task, attacked_models, command_line, pieces
+from experiments import attacked_models, command_line, pieces
 from experiments.progress import Progress
 from experiments.studies.study import Place, Run, not_installed
 from experiments.studies.target import Target
@@ -69,13 +69,13 @@ class Subject:
 
     def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
         """Loads test images, by their places."""
-        chosen = attack_task.picked(self.split("test"), rows)
+        chosen = self.split("test").take(rows)
         return Images(self.model.images(chosen), jnp.asarray(chosen.labels))
 
     def test_from_others(self, rows: np.ndarray) -> Images:
         """Loads test images, with training images of the other class to start from."""
         x, y, _ = self.test(rows)
-        chosen = attack_task.picked(self.split("train"), slice(_POOL))
+        chosen = self.split("train").take(slice(_POOL))
         pool = self.model.images(chosen)
         labels = self.model.label_fn(pool)
         start = attacks.random_start(jax.random.key(_KEY), x, y, pool, labels)
@@ -86,7 +86,7 @@ class Subject:
         loaded = self.split(name)
         found = []
         for first in range(0, len(loaded.labels), _CHUNK):
-            part = attack_task.picked(loaded, slice(first, first + _CHUNK))
+            part = loaded.take(slice(first, first + _CHUNK))
             labels = self.model.label_fn(self.model.images(part))
             found.append(np.asarray(labels) == part.labels)
         return np.concatenate(found)

@@ -95,3 +95,13 @@ def test_features_span_exactly_zero_to_one():
 def test_features_refuse(field, value, message):
     with pytest.raises(ValueError, match=message):
         as_features(make_split([0, 1])._replace(**{field: value}))
+
+
+def test_take_keeps_what_each_image_has():
+    whole = make_split([2, 0, 1, 0])
+    for rows in (np.array([3, 1]), slice(1, 3)):
+        some = whole.take(rows)
+        assert some.class_names == whole.class_names
+        np.testing.assert_array_equal(some.indices, np.arange(4)[rows])
+        np.testing.assert_array_equal(some.labels, whole.labels[rows])
+        np.testing.assert_array_equal(some.images, whole.images[some.indices])

@@ -1,7 +1,7 @@
 """A split of a data set on the host: what it holds, checked, and picking classes."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,14 @@ class Split(NamedTuple):
     labels: np.ndarray
     indices: np.ndarray
     class_names: tuple[str, ...]
+
+    def take(self, rows: np.ndarray | slice) -> Self:
+        """Picks some of the images, by their places."""
+        return self._replace(
+            images=self.images[rows],
+            labels=self.labels[rows],
+            indices=self.indices[rows],
+        )
 
 
 def check_split(split: Split, origin: str) -> None:
