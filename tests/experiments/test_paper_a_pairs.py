@@ -86,12 +86,10 @@ def bright(label: str, path: pathlib.Path, threshold: float) -> Subject:
     """Stands for a trained model: what is bright is of class 1."""
 
     def label_fn(x):
-        return (np.asarray(x).mean(axis=1) > threshold).astype(int)
+        return (np.asarray(x).reshape(len(x), -1).mean(axis=1) > threshold).astype(int)
 
     source = attacked_models.Source(str(path), (0, 1))
-    model = attacked_models.Model(
-        label_fn, label_fn, source, jnp.dtype(jnp.float32), flat=True
-    )
+    model = attacked_models.Model(label_fn, label_fn, source, jnp.dtype(jnp.float32))
     return Subject(targets.described(label, 0.0, "smoke"), model, None)
 
 

@@ -35,11 +35,13 @@ class Bright(Foreign):
 
     def model(self, place):
         def label_fn(x):
-            return (np.asarray(x).mean(axis=1) > self.threshold).astype(int)
+            return (
+                np.asarray(x).reshape(len(x), -1).mean(axis=1) > self.threshold
+            ).astype(int)
 
         source = attacked_models.Source(self.path, (0, 1))
         dtype = jnp.dtype(jnp.float32)
-        return attacked_models.Model(label_fn, label_fn, source, dtype, flat=True)
+        return attacked_models.Model(label_fn, label_fn, source, dtype)
 
 
 MODELS = [targets.described(name, 0.0, "smoke") for name in ("mlp01", "sigmoid")]
