@@ -89,7 +89,7 @@ def test_a_study_of_models_is_one_record(two_classes, tmp_path, caplog):
         def darkest():
             measured.append(bench.name)
             images = bench.subject.test(slice(protocol.images))
-            return {"darkest": np.asarray(images.x).mean(axis=1).min()}
+            return {"darkest": np.asarray(images.x).mean(axis=(1, 2, 3)).min()}
 
         found = bench.kept("darkest", darkest)
         right = bench.subject.right("test").mean()
