@@ -13,6 +13,7 @@ from tests.peers import trained
 from zeroone_jax import attacks, data
 from zeroone_jax.attacks import adapters
 from zeroone_jax.models import zero_one as networks
+from zeroone_jax.types import LabelFn
 
 Images: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]
 """Images f32 [n, d], labels i32 [n], and starting points f32 [n, d]."""
@@ -44,14 +45,14 @@ def cifar10() -> tuple[data.Split, data.Split]:
     return train, test
 
 
-def zero_one(count: int) -> tuple[jax.tree_util.Partial, Images]:
+def zero_one(count: int) -> tuple[LabelFn, Images]:
     """The example 01 network, images it labels right, random starts."""
-    params = networks.from_npz(NETWORK)
+    params = networks.load(NETWORK)
     x, y = map(jnp.asarray, data.as_features(cifar10()[1]))
     labels = networks.predict(params, x)
     right = jnp.flatnonzero(labels == y)[:count]
     start = attacks.random_start(jax.random.key(1), x[right], y[right], x, labels)
-    return jax.tree_util.Partial(networks.predict, params), (x[right], y[right], start)
+    return networks.Vote.flat(params).labels, (x[right], y[right], start)
 
 
 @functools.cache
@@ -108,7 +109,7 @@ def art(name: str, label_fn: Any, images: Images, settings: dict) -> dict[str, f
 
 @functools.cache
 def _numpy_network() -> tuple[np.ndarray, ...]:
-    params = networks.from_npz(NETWORK)
+    params = networks.load(NETWORK)
     votes, units, features = params.w1.shape
     flat = np.asarray(params.w1).reshape(votes * units, features).T.copy()
     return flat, *(np.asarray(a) for a in (params.b1, params.w2, params.b2))
@@ -128,7 +129,7 @@ def foolbox_hop_skip_jump(images: Images, steps: int) -> dict[str, float]:
     import eagerpy
     import foolbox
 
-    params = networks.from_npz(NETWORK)
+    params = networks.load(NETWORK)
     asked = []
 
     @jax.jit

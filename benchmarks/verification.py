@@ -175,7 +175,7 @@ def _attacked(
     params: zero_one.Params, x: jax.Array, y: jax.Array
 ) -> dict[str, np.ndarray]:
     """The distances that attacks find, all from the same starts."""
-    label_fn = jax.tree_util.Partial(zero_one.predict, params)
+    label_fn = zero_one.Vote.flat(params).labels
     train = data.as_features(data.load("cifar10", "train", classes=(0, 1)))
     pool = jnp.asarray(train[0][:1000], x.dtype)
     start = attacks.nearest_start(x, y, pool, label_fn(pool), "l2")
@@ -196,7 +196,7 @@ def _attacked(
         ("cell_polishing", start),
         ("hop_skip_jump_adaptive, polished", adversaries["hop_skip_jump_adaptive"]),
     ):
-        result = polishing(jax.random.key(_SEED), label_fn, x, y, points)
+        result = polishing(jax.random.key(_SEED), params, x, y, points)
         found[name] = np.asarray(result.distance, np.float64)
     return found
 
