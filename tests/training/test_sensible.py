@@ -320,3 +320,15 @@ def test_a_sure_network_still_gives_its_slope():
     state = sensible_step.init(KEY, tiny.logits, x, y, SETTINGS, start=x)
     sure, _ = sensible_step.step(lambda x: 1e5 * tiny.logits(x), state, SETTINGS)
     assert (jnp.max(jnp.abs(sure.point - x).reshape(len(x), -1), axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_starts_can_fit_the_box(norm):
+    x, y = jnp.zeros_like(tiny.images(3)[0]), tiny.images(3)[1]
+    settings = {"epsilon": EPSILON, "step_size": 0.0, "steps": 1, "norm": norm}
+    point = sensible_adversary(
+        KEY, tiny.logits, x, y, **settings, confidence=1e-30, fit_box=True
+    )
+    # Clipped points of the Linf ball leave half of black pixels black.
+    assert jnp.mean(point > 0) > 0.99
+    assert jnp.max(perturbation.size(point - x, norm)) <= np.float32(EPSILON)

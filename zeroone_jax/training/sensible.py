@@ -36,6 +36,7 @@ def sensible_adversary(
     adaptive: bool | Array = True,
     divergence: Divergence = "cross_entropy",
     ignored: Ignored = Settings.ignored,
+    fit_box: bool = False,
 ) -> Array:
     """Finds adversaries whose loss stays below the threshold -ln(confidence).
 
@@ -62,6 +63,8 @@ def sensible_adversary(
         divergence: what is climbed and compared with the threshold after the first
             step: "cross_entropy", or "kl_to_natural", KL(f(x) || f(x')).
         ignored: see `Settings`.
+        fit_box: whether random starts are even in ball and box together, instead of the
+            paper's way (`attacks.perturbation.random_in_ball_and_box`).
 
     Returns:
         float [n, ...] in [0,1] and in the ball; x itself where the confidence is 1,
@@ -85,7 +88,9 @@ def sensible_adversary(
     y = checks.labels(y, len(x), arguments.logits_function(logits_fn, x, "this"))
     if start is not None:
         start = checks.images("start", start, x.shape).astype(x.dtype)
-    return search(key, logits_fn, x, y, settings, start, adaptive, divergence)[0]
+    return search(key, logits_fn, x, y, settings, start, adaptive, divergence, fit_box)[
+        0
+    ]
 
 
 def search(
@@ -97,6 +102,7 @@ def search(
     start: Array | None = None,
     adaptive: bool | Array = True,
     divergence: Divergence = "cross_entropy",
+    fit_box: bool = False,
 ) -> tuple[Array, State | None]:
     """Does what `sensible_adversary` does, unchecked, and tells how it ended.
 
@@ -109,6 +115,7 @@ def search(
         start: float [n, ...] in [0,1].
         adaptive: as for `sensible_adversary`.
         divergence: as for `sensible_adversary`.
+        fit_box: as for `sensible_adversary`.
 
     Returns:
         The adversaries, float [n, ...], and the state after the last step; None where
@@ -117,7 +124,7 @@ def search(
     steps = settings.steps
     if steps == 0 or _is(settings.epsilon, 0) or _is(settings.confidence, 1):
         return x, None
-    state = init(key, logits_fn, x, y, settings, start, divergence)
+    state = init(key, logits_fn, x, y, settings, start, divergence, fit_box)
     state = compaction.loop(
         lambda state: step(logits_fn, state, settings, adaptive)[0],
         lambda state: state.ignored,

@@ -16,7 +16,12 @@ import numpy as np
 
 from zeroone_jax import checks, losses
 from zeroone_jax.attacks import arguments
-from zeroone_jax.attacks.perturbation import direction, project, random_in_ball
+from zeroone_jax.attacks.perturbation import (
+    direction,
+    project,
+    random_in_ball,
+    random_in_ball_and_box,
+)
 from zeroone_jax.attacks.state import image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
@@ -108,11 +113,13 @@ def init(
     settings: Settings,
     start: Array | None = None,
     divergence: Divergence = "cross_entropy",
+    fit_box: bool = False,
 ) -> State:
     """Starts at `start`, or at random points of the ball.
 
     In Linf the random point is uniform in the ball; in L2 it is a random image brought
-    into the ball, as in the authors' program.
+    into the ball, as in the authors' program. With `fit_box` it is even in ball and
+    box together, in both.
 
     Args:
         key: a random key.
@@ -122,6 +129,7 @@ def init(
         settings: of the adversary.
         start: float [n, ...] in [0,1].
         divergence: as for `sensible.sensible_adversary`.
+        fit_box: as for `sensible.sensible_adversary`.
 
     Returns:
         The state before the first step.
@@ -129,8 +137,9 @@ def init(
     epsilon, norm = settings.epsilon, settings.norm
     if start is not None:
         point = project(start, x, epsilon, norm)
-    elif norm == "linf":
-        drawn = jax.vmap(random_in_ball, (0, 0, None, None))
+    elif norm == "linf" or fit_box:
+        draw = random_in_ball_and_box if fit_box else random_in_ball
+        drawn = jax.vmap(draw, (0, 0, None, None))
         point = drawn(image_keys(key, x, y), x, epsilon, norm)
     else:
 
