@@ -37,12 +37,19 @@ BALLS = {
 }
 
 
+def some_slow(names, quick):
+    """Parametrizes by names, of which only the quick ones are in `make test`."""
+    mark = pytest.mark.slow("the same of every attack")
+    values = [pytest.param(name, marks=() if name in quick else mark) for name in names]
+    return pytest.mark.parametrize("name", values)
+
+
 def assert_same(found, expected):
     for value, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", BALLS)
+@some_slow(BALLS, {"pgd", "square_l2"})
 def test_a_radius_for_each_image_is_as_that_image_alone(name):
     radii = 4 * RADII if BALLS[name].norm != "linf" else RADII
     attack = dataclasses.replace(BALLS[name], epsilon=radii)
@@ -58,7 +65,7 @@ def test_a_radius_for_each_image_is_as_that_image_alone(name):
 BOXES = [name for name, attack in BALLS.items() if attack.norm == "linf"]
 
 
-@pytest.mark.parametrize("name", BOXES)
+@some_slow(BOXES, {"apgd"})
 def test_a_box_of_equal_sides_is_a_ball(name):
     attack = BALLS[name]
     box = dataclasses.replace(attack, epsilon=jnp.full(X.shape, 0.1))
@@ -66,7 +73,7 @@ def test_a_box_of_equal_sides_is_a_ball(name):
 
 
 @pytest.mark.parametrize("shape", [X.shape, (1, *X.shape[1:])])
-@pytest.mark.parametrize("name", BOXES)
+@some_slow(BOXES, {"pgd", "square"})
 def test_adversaries_stay_in_a_box(name, shape):
     sides = GENERATOR.uniform(0, 0.6, shape) * GENERATOR.integers(0, 2, shape)
     box = dataclasses.replace(BALLS[name], epsilon=jnp.asarray(sides, jnp.float32))
@@ -82,7 +89,7 @@ def test_adversaries_stay_in_a_box(name, shape):
     np.testing.assert_array_equal(success[inside], wrong[inside])
 
 
-@pytest.mark.parametrize("name", ["pgd", "square_l2"])
+@some_slow(["pgd", "square_l2"], {"pgd"})
 def test_vmap_over_radii(name):
     def adversaries(radius):
         attack = dataclasses.replace(BALLS[name], epsilon=radius)
@@ -95,7 +102,7 @@ def test_vmap_over_radii(name):
         assert_same(found, adversaries(radius))
 
 
-@pytest.mark.parametrize("name", BALLS)
+@some_slow(BALLS, {"pgd", "apgd", "fab", "square"})
 def test_other_numbers_keys_and_weights_compile_nothing(name):
     attack = BALLS[name]
     attack(KEY, model, X, Y)
