@@ -39,7 +39,8 @@ def test_a_log_gets_a_line_for_each_run_that_is_over():
 
 
 def test_a_terminal_gets_a_table_in_place(monkeypatch):
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((54, 3)))
+    size = os.terminal_size((54, 3))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: size)
     terminal, clock = Terminal(), Clock()
     board = Board("smoke", terminal, clock)
     board.show(lines(State.RUNNING, State.FAILED, State.WAITING))
