@@ -45,6 +45,7 @@ def test_draws_belong_to_the_image_not_to_its_place():
     assert not np.allclose(fn(X), fn(X + 1e-6), atol=1e-4)
 
 
+@pytest.mark.slow("averages many draws")
 def test_success_holds_on_draws_the_attack_never_met():
     y = losses.labels(linear(X))
     attack = attacks.pgd(epsilon=0.25, iterations=10)

@@ -140,6 +140,7 @@ def test_radii_on_devices(devices):
 
 
 @pytest.mark.parametrize("sides", [RADII, jnp.full(X.shape, 0.05).at[:, 0].set(0.3)])
+@pytest.mark.slow("compiles suites of attacks")
 def test_suites_take_them_too(sides):
     plan = suite.Suite(
         stages=tuple(

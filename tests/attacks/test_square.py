@@ -106,6 +106,7 @@ def test_targeted():
     )
 
 
+@pytest.mark.slow("the same in float64")
 def test_float64():
     with jax.enable_x64():
         x = jnp.asarray(images(2, 4), jnp.float64)

@@ -136,6 +136,7 @@ def jax_target(x):
     return ((x.reshape(len(x), -1) - 0.5) @ LINE > 0).astype(jnp.int32)
 
 
+@pytest.mark.slow("the same in float64")
 def test_three_classes_in_float64():
     with jax.enable_x64():
         settings = dataclasses.replace(SMALL, rounds=4)

@@ -111,6 +111,7 @@ class ThresholdNearTest(parameterized.TestCase):
         self._check(drawn, position, window, 128)
 
     @hypothesis.given(rows(-90_000, 90_000), st.integers(0, 40), st.integers(1, 4))
+    @pytest.mark.slow("the same on wide ranges")
     def test_zooms_in_on_wide_ranges(self, drawn, position, window):
         # Rows this sparse are told apart however wide the bins of the first count.
         self._check(drawn, position, window, 2**18)

@@ -79,6 +79,7 @@ def test_an_image_without_a_label_is_never_broken():
     assert np.isfinite(np.asarray(curve)[[0, 2, 3], -1]).all()
 
 
+@pytest.mark.slow("compiles for several devices")
 def test_chunks_and_devices_change_nothing(recorded):
     attack, key, x, y, (_, curve) = recorded
     chunked = dataclasses.replace(attack, chunk=2)

@@ -31,6 +31,7 @@ def network(sign, images):
     return jnp.matmul(hidden, kernel, precision="highest") / 8
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_attacks_see_units_far_from_zero():
     """As wide as its input the sign finds all, where |x| <= 1 leaves most unfound."""
     x = jnp.asarray(GENERATOR.uniform(0.2, 0.8, (13, 192)), jnp.float32)

@@ -172,6 +172,7 @@ def test_a_recorded_course_counts_the_same():
     check_bill(meter, out.result.queries)
 
 
+@pytest.mark.slow("compiles for several devices")
 def test_over_devices():
     busy = threading.Lock()
 
