@@ -73,6 +73,7 @@ def test_standard_of_flat_images():
     model = network.bind(network.init(KEY))
     y = model.labels(X)
     plan = quick(suite.standard("l2", 0.2), iterations=3, max_queries=10)
+    plan = dataclasses.replace(plan, stages=plan.stages[::3])
     flat = plan(KEY, model, X.reshape(12, 16), y)
     assert flat.adversary.shape == (12, 16)
     expected = plan(KEY, model, X, y)
