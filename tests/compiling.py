@@ -22,5 +22,7 @@ jax.monitoring.register_event_duration_secs_listener(_listen)
 def compiling_nothing() -> Iterator[None]:
     """Fails where anything is compiled inside, be it a single operation."""
     before = len(_compiled)
+    # Were the event called otherwise by now, nothing would ever be counted.
+    assert before > 0, "no compilation has been seen before"
     yield
     assert len(_compiled) == before, f"{len(_compiled) - before} programs were compiled"

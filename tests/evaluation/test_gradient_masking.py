@@ -1,5 +1,7 @@
 """The recorded course of PGD is that of the attack itself."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +82,8 @@ def test_images_without_a_label_are_not_robust():
         marked = jnp.all(jnp.abs(x - X[place][None]) <= 0.06, axis=(1, 2, 3))
         return jnp.where(marked[:, None], jnp.nan, losses.as_logits(MODEL(x)))
 
-    found = gradient_masking.record(KEY, blind, X, Y, ATTACK, np.array([0, 16]))
+    # Nothing else is broken within this radius.
+    tiny = dataclasses.replace(ATTACK, epsilon=1e-7, step_size=1e-8)
+    found = gradient_masking.record(KEY, blind, X, Y, tiny, np.array([0, 16]))
     others = np.arange(len(X)) != place
-    assert found.accuracy[0] <= (right & others).mean()
+    np.testing.assert_array_equal(found.accuracy, (right & others).mean())

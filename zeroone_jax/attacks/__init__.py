@@ -15,7 +15,7 @@ is done.
 
 from zeroone_jax.attacks import suite
 from zeroone_jax.attacks.apgd import AutoPGD as apgd
-from zeroone_jax.attacks.attack import Attack, as_label_fn
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.boundary import Boundary as boundary
 from zeroone_jax.attacks.carlini_wagner import (
     CarliniWagner as carlini_wagner,
@@ -27,7 +27,7 @@ from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
-from zeroone_jax.attacks.predict import predict
+from zeroone_jax.attacks.predict import as_label_fn, predict
 from zeroone_jax.attacks.ray_s import RayS as ray_s
 from zeroone_jax.attacks.sign_network import (
     HyperplaneCrossing as hyperplane_crossing,

@@ -13,7 +13,6 @@ as the model rounds alike there; see `decision.DecisionAttack` for what else hap
 """
 
 import abc
-import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -332,22 +331,3 @@ class Attack(Settings, abc.ABC):
         """
         labels = self.labels(fn, x)
         return labels, self.broken(labels, y)
-
-
-def as_label_fn(logits_fn: LogitsFn) -> LabelFn:
-    """Makes a function of labels from one of logits.
-
-    Args:
-        logits_fn: images to float [n, k], or [n] or [n, 1] for two classes.
-
-    Returns:
-        Images to labels i32 [n]; -1 where the logits are not finite (`losses.labels`).
-        Of a `models.Classifier` its own `labels`.
-    """
-    if isinstance(logits_fn, Classifier):
-        return logits_fn.labels
-    return functools.partial(_labels, logits_fn)
-
-
-def _labels(logits_fn: LogitsFn, x: Array) -> Array:
-    return losses.labels(logits_fn(x))

@@ -1,4 +1,4 @@
-"""Labels of many images by any model, a chunk at a time."""
+"""Labels by any model: as a function, and of many images, a chunk at a time."""
 
 import functools
 from typing import Any
@@ -10,6 +10,7 @@ from zeroone_jax import devices as device_mesh
 from zeroone_jax import losses
 from zeroone_jax.attacks.paid import model_of, only
 from zeroone_jax.attacks.run import beside
+from zeroone_jax.models.classifier import Classifier
 from zeroone_jax.types import Array, LabelFn, LogitsFn
 
 
@@ -46,3 +47,22 @@ def _predict(model: Any, x: Array, real: Array, chunk: int) -> Array:
 
     chunks = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), (x, real))
     return jax.lax.map(of_chunk, chunks).reshape(-1)
+
+
+def as_label_fn(logits_fn: LogitsFn) -> LabelFn:
+    """Makes a function of labels from one of logits.
+
+    Args:
+        logits_fn: images to float [n, k], or [n] or [n, 1] for two classes.
+
+    Returns:
+        Images to labels i32 [n]; -1 where the logits are not finite (`losses.labels`).
+        Of a `models.Classifier` its own `labels`.
+    """
+    if isinstance(logits_fn, Classifier):
+        return logits_fn.labels
+    return functools.partial(_labels, logits_fn)
+
+
+def _labels(logits_fn: LogitsFn, x: Array) -> Array:
+    return losses.labels(logits_fn(x))

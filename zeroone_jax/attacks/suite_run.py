@@ -16,10 +16,10 @@ from jax.typing import ArrayLike
 
 from zeroone_jax import checks
 from zeroone_jax.attacks import arguments, suite_warnings
-from zeroone_jax.attacks.attack import Attack, as_label_fn
+from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.paid import paid
 from zeroone_jax.attacks.perturbation import Norm
-from zeroone_jax.attacks.predict import predict
+from zeroone_jax.attacks.predict import as_label_fn, predict
 from zeroone_jax.attacks.tally import Tally
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn, Number
 
