@@ -80,7 +80,7 @@ def accuracy(
 
 
 @jax.jit
-def _right(logits_fn: jax.tree_util.Partial, x: Array, y: Array) -> Array:
+def _right(logits_fn: Any, x: Array, y: Array) -> Array:
     if x.dtype == jnp.uint8:
         x = x.astype(jnp.float32) / 255
     return losses.labels(logits_fn(x)) == y
