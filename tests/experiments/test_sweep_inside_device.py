@@ -7,14 +7,13 @@ import time
 
 import pytest
 
-from experiments import run_directory, sweep, train_zero_one
-from experiments.command_line import parse_settings
-from experiments.configs.zero_one import PRESETS
+from experiments import sweep
 from experiments.sweeps import engines, process, report
 from experiments.sweeps import presets as sweeps
 from experiments.sweeps.definition import Sweep, runs_of
 from experiments.sweeps.language import choices, product
 from experiments.sweeps.process import State
+from tests.experiments.sweeps import small
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
@@ -74,12 +73,7 @@ def test_killed_and_resumed_its_table_is_that_of_separate_runs(
     assert sweep.to_do(jobs, retry_failed=True) == []
 
     alone = runs_of(made(two_classes, "process"), tmp_path / "alone")
-    for run in alone:
-        words = [word for word in run.job.command if "--config" in word]
-        experiment = parse_settings(PRESETS, words)
-        path = pathlib.Path(run.job.run_dir)
-        with run_directory.opened_at(path, run.config, resume=False) as opened:
-            train_zero_one.train(experiment, opened, checkpoint_every=200)
+    small.train_here(alone)
     report.write("small", together, listed, tmp_path)
     report.write("small", together, alone, tmp_path / "alone")
     for name in ("table.json", "table.md"):

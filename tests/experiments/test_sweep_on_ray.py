@@ -1,4 +1,4 @@
-"""Twelve real runs on a real cluster, beside the same runs without one."""
+"""Twelve real runs on a real cluster, beside the same runs in one process."""
 
 import pathlib
 import subprocess
@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from experiments import sweep
-from experiments.sweeps import engines, process, report
+from experiments.sweeps import process, report
 from experiments.sweeps.definition import runs_of
 from experiments.sweeps.process import State
 from tests.experiments.sweeps import small
@@ -37,8 +36,7 @@ def test_a_lost_node_costs_no_run(two_classes, tmp_path, monkeypatch):
     assert sorted(begins) == [1] * 11 + [2]
 
     listed = runs_of(smoke, tmp_path / "local")
-    jobs = [run.job for run in listed]
-    sweep.conduct("smoke", jobs, jobs, engines.Local(workers=2))
+    small.train_here(listed)
     report.write("smoke", smoke, listed, tmp_path / "local")
     for name in ("table.json", "table.md"):
         mine = (folder / name).read_bytes()
