@@ -13,6 +13,10 @@ Experiment: TypeAlias = network.Experiment | zero_one.Experiment
 
 _Settings = TypeVar("_Settings", network.Experiment, zero_one.Experiment)
 
+_DEFAULT = zero_one.Experiment().solver
+_YOUNGER = ("ball", "basis", "components", "epsilon", "ramp")
+"""Settings of coordinate descent that the first stored results do not have."""
+
 # Coordinate descent looks at its rows, and saves, every so many iterations.
 _CHECKPOINT_EVERY = 200
 
@@ -73,6 +77,14 @@ def as_json(experiment: Experiment) -> dict[str, Any]:
     """Settings as stored results and the names of run directories have them."""
     settings = dataclasses.asdict(experiment)
     if isinstance(experiment, zero_one.Experiment):
-        return settings
+        solver = settings["solver"]
+        return {
+            **settings,
+            "solver": {
+                name: value
+                for name, value in solver.items()
+                if name not in _YOUNGER or value != getattr(_DEFAULT, name)
+            },
+        }
     name = type(experiment.objective).__name__
     return {**settings, "objective": {"name": name, **settings["objective"]}}

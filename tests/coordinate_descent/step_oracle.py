@@ -109,12 +109,16 @@ class Oracle:
             self.w1[unit, coordinate] += s
             cut = found[best][1]
         self.t1[unit] = settle(self.w1[unit] @ self.levels, mask, cut)
+        self.halve(unit)
+
+    def halve(self, unit):
+        """Halves weights that have grown beyond the lattice's limit."""
         if np.linalg.norm(self.w1[unit]) > LARGEST_HIDDEN_NORM:
             self.w1[unit] = np.rint(self.w1[unit] / 2)
             values = self.w1[unit] @ self.levels
-            self.t1[unit] = settle(
-                values, mask | True, np.rint(self.t1[unit] / 2) + 0.5
-            )
+            everything = np.ones_like(values, bool)
+            cut = np.rint(self.t1[unit] / 2) + 0.5
+            self.t1[unit] = settle(values, everything, cut)
 
     def correct(self):
         """Rows of class 0 and of class 1 that the network gets right."""

@@ -8,7 +8,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from hypothesis import strategies as st
 
-from zeroone_jax.coordinate_descent import Config, output_unit
+from zeroone_jax.coordinate_descent import Config, ball, output_unit
 from zeroone_jax.coordinate_descent.program import split
 
 UNITS, ROWS = 5, 30
@@ -32,7 +32,7 @@ SETTINGS = {
 @functools.partial(jax.jit, static_argnames="config")
 def run(key, weights, threshold, hidden, labels, gain, counts, config):
     output = output_unit.Output(weights, threshold, weights @ hidden)
-    rows = (hidden, labels, gain, counts)
+    rows = (ball.Hidden(hidden, None), labels, gain, counts)
     return output_unit.visit(key, output, *rows, *split(config))
 
 

@@ -1,6 +1,7 @@
 """The settings of the coordinate descent solver and the presets of the papers."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 from zeroone_jax import tagged
@@ -13,6 +14,8 @@ _CHOICES = {
     "acceptance": ("better", "not_worse"),
     "start": ("gaussian", "uniform"),
     "hidden_values": ("01", "pm"),
+    "ball": ("l2", "linf"),
+    "basis": ("pixels", "principal", "dct"),
 }
 
 
@@ -47,6 +50,12 @@ class Choices:
         start: distribution of the first weights, "gaussian" or "uniform" in [-1, 1].
         centred_start: first biases from the data (True) or zero (False).
         hidden_values: what the trained parameters' hidden units put out.
+        ball: the norm of the certified 01 loss, "l2" or "linf".
+        basis: the directions that the search moves along, each of unit length:
+            "pixels", the training rows' first "principal" components, or the lowest
+            frequencies of a two-dimensional "dct" of each colour. The networks found
+            are ordinary ones, on pixels.
+        components: how many directions a basis other than "pixels" has.
     """
 
     votes: int = 8
@@ -67,6 +76,9 @@ class Choices:
     start: str = "gaussian"
     centred_start: bool = True
     hidden_values: str = "01"
+    ball: str = "l2"
+    basis: str = "pixels"
+    components: int = 256
 
 
 @tagged.register("coordinate_descent")
@@ -84,6 +96,12 @@ class Config(Choices):
         output_step: step size on the output unit, relative to its norm.
         balanced_share: share of the iterations that "schedule" keeps balanced.
         adversarial_step: s of linear adversarial training; 0 trains on clean rows.
+        epsilon: the radius of the certified 01 loss, at least 0, on the [0,1] pixel
+            scale: rows count as right only if they are so in the whole ball. 0 trains
+            on the ordinary 01 loss.
+        ramp: the share of the iterations over which the radius grows from 0, in [0, 1).
+            From the full radius at once, nearly every unit could be on or off for every
+            row, and no move would change the loss.
     """
 
     rows: float = 0.75
@@ -91,6 +109,8 @@ class Config(Choices):
     output_step: float = 0.2
     balanced_share: float = 0.2
     adversarial_step: float = 0.0
+    epsilon: float = 0.0
+    ramp: float = 0.4
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -105,6 +125,7 @@ class Config(Choices):
             "candidates",
             "pocket_every",
             "tries",
+            "components",
         ):
             self._require(field, "at least 1", getattr(self, field) >= 1)
         for field in ("hidden", "output_candidates", "window", "bins"):
@@ -113,6 +134,8 @@ class Config(Choices):
         self._require("balanced_share", "in [0, 1]", 0 <= self.balanced_share <= 1)
         self._require("output_step", "above 0", self.output_step > 0)
         self._require("adversarial_step", "at least 0", self.adversarial_step >= 0)
+        self._require("epsilon", "at least 0 and finite", 0 <= self.epsilon < math.inf)
+        self._require("ramp", "in [0, 1)", 0 <= self.ramp < 1)
         self._require(
             "hidden_steps",
             "a tuple of numbers above 0",
@@ -125,6 +148,10 @@ class Config(Choices):
             f"at most features={self.features}",
             self.search == "blind" or self.candidates <= self.features,
         )
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuses settings that do not go together."""
         if self.adversarial_step > 0 and self.hidden > 0:
             raise ValueError(
                 "adversarial_step needs a linear model: "
@@ -132,6 +159,31 @@ class Config(Choices):
             )
         if self.loss == "cross_entropy" and self.hidden == 0:
             raise ValueError("loss='cross_entropy' needs hidden units: hidden >= 1")
+        if self.weights == "binary" and (self.epsilon > 0 or self.basis != "pixels"):
+            raise ValueError(
+                f"weights='binary' needs epsilon=0 and basis='pixels', not epsilon="
+                f"{self.epsilon} and basis={self.basis!r}: use weights='real'"
+            )
+        if self.epsilon > 0 and self.loss != "zero_one":
+            raise ValueError(
+                f"epsilon={self.epsilon} certifies the 01 loss: loss='zero_one', not "
+                f"{self.loss!r}"
+            )
+        if self.adversarial_step > 0 and (self.epsilon > 0 or self.basis != "pixels"):
+            raise ValueError(
+                "adversarial_step needs epsilon=0 and basis='pixels', not "
+                f"epsilon={self.epsilon} and basis={self.basis!r}"
+            )
+        if self.ball == "linf" and self.basis != "pixels":
+            raise ValueError(
+                "ball='linf' needs basis='pixels': the norm of a unit's weights is "
+                f"another in basis={self.basis!r}"
+            )
+        if self.basis != "pixels" and self.features > self.components:
+            raise ValueError(
+                f"features={self.features}: must be at most components="
+                f"{self.components}, which is all that basis={self.basis!r} has"
+            )
 
     def _require(self, field: str, allowed: str, holds: bool) -> None:
         if not holds:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax.coordinate_descent import ball, threshold
 from zeroone_jax.coordinate_descent import network as lattice
-from zeroone_jax.coordinate_descent import threshold
+from zeroone_jax.coordinate_descent.problem import Extent
 from zeroone_jax.coordinate_descent.program import LEVELS, Program, Tuning
 from zeroone_jax.types import Array, Key
 
@@ -35,12 +36,24 @@ class Rows(NamedTuple):
         gain: i32 [n], what the score gains when the row's unit is on, 0 for rows
             outside the sample.
         counts: i32 [n], 1 for rows of the sample, 0 for others.
+        signed: f32 [n], radii of the balls around rows, negative where the shift is
+            upwards (`ball.shifted`); None where rows are judged as they are.
+        extent: of coordinates that are not pixels.
     """
 
     levels_of: Callable[[Array], Array]
     mean: Array
     gain: Array
     counts: Array
+    signed: Array | None = None
+    extent: Extent | None = None
+
+    def judged(self, unit: Unit, program: Program) -> Array:
+        """A unit's projections, as its threshold meets them: f32 [n]."""
+        if self.signed is None:
+            return unit.projection
+        length = ball.dual_norm(unit.weights, program)
+        return ball.shifted(unit.projection, self.signed, length)
 
 
 class Visit(NamedTuple):
@@ -85,9 +98,8 @@ def visit(
     Returns:
         A `Visit`; its threshold sits mid-gap over all rows.
     """
-    swept = _sweep(
-        unit.projection, rows.gain, threshold.bounds_of(unit.projection), program
-    )
+    judged = rows.judged(unit, program)
+    swept = _sweep(judged, rows.gain, threshold.bounds_of(judged), program)
 
     def attempt(state: _Try) -> _Try:
         fresh = draw_coordinates(
@@ -96,7 +108,7 @@ def visit(
         coordinates = jnp.where(state.tries == 0, drawn, fresh)
         return _attempt(state, rows, coordinates, program, tuning)
 
-    position = _position(unit.projection, swept.threshold, rows.counts)
+    position = _position(judged, swept.threshold, rows.counts)
     zero = jnp.int32(0)
     start = _Try(
         unit._replace(threshold=swept.threshold),
@@ -112,7 +124,8 @@ def visit(
         final = jax.lax.while_loop(
             lambda state: state.going & (state.tries < program.tries), attempt, start
         )
-    cut = threshold.settled(final.unit.projection, rows.counts, final.unit.threshold)
+    judged = rows.judged(final.unit, program)
+    cut = threshold.settled(judged, rows.counts, final.unit.threshold)
     return Visit(final.unit._replace(threshold=cut), final.moves)
 
 
@@ -146,7 +159,12 @@ def _attempt(
     def evaluate(candidate: tuple[Array, Array]) -> threshold.Cut:
         coordinate, delta = candidate
         moved = unit.projection + delta * rows.levels_of(coordinate[None])[0]
-        reached = bounds.plus(delta * LEVELS)
+        reached = bounds.plus(*_ends(rows, coordinate, delta))
+        if rows.signed is not None:
+            length = ball.dual_norm(unit.weights.at[coordinate].add(delta), program)
+            moved = ball.shifted(moved, rows.signed, length)
+            widest = jnp.ceil(jnp.max(jnp.abs(rows.signed)) * length)
+            reached = reached.plus(-widest, widest)
         if program.window == 0:
             return _sweep(moved, rows.gain, reached, program)
         return threshold.threshold_near(
@@ -174,7 +192,7 @@ def _attempt(
     return _Try(
         moved,
         jnp.where(accepted, cuts.gain[best], state.gain),
-        _position(moved.projection, moved.threshold, rows.counts),
+        _position(rows.judged(moved, program), moved.threshold, rows.counts),
         state.moves + accepted.astype(jnp.int32),
         state.tries + 1,
         # Equal moves could go on for ever; only an improvement earns another try.
@@ -221,7 +239,9 @@ def _slope(
     """
     # A row is near if the largest step, on a pixel of full range, takes it across.
     reach = tuning.reach * _length(unit, program)
-    near = jnp.abs(unit.projection - unit.threshold) < reach
+    if rows.extent is not None:
+        reach = reach * rows.extent.usual
+    near = jnp.abs(rows.judged(unit, program) - unit.threshold) < reach
     # Class weights, as small whole numbers.
     size = jnp.abs(rows.gain)
     smallest = jnp.min(jnp.where(size > 0, size, jnp.iinfo(jnp.int32).max))
@@ -229,6 +249,13 @@ def _slope(
     gain = jnp.where(near, size * jnp.sign(rows.gain), 0).astype(jnp.float32)
     products = jnp.dot(rows.levels_of(drawn), gain, precision="highest")
     return products - rows.mean[drawn] * jnp.sum(gain)
+
+
+def _ends(rows: Rows, coordinate: Array, delta: Array) -> tuple[Array, Array]:
+    """Between what a move changes projections."""
+    if rows.extent is None:
+        return jnp.zeros_like(delta), delta * LEVELS
+    return delta * rows.extent.low[coordinate], delta * rows.extent.high[coordinate]
 
 
 def _length(unit: Unit, program: Program) -> Array:

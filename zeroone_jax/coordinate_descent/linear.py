@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax.coordinate_descent import hidden_unit
+from zeroone_jax.coordinate_descent import ball, hidden_unit
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.problem import (
     Problem,
@@ -63,16 +63,18 @@ def step(
             return jnp.concatenate([clean, moved], axis=1)
 
     judged = data._replace(labels=labels)
-    gain = counts * class_gain(judged, weights)
-    visited = hidden_unit.visit(
-        tries_key,
-        unit,
-        hidden_unit.Rows(levels_of, data.mean, gain, counts),
-        drawn,
-        program,
-        tuning,
+    met = hidden_unit.Rows(
+        levels_of,
+        data.mean,
+        counts * class_gain(judged, weights),
+        counts,
+        ball.signed(ball.radii(data, program, tuning, state.iteration), 1.0, labels),
+        data.extent,
     )
-    correct = correct_rows(judged, visited.unit.projection > visited.unit.threshold)
+    visited = hidden_unit.visit(tries_key, unit, met, drawn, program, tuning)
+    correct = correct_rows(
+        judged, met.judged(visited.unit, program) > visited.unit.threshold
+    )
     clean = visited.unit._replace(projection=visited.unit.projection[:rows])
     moved = state._replace(
         network=network._replace(w1=clean.weights[None], t1=clean.threshold[None]),

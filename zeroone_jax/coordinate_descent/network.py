@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from zeroone_jax.coordinate_descent.basis import Basis
 from zeroone_jax.coordinate_descent.program import LEVELS, Program
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
@@ -106,7 +107,9 @@ def output_scale(program: Program) -> float:
     return OUTPUT_NORM if real else 1.0
 
 
-def as_params(network: Network, program: Program) -> zero_one.Params:
+def as_params(
+    network: Network, program: Program, basis: Basis | None = None
+) -> zero_one.Params:
     """The networks as a model on features in [0, 1].
 
     Real weights get unit norm, binary ones stay -1 and 1; the output weights of
@@ -115,11 +118,14 @@ def as_params(network: Network, program: Program) -> zero_one.Params:
     Args:
         network: arrays with any leading axes, the last of them votes.
         program: what the networks were trained by.
+        basis: of the coordinates; None if they are pixels.
 
     Returns:
         Parameters in float32, computed in float64.
     """
     w1, t1, w2, t2 = (np.asarray(array, np.float64) for array in network)
+    if basis is not None:
+        w1, t1 = basis.on_pixels(w1, t1)
     if program.weights == "real":
         scale = np.linalg.norm(w1, axis=-1, keepdims=True)
         w1, t1 = w1 / scale, t1 / scale[..., 0]

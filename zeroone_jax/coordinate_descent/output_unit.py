@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from zeroone_jax.coordinate_descent import cross_entropy, threshold
 from zeroone_jax.coordinate_descent import network as lattice
+from zeroone_jax.coordinate_descent.ball import Hidden
 from zeroone_jax.coordinate_descent.hidden_unit import over_candidates
 from zeroone_jax.coordinate_descent.program import Program, Tuning
 from zeroone_jax.types import Array, Key
@@ -82,7 +83,7 @@ def fit_threshold(
 def visit(
     key: Key,
     output: Output,
-    hidden: Array,
+    hidden: Hidden,
     labels: Array,
     gain: Array,
     counts: Array,
@@ -94,7 +95,7 @@ def visit(
     Args:
         key: random key, to choose among the moves where not all are tried.
         output: the unit as it is.
-        hidden: f32 [h, n], hidden values, 0 or 1.
+        hidden: what its inputs say.
         labels: i32 [n], 0 or 1.
         gain: i32 [n], what the score gains when the row's output is class 1, 0 for
             rows outside the sample.
@@ -113,14 +114,14 @@ def visit(
 
     def evaluate(candidate: tuple[Array, Array]) -> Array:
         unit, delta = candidate
-        sums = output.sums + delta * hidden[unit]
+        sums = _moved(output, hidden, unit, delta)
         if program.window > 0 and program.loss == "zero_one":
             whole = sums.astype(jnp.int32)
             return threshold.threshold_near(
                 whole,
                 gain,
                 counts,
-                bounds.plus(delta),
+                bounds.plus(jnp.zeros_like(delta), delta),
                 position,
                 program.window,
                 _bins(program),
@@ -136,7 +137,7 @@ def visit(
     if program.weights == "real" and program.loss == "zero_one":
         moved = jnp.round(moved * (lattice.OUTPUT_NORM / lattice.norm(moved)))
     weights = jnp.where(accepted, moved, output.weights)
-    sums = lattice.output_sums(weights, hidden)
+    sums = hidden.sums(weights)
     fitted = fit_threshold(sums, labels, gain, counts, program).threshold
     cut = threshold.settled(sums, counts, fitted)
     return Visit(Output(weights, cut, sums), accepted)
@@ -161,6 +162,14 @@ def _candidates(
         chosen = chosen[: program.output_candidates]
         return inputs[chosen], deltas[chosen]
     return inputs, deltas
+
+
+def _moved(output: Output, hidden: Hidden, unit: Array, delta: Array) -> Array:
+    """The sums after a weight has moved."""
+    if hidden.negative is None:
+        return output.sums + delta * hidden.values[unit]
+    before = output.weights[unit]
+    return output.sums - hidden.part(unit, before) + hidden.part(unit, before + delta)
 
 
 def _bins(program: Program) -> int:

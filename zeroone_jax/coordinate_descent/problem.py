@@ -5,7 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
+from zeroone_jax.coordinate_descent import basis as bases
+from zeroone_jax.coordinate_descent.basis import Basis
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.program import LEVELS, Program, Share
 from zeroone_jax.data import check_features
@@ -13,29 +16,69 @@ from zeroone_jax.types import Array, Key
 
 _TOLERANCE = 1e-3
 
+LARGEST_NORM = 640.0
+"""A hidden unit's weights are no longer than this, before they are halved."""
+
+
+class Ball(NamedTuple):
+    """The balls in which rows must be right, in units of coordinates.
+
+    Attributes:
+        own: f32 [n], radii that rows have of their own, infinite where they have none.
+        rounding: f32 [n], what is added to each, as coordinates are rounded.
+        scale: f32 [], units in a level.
+    """
+
+    own: Array
+    rounding: Array
+    scale: Array
+
+
+class Extent(NamedTuple):
+    """How far coordinates reach where they are not pixels, whose levels do to 255.
+
+    Attributes:
+        low: f32 [d], the lowest of each.
+        high: f32 [d], the highest of each.
+        usual: f32 [], the width of their ranges, in 255 of their units.
+    """
+
+    low: Array
+    high: Array
+    usual: Array
+
 
 class Problem(NamedTuple):
     """A two-class training set.
 
     Attributes:
         levels: f32 [d, n], features times 255, one row a coordinate. Whole numbers
-            for 8-bit images, which makes every projection exact.
+            for 8-bit images, which makes every projection exact. In a basis other than
+            the pixels', whole multiples of a unit.
         mean: f32 [d], the mean level of each coordinate, rounded.
         labels: i32 [n], 0 or 1.
+        ball: for the certified 01 loss, or None.
+        extent: of a basis other than the pixels', or None.
     """
 
     levels: Array
     mean: Array
     labels: Array
+    ball: Ball | None = None
+    extent: Extent | None = None
 
 
-def prepare(x: Array, y: Array, config: Config) -> Problem:
+def prepare(
+    x: Array, y: Array, config: Config, radii: ArrayLike | None = None
+) -> Problem:
     """Checks a training set and lays it out for the solver.
 
     Args:
-        x: f32 [n, d], in [0, 1].
+        x: f32 [n, d], or images [n, h, w, c] for the basis "dct", in [0, 1].
         y: integers [n], labels 0..k-1, each of them present.
         config: settings, checked against the data.
+        radii: f32 [n], the most that the certified 01 loss asks of each row; None asks
+            `config.epsilon` of all.
 
     Returns:
         A `Problem` whose labels are still 0..k-1; `binary` makes them 0 and 1.
@@ -43,17 +86,80 @@ def prepare(x: Array, y: Array, config: Config) -> Problem:
     Raises:
         ValueError: where shapes, ranges, labels or settings do not fit.
     """
+    return in_basis(x, y, config, radii)[0]
+
+
+def in_basis(
+    x: Array, y: Array, config: Config, radii: ArrayLike | None = None
+) -> tuple[Problem, Basis | None]:
+    """As `prepare`, with the basis of the coordinates, None of which are pixels."""
     features, labels = np.asarray(x), np.asarray(y)
+    shape = features.shape[1:]
+    if config.basis == "dct" and features.ndim == 4:
+        features = features.reshape(len(features), -1)
     _check(features, labels, config)
     levels = (features * np.asarray(LEVELS, features.dtype)).astype(np.float32)
     whole = np.rint(levels)
     if np.max(np.abs(levels - whole)) < _TOLERANCE:
         levels = whole
-    mean = np.rint(np.mean(levels, axis=0, dtype=np.float64))
-    return Problem(
-        jnp.asarray(np.ascontiguousarray(levels.T)),
+    basis, rounding, extent = _basis(levels, shape, config), np.zeros(len(labels)), None
+    coordinates = np.ascontiguousarray(levels.T)
+    if basis is not None:
+        coordinates, rounding = basis.coordinates(levels.astype(np.float64))
+        extent = _extent(coordinates)
+    mean = np.rint(np.mean(coordinates, axis=1, dtype=np.float64))
+    problem = Problem(
+        jnp.asarray(coordinates, jnp.float32),
         jnp.asarray(mean, jnp.float32),
         jnp.asarray(labels, jnp.int32),
+        _ball(config, radii, rounding, 1.0 if basis is None else basis.scale),
+        extent,
+    )
+    return problem, basis
+
+
+def _basis(levels: np.ndarray, shape: tuple[int, ...], config: Config) -> Basis | None:
+    if config.basis == "pixels":
+        return None
+    if config.components > levels.shape[1]:
+        raise ValueError(
+            f"components={config.components}: there are only {levels.shape[1]} pixels"
+        )
+    exactly = levels.astype(np.float64)
+    if config.basis == "principal":
+        return bases.principal(exactly, config.components, LARGEST_NORM)
+    if len(shape) != 3:
+        raise ValueError(
+            f"basis='dct' needs images [n, h, w, c], not features of shape {shape}"
+        )
+    return bases.dct(shape, exactly, config.components, LARGEST_NORM)
+
+
+def _extent(coordinates: np.ndarray) -> Extent:
+    low, high = coordinates.min(axis=1), coordinates.max(axis=1)
+    usual = np.median(high - low) / LEVELS
+    return Extent(*(jnp.asarray(value, jnp.float32) for value in (low, high, usual)))
+
+
+def _ball(
+    config: Config, radii: ArrayLike | None, rounding: np.ndarray, scale: float
+) -> Ball | None:
+    if config.epsilon == 0:
+        if radii is not None:
+            raise ValueError("radii need the certified loss: epsilon above 0, not 0")
+        return None
+    rows = len(rounding)
+    own = np.full(rows, np.inf) if radii is None else np.asarray(radii, np.float64)
+    if own.shape != (rows,):
+        raise ValueError(f"radii have shape {own.shape}, but must be [{rows}]")
+    if not (own >= 0).all():
+        raise ValueError(f"radii hold {own[~(own >= 0)][0]}, but must be at least 0")
+    # Sums of multiples of 1/64 are exact.
+    allowance = np.ceil((rounding + 1e-3 * (rounding > 0)) * 64) / 64
+    return Ball(
+        jnp.asarray(own * LEVELS * scale, jnp.float32),
+        jnp.asarray(allowance, jnp.float32),
+        jnp.float32(scale),
     )
 
 

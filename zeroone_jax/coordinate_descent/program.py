@@ -26,11 +26,15 @@ class Program(Choices):
         hidden_steps: how many step sizes are tried on a hidden unit.
         balanced: the first iterations, which "schedule" keeps balanced.
         adversarial: whether rows are joined by their adversaries.
+        certified: whether rows must be right in a whole ball.
+        ramp: the first iterations, in which the ball grows.
     """
 
     hidden_steps: int
     balanced: int
     adversarial: bool
+    certified: bool
+    ramp: int
 
 
 class Share(NamedTuple):
@@ -56,6 +60,7 @@ class Tuning(NamedTuple):
         output_step: f32 [], step size on the output unit, relative to its norm.
         rows: share of each class's rows that an iteration sees.
         adversarial_shift: f32 [], length of an adversary's step, in levels.
+        radius: f32 [], of the certified 01 loss, in levels.
     """
 
     hidden_steps: Array
@@ -63,6 +68,7 @@ class Tuning(NamedTuple):
     output_step: Array
     rows: Share
     adversarial_shift: Array
+    radius: Array
 
 
 def program_of(config: Config) -> Program:
@@ -73,6 +79,8 @@ def program_of(config: Config) -> Program:
         hidden_steps=len(config.hidden_steps),
         balanced=round(config.balanced_share * config.iterations),
         adversarial=config.adversarial_step > 0,
+        certified=config.epsilon > 0,
+        ramp=int(config.ramp * config.iterations),
     )
 
 
@@ -87,6 +95,7 @@ def split(config: Config) -> tuple[Program, Tuning]:
         jnp.float32(config.output_step),
         share_of(config.rows),
         jnp.float32(config.adversarial_step * LEVELS),
+        jnp.float32(config.epsilon * LEVELS),
     )
 
 

@@ -68,7 +68,8 @@ def keep_best(state: State, correct: Array, weights: Array, program: Program) ->
         state: the state after a step, with the pocket from before it.
         correct: i32 [2], rows of each class that the network gets right.
         weights: i32 [2], the weight of a correct row of each class.
-        program: its `pocket_every` says when to compare.
+        program: its `pocket_every` says when to compare. A network of the certified
+            loss is counted at the iteration's radius, and compared at the full one.
 
     Returns:
         The state with the better of the two in its pocket.
@@ -77,6 +78,8 @@ def keep_best(state: State, correct: Array, weights: Array, program: Program) ->
     pocket_score = jnp.sum(weights * state.pocket_correct, dtype=jnp.int32)
     last = state.iteration == program.iterations
     due = (state.iteration % program.pocket_every == 0) | last
+    if program.certified:
+        due &= state.iteration > program.ramp
     better = due & (score > pocket_score)
     pocket = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), state.network, state.pocket

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax.coordinate_descent import (
+    ball,
     cross_entropy,
     hidden_unit,
     linear,
@@ -48,10 +49,11 @@ def init(key: Key, data: Problem, program: Program) -> State:
         network = network._replace(t1=jax.vmap(threshold.between)(projection, middle))
         if program.hidden > 0:
             network = _fit_thresholds(order_key, network, projection, data, program)
-    predicted = predict(network, projection)
-    return State(
-        network, projection, network, correct_rows(data, predicted), jnp.int32(0)
-    )
+    correct = correct_rows(data, predict(network, projection))
+    if program.certified:
+        # None is counted in its balls before they have their full size.
+        correct = jnp.zeros_like(correct)
+    return State(network, projection, network, correct, jnp.int32(0))
 
 
 def step(
@@ -82,13 +84,15 @@ def step(
     rows_key, output_key, unit_key, tries_key = jax.random.split(key, 4)
     counts = sample_rows(rows_key, data, tuning.rows)
     weights = class_weights(data, program, state.iteration)
-    hidden = lattice.hidden_values(state.projection, state.network.t1)
+    radius = ball.radii(data, program, tuning, state.iteration)
+    w1, t1 = state.network.w1, state.network.t1
+    hidden = ball.hidden(state.projection, w1, t1, data.labels, radius, program)
     output, output_accepted = output_unit.visit(
         output_key,
         output_unit.Output(
             state.network.w2,
             state.network.t2,
-            lattice.output_sums(state.network.w2, hidden),
+            hidden.sums(state.network.w2),
         ),
         hidden,
         data.labels,
@@ -100,19 +104,26 @@ def step(
     network = state.network._replace(w2=output.weights, t2=output.threshold)
 
     unit = jax.random.randint(unit_key, (), 0, program.hidden)
-    others = output.sums - network.w2[unit] * hidden[unit]
+    others = output.sums - hidden.part(unit, network.w2[unit])
     gain = counts * _gain(others, network.w2[unit], network.t2, data, weights, program)
     before = hidden_unit.Unit(
         network.w1[unit], network.t1[unit], state.projection[unit]
     )
-    rows = hidden_unit.Rows(lambda moved: data.levels[moved], data.mean, gain, counts)
+    rows = hidden_unit.Rows(
+        lambda moved: data.levels[moved],
+        data.mean,
+        gain,
+        counts,
+        ball.signed(radius, network.w2[unit], data.labels),
+        data.extent,
+    )
     visited = hidden_unit.visit(tries_key, before, rows, drawn, program, tuning)
     after = halved(visited.unit, data, program)
     network = network._replace(
         w1=network.w1.at[unit].set(after.weights),
         t1=network.t1.at[unit].set(after.threshold),
     )
-    on = (after.projection > after.threshold).astype(jnp.float32)
+    on = (rows.judged(after, program) > after.threshold).astype(jnp.float32)
     correct = correct_rows(data, others + network.w2[unit] * on > network.t2)
     moved = state._replace(
         network=network,

@@ -57,11 +57,11 @@ class Bounds(NamedTuple):
     low: Array
     high: Array
 
-    def plus(self, change: Array) -> "Bounds":
-        """The range after adding to each number something from 0 to `change`."""
-        change = change.astype(jnp.int32)
+    def plus(self, one: Array, other: Array) -> "Bounds":
+        """The range after adding to each number something between two ends."""
+        one, other = one.astype(jnp.int32), other.astype(jnp.int32)
         return Bounds(
-            self.low + jnp.minimum(0, change), self.high + jnp.maximum(0, change)
+            self.low + jnp.minimum(one, other), self.high + jnp.maximum(one, other)
         )
 
 

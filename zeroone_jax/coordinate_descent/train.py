@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jax.typing import ArrayLike
 
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.coordinate_descent import ensemble
 from zeroone_jax.coordinate_descent import network as lattice
+from zeroone_jax.coordinate_descent.basis import Basis
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.ensemble import Runs, Search
-from zeroone_jax.coordinate_descent.problem import prepare
+from zeroone_jax.coordinate_descent.problem import in_basis
 from zeroone_jax.coordinate_descent.program import Program, split
 from zeroone_jax.coordinate_descent.state import Info
 from zeroone_jax.models import zero_one
@@ -42,6 +44,7 @@ def fit(
     y: Array,
     config: Config = Config(),  # noqa: B008, frozen
     *,
+    radii: ArrayLike | None = None,
     state: Search | None = None,
     on_segment: Callable[[Search, Info], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -55,10 +58,13 @@ def fit(
 
     Args:
         key: random key; the same one when a run goes on.
-        x: f32 [n, d], in [0, 1].
+        x: f32 [n, d], or images [n, h, w, c] for the basis "dct", in [0, 1].
         y: integers [n], labels 0..k-1. With k > 2, `config.votes` networks a class
             are trained, one against all.
         config: settings.
+        radii: f32 [n] in pixels of [0,1], the most that the certified 01 loss asks of
+            each row: its ball has the radius min(config.epsilon, radii). None asks
+            `config.epsilon` of all rows.
         state: from an earlier, shorter run with the same other arguments.
         on_segment: called after every `SEGMENT` iterations, and at the end, with the
             state and the history since the last call.
@@ -80,6 +86,7 @@ def fit(
         x,
         y,
         [config],
+        radii=radii,
         states=None if state is None else [state],
         on_segment=of_the_only_run,
         devices=devices,
@@ -93,6 +100,7 @@ def fit_grid(
     y: Array,
     configs: Sequence[Config],
     *,
+    radii: ArrayLike | None = None,
     states: Sequence[Search] | None = None,
     on_segment: Callable[[int, Search, Info], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -108,7 +116,9 @@ def fit_grid(
         x: f32 [n, d], as for `fit`.
         y: integers [n], as for `fit`.
         configs: settings of each run, which differ in `hidden_steps` (equally many),
-            `output_step`, `rows` and `adversarial_step` only.
+            `output_step`, `rows`, `adversarial_step` and `epsilon` (0 in all of them,
+            or in none) only.
+        radii: f32 [n], as for `fit`.
         states: of earlier, shorter runs, each perhaps at another iteration.
         on_segment: called with a run's place, its state and its history since the last
             call, after every `SEGMENT` iterations and at its end.
@@ -121,7 +131,7 @@ def fit_grid(
         ValueError: no runs, other numbers of keys or states than of configs, configs
             that differ elsewhere; or data, settings or a state do not fit.
     """
-    runs, program, mesh = _prepared(keys, x, y, configs, devices)
+    runs, basis, program, mesh = _prepared(keys, x, y, configs, radii, devices)
     if states is None:
         search = ensemble.init(runs, program, mesh)
     else:
@@ -145,7 +155,7 @@ def fit_grid(
         before = after
     states = [_of_run(search, run) for run in range(len(configs))]
     return [
-        Result(_params(state, runs, program), _joined(histories, runs), state)
+        Result(_params(state, runs, program, basis), _joined(histories, runs), state)
         for state, histories in zip(states, pieces, strict=True)
     ]
 
@@ -154,7 +164,8 @@ def init_grid(
     keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
 ) -> list[Search]:
     """The states of `fit_grid` before the first iteration; arguments as there."""
-    search = ensemble.init(*_prepared(keys, x, y, configs, devices=None))
+    runs, _, program, mesh = _prepared(keys, x, y, configs, None, None)
+    search = ensemble.init(runs, program, mesh)
     return [_of_run(search, run) for run in range(len(configs))]
 
 
@@ -163,8 +174,9 @@ def _prepared(
     x: Array,
     y: Array,
     configs: Sequence[Config],
+    radii: ArrayLike | None,
     devices: Sequence[jax.Device] | None,
-) -> tuple[Runs, Program, Mesh]:
+) -> tuple[Runs, Basis | None, Program, Mesh]:
     """Checks a grid, and lays it out on the devices."""
     if not configs:
         raise ValueError("a grid needs at least one config")
@@ -179,17 +191,19 @@ def _prepared(
     if differing:
         raise ValueError(
             "configs of a grid may differ in hidden_steps (equally many), output_step, "
-            f"rows and adversarial_step, but these do in {', '.join(differing)}"
+            "rows, adversarial_step and epsilon (all 0, or none), but these do in "
+            f"{', '.join(differing)}"
         )
     # Who sees the fewest rows is the first to lack some.
-    data = prepare(x, y, min(configs, key=lambda config: config.rows))
+    scarcest = min(configs, key=lambda config: config.rows)
+    data, basis = in_basis(x, y, scarcest, radii)
     classes = int(jnp.max(data.labels)) + 1
     # Of two classes one is told from the other, of more each from all others.
     told = jnp.arange(0 if classes > 2 else 1, classes, dtype=jnp.int32)
     positives = jnp.repeat(told, program.votes)
     runs = Runs(jnp.stack(keys), _stacked(tunings), data, positives)
     mesh = device_mesh.mesh("votes", devices)
-    return device_mesh.everywhere(runs, mesh), program, mesh
+    return device_mesh.everywhere(runs, mesh), basis, program, mesh
 
 
 def _stacked(trees: Sequence[Any]) -> Any:
@@ -200,8 +214,10 @@ def _of_run(search: Search, run: int) -> Search:
     return jax.tree.map(lambda leaf: leaf[run], search)
 
 
-def _params(state: Search, runs: Runs, program: Program) -> zero_one.Params:
-    params = lattice.as_params(state.pocket, program)
+def _params(
+    state: Search, runs: Runs, program: Program, basis: Basis | None
+) -> zero_one.Params:
+    params = lattice.as_params(state.pocket, program, basis)
     if len(runs.positives) == program.votes:
         return params
     return jax.tree.map(
