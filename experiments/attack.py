@@ -124,7 +124,7 @@ def fill(
         attack_report.Outcome(
             name=task.work.name,
             norm=task.work.norm,
-            flat=task.work.without_slope(task.images.model, task.images.x),
+            flat=task.work.without_slope(task.images),
             split=task.split,
             arrays=attack_report.joined(chunks),
         ),

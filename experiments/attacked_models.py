@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from experiments import command_line, train_network
 from experiments.configs import network as network_configs
-from zeroone_jax import data, runs
+from zeroone_jax import attacks, data, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, LabelFn, LogitsFn
@@ -34,15 +34,18 @@ class Model(NamedTuple):
 
     Attributes:
         logits_fn: the classifier.
-        label_fn: its labels.
         source: what it was trained on.
         dtype: the type of the images it takes.
     """
 
     logits_fn: LogitsFn
-    label_fn: LabelFn
     source: Source
     dtype: jnp.dtype
+
+    @property
+    def label_fn(self) -> LabelFn:
+        """Its labels."""
+        return attacks.as_label_fn(self.logits_fn)
 
     def images(self, split: data.Split) -> Array:
         """Images [n, height, width, channels] in [0,1], in the model's type."""
@@ -89,21 +92,19 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
 
 
 def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Model:
-    vote = zero_one.Vote.flat(zero_one.astype(params, dtype))
-    return Model(vote, vote.labels, source, dtype)
+    return Model(zero_one.Vote.flat(zero_one.astype(params, dtype)), source, dtype)
 
 
 def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
     source = _source(place)
-    split = command_line.load(source.name, "test", source.classes, data_dir)
+    split = command_line.load(source, "test", data_dir)
     experiment = runs.from_json(runs.read_settings(place), network_configs.Experiment)
     network = train_network.build(experiment, split)
     variables = jax.tree.map(
         lambda array: array.astype(dtype),
         _read(lambda: networks.load(place / "network.npz", network)),
     )
-    trained = network.bind(variables)
-    return Model(trained, trained.labels, source, dtype)
+    return Model(network.bind(variables), source, dtype)
 
 
 def _read(read: Callable[[], _Read]) -> _Read:

@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments import pieces
 from experiments.configs.network import Evaluation, Experiment
-from zeroone_jax import attacks, data, losses, runs
+from zeroone_jax import attacks, data, runs
 from zeroone_jax.evaluation import (
     figures,
     plans,
@@ -74,16 +74,12 @@ def accuracy(
         images: uint8 [n, height, width, channels], or float in [0,1].
         labels: i32 [n].
     """
-    chunks = [slice(first, first + _CHUNK) for first in range(0, len(images), _CHUNK)]
-    right = [_right(logits_fn, images[chunk], labels[chunk]) for chunk in chunks]
-    return float(np.mean(np.concatenate(right)))
 
+    def outputs(x: Array) -> Array:
+        return logits_fn(x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x)
 
-@jax.jit
-def _right(logits_fn: Any, x: Array, y: Array) -> Array:
-    if x.dtype == jnp.uint8:
-        x = x.astype(jnp.float32) / 255
-    return losses.labels(logits_fn(x)) == y
+    found = attacks.predict(outputs, jnp.asarray(images), _CHUNK)
+    return float(np.mean(np.asarray(found) == np.asarray(labels)))
 
 
 def watched(

@@ -49,14 +49,7 @@ _SLURM_WORKERS = 100
 def define_flags(argv: Sequence[str]) -> None:
     """Defines the flags of this launcher."""
     del argv
-    names = list(sweeps.SWEEPS)
-    meanings = [
-        f"{name}: {(make.__doc__ or '').partition(chr(10))[0]}"
-        for name, make in sweeps.SWEEPS.items()
-    ]
-    flags.DEFINE_enum(
-        "sweep", names[0], names, "The sweep to run.\n" + "\n".join(meanings)
-    )
+    command_line.define_choice("sweep", sweeps.SWEEPS, "The sweep to run.")
     flags.DEFINE_enum(
         "launcher", "local", ["local", "ray", "slurm"], "Who distributes the runs."
     )

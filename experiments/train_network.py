@@ -116,8 +116,7 @@ def fill(
     if not hosts.is_first():
         return
     split, test = (
-        command_line.load(experiment.data.name, name, experiment.data.classes, data_dir)
-        for name in ("train", "test")
+        command_line.load(experiment.data, name, data_dir) for name in ("train", "test")
     )
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
@@ -161,8 +160,7 @@ def trained(
     """
     wanted = experiment.data
     split, test = (
-        command_line.load(wanted.name, name, wanted.classes, data_dir)
-        for name in ("train", "test")
+        command_line.load(wanted, name, data_dir) for name in ("train", "test")
     )
     try:
         model = build(experiment, split)

@@ -129,8 +129,7 @@ def train_together(
     began = time.monotonic()
     about = experiments[0].data
     training, test = (
-        command_line.load(about.name, split, about.classes, data_dir)
-        for split in ("train", "test")
+        command_line.load(about, split, data_dir) for split in ("train", "test")
     )
     x, y = map(jnp.asarray, data.as_features(training))
     if about.noise > 0:

@@ -64,8 +64,7 @@ class Subject:
 
     def split(self, name: str) -> data.Split:
         """Loads its data, "train" or "test"."""
-        source = self.model.source
-        return command_line.load(source.name, name, source.classes, self.data_dir)
+        return command_line.load(self.model.source, name, self.data_dir)
 
     def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
         """Loads test images, by their places."""
@@ -84,12 +83,9 @@ class Subject:
     def right(self, name: str) -> np.ndarray:
         """Tells which images of "train" or "test" it labels rightly, bool [n]."""
         loaded = self.split(name)
-        found = []
-        for first in range(0, len(loaded.labels), _CHUNK):
-            part = loaded.take(slice(first, first + _CHUNK))
-            labels = self.model.label_fn(self.model.images(part))
-            found.append(np.asarray(labels) == part.labels)
-        return np.concatenate(found)
+        images = self.model.images(loaded)
+        labels = attacks.predict(self.model.logits_fn, images, _CHUNK)
+        return np.asarray(labels) == loaded.labels
 
 
 def votes_of(networks: zero_one.Params) -> list[zero_one.Params]:

@@ -85,11 +85,11 @@ def test_searches_are_compared_on_the_same_images(tmp_path):
 def bright(label: str, path: pathlib.Path, threshold: float) -> Subject:
     """Stands for a trained model: what is bright is of class 1."""
 
-    def label_fn(x):
-        return (np.asarray(x).reshape(len(x), -1).mean(axis=1) > threshold).astype(int)
+    def logits_fn(x):
+        return x.reshape(len(x), -1).mean(axis=1) - threshold
 
     source = attacked_models.Source(str(path), (0, 1))
-    model = attacked_models.Model(label_fn, label_fn, source, jnp.dtype(jnp.float32))
+    model = attacked_models.Model(logits_fn, source, jnp.dtype(jnp.float32))
     return Subject(targets.described(label, 0.0, "smoke"), model, None)
 
 

@@ -34,14 +34,11 @@ class Bright(Foreign):
         return "" if self.threshold < 1 else "too bright"
 
     def model(self, place):
-        def label_fn(x):
-            return (
-                np.asarray(x).reshape(len(x), -1).mean(axis=1) > self.threshold
-            ).astype(int)
+        def logits_fn(x):
+            return x.reshape(len(x), -1).mean(axis=1) - self.threshold
 
         source = attacked_models.Source(self.path, (0, 1))
-        dtype = jnp.dtype(jnp.float32)
-        return attacked_models.Model(label_fn, label_fn, source, dtype)
+        return attacked_models.Model(logits_fn, source, jnp.dtype(jnp.float32))
 
 
 MODELS = [targets.described(name, 0.0, "smoke") for name in ("mlp01", "sigmoid")]
