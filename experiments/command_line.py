@@ -166,6 +166,11 @@ def load(source: Source, split: str, data_dir: str | None) -> data.Split:
         raise UserError(str(error)) from error
 
 
+def load_both(source: Source, data_dir: str | None) -> list[data.Split]:
+    """Loads "train" and "test", as `load` does."""
+    return [load(source, split, data_dir) for split in ("train", "test")]
+
+
 def run(
     main: Callable[[Defined], None], define_flags: Callable[[Sequence[str]], Defined]
 ) -> None:

@@ -88,7 +88,7 @@ def train(
     checkpoint_every: int,
     data_dir: str | None,
 ) -> None:
-    """Opens the run directories and trains.
+    """Opens the run directories, and trains as `train_zero_one.train_together`.
 
     Args:
         experiments: the settings of each run, by its directory.
