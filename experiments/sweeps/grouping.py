@@ -36,74 +36,42 @@ class Planned(NamedTuple):
     settings: Any
 
 
-def separate(
-    launcher: str, planned: Sequence[Planned], folder: pathlib.Path, data: Sequence[str]
+def jobs(
+    launcher: str,
+    together: Together | None,
+    planned: Sequence[Planned],
+    folder: pathlib.Path,
+    data: Sequence[str],
 ) -> list[process.Job]:
-    """Gives each run its own process.
+    """Gives each run its own process, or all that can share one the same.
 
     Args:
         launcher: the module that `python -m` runs.
+        together: how its runs share a process; None if they do not.
         planned: the runs.
         folder: where run directories and logs go.
         data: flags for every process.
 
     Returns:
-        Their jobs.
-    """
-    return [
-        process.job(
-            run.name,
-            (
-                *(sys.executable, "-m", launcher, *run.words),
-                *(f"--run_dir={folder / run.name}", "--resume", *data),
-            ),
-            folder / run.name,
-            _log(folder, run),
-        )
-        for run in planned
-    ]
-
-
-def grouped(
-    together: Together,
-    planned: Sequence[Planned],
-    folder: pathlib.Path,
-    data: Sequence[str],
-) -> list[process.Job]:
-    """Gives all runs that can share a process the same one.
-
-    Args:
-        together: how the launcher's runs do.
-        planned: as for `separate`.
-        folder: as for `separate`.
-        data: as for `separate`.
-
-    Returns:
         A job for each run; those of one process have its command, and the log of the
         first of them.
     """
-    keys = [together.shared(run.settings) for run in planned]
-    groups: dict[Hashable, list[Planned]] = {}
-    for key, run in zip(keys, planned, strict=True):
-        groups.setdefault(key, []).append(run)
-    commands = {
-        key: (
-            *(sys.executable, "-m", together.launcher),
-            *(
-                f"--run={shlex.join([str(folder / run.name), *run.words])}"
-                for run in group
-            ),
-            *data,
-        )
-        for key, group in groups.items()
-    }
-    return [
-        process.job(
-            run.name, commands[key], folder / run.name, _log(folder, groups[key][0])
-        )
-        for key, run in zip(keys, planned, strict=True)
-    ]
-
-
-def _log(folder: pathlib.Path, run: Planned) -> pathlib.Path:
-    return folder / "logs" / f"{run.name}.log"
+    groups: dict[Hashable, list[int]] = {}
+    for place, run in enumerate(planned):
+        key = place if together is None else together.shared(run.settings)
+        groups.setdefault(key, []).append(place)
+    found = {}
+    for group in groups.values():
+        paths = {place: folder / planned[place].name for place in group}
+        if together is None:
+            (place,) = group
+            words = [launcher, *planned[place].words]
+            words += [f"--run_dir={paths[place]}", "--resume"]
+        else:
+            members = ([str(paths[place]), *planned[place].words] for place in group)
+            words = [together.launcher, *(f"--run={shlex.join(m)}" for m in members)]
+        command = (sys.executable, "-m", *words, *data)
+        log = folder / "logs" / f"{planned[group[0]].name}.log"
+        for place, path in paths.items():
+            found[place] = process.job(planned[place].name, command, path, log)
+    return [found[place] for place in range(len(planned))]

@@ -51,7 +51,7 @@ def choices(field: str, values: Iterable[Value]) -> list[Overrides]:
         raise ValueError(f"choices of {field}: there are none")
     for value in listed:
         for part in value if isinstance(value, tuple) else (value,):
-            if not (part is None or isinstance(part, bool | int | float | str)):
+            if not isinstance(part, bool | int | float | str | None):
                 raise TypeError(
                     f"choices of {field}: {value!r} is a {type(value).__name__}, but "
                     "must be a number, a text, true or false, none, or a tuple of them"
@@ -95,7 +95,7 @@ def zipped(*lists: Sequence[Overrides]) -> list[Overrides]:
         >>> zipped(choices("votes", [8, 100]), choices("iterations", [1000, 500]))
         [{'votes': 8, 'iterations': 1000}, {'votes': 100, 'iterations': 500}]
     """
-    lengths = [len(each) for each in lists]
+    lengths = [*map(len, lists)]
     if len(set(lengths)) > 1:
         raise ValueError(f"zipped lists must be equally long, not {lengths}")
     return _distinct([_joined(each) for each in zip(*lists, strict=True)])
@@ -150,20 +150,10 @@ def uniform(
 def log_uniform(
     field: str, low: float, high: float, *, count: int, seed: int
 ) -> list[Overrides]:
-    """Draws numbers, as many between 1 and 10 as between 10 and 100.
-
-    Args:
-        field: the setting's dotted name.
-        low: the least number, above 0.
-        high: above the largest number.
-        count: how many; of a larger count, the first ones are the same.
-        seed: of the draws, with the setting's name.
-
-    Returns:
-        A run of each number.
+    """Draws numbers as `uniform` does, as many between 1 and 10 as between 10 and 100.
 
     Raises:
-        ValueError: an empty interval or one that reaches 0, or no number asked for.
+        ValueError: as from `uniform`, or the interval reaches 0.
 
     Example:
         >>> runs = log_uniform("a", 1e-4, 1.0, count=3, seed=0)
@@ -185,17 +175,7 @@ def log_uniform(
 def integers(
     field: str, low: int, high: int, *, count: int, seed: int
 ) -> list[Overrides]:
-    """Draws different whole numbers.
-
-    Args:
-        field: the setting's dotted name.
-        low: the least number.
-        high: the largest number.
-        count: how many; of a larger count, the first ones are the same.
-        seed: of the draws, with the setting's name.
-
-    Returns:
-        A run of each number.
+    """Draws different whole numbers, `high` among them, as `uniform` does.
 
     Raises:
         ValueError: fewer numbers than asked for, or no number asked for.

@@ -101,15 +101,13 @@ def grouped(sweep: Sweep, listed: Sequence[Run]) -> list[Group]:
         members.setdefault(key, []).append(run)
     groups = []
     for same in members.values():
-        all_summaries = [(run, _summary(run)) for run in same]
-        summaries = [(run, found) for run, found in all_summaries if found is not None]
-        settings = dict(same[0].settings)
-        settings.pop(SEED, None)
+        finished = [run for run in same if _summary(run) is not None]
+        settings = {field: v for field, v in same[0].settings.items() if field != SEED}
         estimates = {
-            metric: _estimate([_metric(run, found, path) for run, found in summaries])
+            metric: _estimate([_metric(run, path) for run in finished])
             for metric, path in sweep.metrics.items()
         }
-        groups.append(Group(settings, len(summaries), estimates))
+        groups.append(Group(settings, len(finished), estimates))
     return groups
 
 
@@ -117,9 +115,9 @@ def _summary(run: Run) -> dict[str, Any] | None:
     return runs.read_summary(pathlib.Path(run.job.run_dir))
 
 
-def _metric(run: Run, summary: Mapping[str, Any], path: str) -> float | None:
-    """Looks a metric up, step by step."""
-    found: Any = summary
+def _metric(run: Run, path: str) -> float | None:
+    """Looks a metric of a finished run up, step by step."""
+    found: Any = _summary(run)
     for step in path.split("."):
         if isinstance(found, list):
             found = {str(next(iter(one.values()))): one for one in found}
