@@ -77,38 +77,30 @@ def attack(
         where there was no success; of no repeats the "adversary" [n, ...], too.
     """
     attack, model = piece.attack, subject.model
-    norm = np.array(str(attack.norm))
-    if isinstance(attack, verification.cell_polishing):
-        return {**_polished(attack, subject, images, found), "norm": norm}
-    x, y, start = images
     fn: Any = model.label_fn if attack.needs == "labels" else model.logits_fn
-    if not piece.repeats:
-        start = start if attack.starts_from_adversary else None
-        made = _arrays(attack(jax.random.key(_KEY), fn, x, y, start))
-        return {**made, "norm": norm}
-    every = [
-        _arrays(attack(jax.random.key(repeat), fn, x, y))
-        for repeat in range(piece.repeats)
-    ]
-    stacked = {
-        name: np.stack([one[name] for one in every]) for name in ("distance", "queries")
-    }
-    return {**stacked, "norm": norm}
-
-
-def _polished(
-    attack: verification.cell_polishing,
-    subject: Subject,
-    images: Images,
-    found: Mapping[str, Found],
-) -> dict[str, np.ndarray]:
-    """Polishes the nearest adversaries so far; the model itself has the last word."""
-    nearest = jnp.asarray(nearest_adversaries(found, str(attack.norm)))
-    result = subject.by_weights(attack, images._replace(start=nearest))
-    labels = subject.model.label_fn(result.adversary)
-    broken = np.asarray(result.success & (labels != images.y))
-    made = _arrays(result)
-    return {**made, "distance": np.where(broken, made["distance"], np.inf)}
+    norm = str(attack.norm)
+    x, y, start = images
+    if piece.repeats:
+        every = [
+            _arrays(attack(jax.random.key(repeat), fn, x, y))
+            for repeat in range(piece.repeats)
+        ]
+        stacked = {
+            name: np.stack([one[name] for one in every])
+            for name in ("distance", "queries")
+        }
+        return {**stacked, "norm": np.array(norm)}
+    polishes = isinstance(attack, verification.cell_polishing)
+    if polishes:
+        start = jnp.asarray(nearest_adversaries(found, norm))
+    elif not attack.starts_from_adversary:
+        start = None
+    made = _arrays(attack(jax.random.key(_KEY), fn, x, y, start))
+    if polishes:
+        # The model itself has the last word.
+        kept = np.isfinite(made["distance"]) & subject.fooled(made["adversary"], y)
+        made["distance"] = np.where(kept, made["distance"], np.inf)
+    return {**made, "norm": np.array(norm)}
 
 
 def nearest_adversaries(found: Mapping[str, Found], norm: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from experiments import attacked_models, command_line, pieces
 from experiments.progress import Progress
@@ -55,12 +56,10 @@ class Subject:
         """A sign network's parameters as those of 01 networks, None of others."""
         return models.sign_networks(self.model.logits_fn)
 
-    def by_weights(self, attack: Any, images: Images) -> attacks.AttackResult:
-        """Attacks a sign network by what takes its weights."""
-        found: attacks.AttackResult = attack(
-            jax.random.key(_KEY), self.networks, *images
-        )
-        return found
+    def fooled(self, adversary: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Tells of which images its labels are not y, bool [n]."""
+        labels = self.model.label_fn(jnp.asarray(adversary))
+        return np.asarray(labels) != np.asarray(y)
 
     def split(self, name: str) -> data.Split:
         """Loads its data, "train" or "test"."""

@@ -101,18 +101,12 @@ def _arts(
 ) -> dict[str, np.ndarray]:
     """Attacks by ART's HopSkipJump, with the settings of the study.
 
-    Args:
-        subject: the model.
-        images: what to attack, with starts.
-        iterations: of the attack.
-        seed: of NumPy's global state, from which ART draws.
-
-    Returns:
-        "distance" float [n] in L2; infinite where the adversary is none.
+    The seed is of NumPy's global state, from which ART draws; distances in L2 are
+    infinite where the adversary is none.
     """
     evasion = importlib.import_module("art.attacks.evasion")
-    label_fn = subject.model.label_fn
-    classifier = adapters.art_classifier(label_fn, images.x.shape[1:], classes=2)
+    shape = images.x.shape[1:]
+    classifier = adapters.art_classifier(subject.model.label_fn, shape, classes=2)
     x, y, start = map(np.asarray, images)
     attack = evasion.HopSkipJump(
         classifier,
@@ -125,8 +119,7 @@ def _arts(
     np.random.seed(seed)  # noqa: NPY002 - ART draws from NumPy's global state
     adversary = attack.generate(x, x_adv_init=start)
     distance = np.linalg.norm((adversary - x).reshape(len(x), -1), axis=1)
-    broken = np.asarray(label_fn(jax.numpy.asarray(adversary))) != y
-    return {"distance": np.where(broken, distance, np.inf)}
+    return {"distance": np.where(subject.fooled(adversary, y), distance, np.inf)}
 
 
 def _title(rows: Sequence[Row]) -> str:
