@@ -6,13 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments import pieces
 from zeroone_jax import data, runs
-from zeroone_jax.evaluation import (
-    attack_figures,
-    certified_accuracy,
-    figures,
-    tables,
-)
+from zeroone_jax.evaluation import attack_figures, certified_accuracy, tables
 
 _LISTED = 30
 _SHARED = ("budgets", "stages")
@@ -105,33 +101,26 @@ def write(
         outcome: what was found.
         seconds: what this session took, compiling included.
     """
-    with runs.replacing(run.path / "adversaries.npz") as path:
-        np.savez(path, allow_pickle=False, **outcome.arrays)
-    summary = summarize(outcome)
-    with runs.replacing(run.path / "results.md") as path:
-        path.write_text(_text(outcome, summary), encoding="utf-8")
-    with runs.replacing(run.path / "adversaries.png") as path:
-        figures.write(_grid(outcome), path)
-    if "curve" in outcome.arrays:
-        most = int(outcome.arrays["queries"].max())
-        budgets, curve = outcome.arrays["budgets"], outcome.arrays["curve"]
+    arrays, summary = outcome.arrays, summarize(outcome)
+    pieces.write(run.path / "adversaries.npz", arrays)
+    pieces.write(run.path / "results.md", _text(outcome, summary))
+    pieces.write(run.path / "adversaries.png", _grid(outcome))
+    if "curve" in arrays:
+        budgets, curve = arrays["budgets"], arrays["curve"]
         # One look beyond the last query shows the end.
-        looks = slice(int(np.searchsorted(budgets, most)) + 1)
+        looks = slice(int(np.searchsorted(budgets, int(arrays["queries"].max()))) + 1)
         figure = attack_figures.distance_curve(
             budgets[looks], curve[:, looks], outcome.norm, outcome.name
         )
-        with runs.replacing(run.path / "curve.png") as path:
-            figures.write(figure, path)
+        pieces.write(run.path / "curve.png", figure)
         middle = np.percentile(curve, 50, axis=0, method="lower")
         summary["curve"] = {
             "queries": budgets[looks].tolist(),
             "median_distance": [_finite(one) for one in middle[looks]],
         }
-    if "lower" in outcome.arrays:
-        with runs.replacing(run.path / "certified.png") as path:
-            figures.write(
-                certified_accuracy.figure(_curves(outcome), outcome.norm), path
-            )
+    if "lower" in arrays:
+        figure = certified_accuracy.figure(_curves(outcome), outcome.norm)
+        pieces.write(run.path / "certified.png", figure)
     run.finish(
         {
             "config": config,

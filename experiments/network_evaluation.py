@@ -14,7 +14,6 @@ from experiments.configs.network import Evaluation, Experiment
 from experiments.progress import Progress
 from zeroone_jax import attacks, data, runs
 from zeroone_jax.evaluation import (
-    figures,
     plans,
     robust_accuracy,
     robust_figures,
@@ -166,18 +165,17 @@ def write(
     lines = [f"accuracy on {name}: {share:.4f}" for name, share in accuracies.items()]
     table = tables.markdown(robust_tables.one_network(title, rows))
     reasons = robust_tables.warnings({title: rows})
-    with runs.replacing(run.path / "accuracy.md") as path:
-        path.write_text("\n".join([table, "", *lines, "", reasons]).rstrip() + "\n")
+    text = "\n".join([table, "", *lines, "", reasons]).rstrip() + "\n"
+    pieces.write(run.path / "accuracy.md", text)
     watched = [record for record in run.metrics() if "test_accuracy" in record]
     if watched:
-        curve = robust_figures.AccuracyCurve(
-            objective,
-            np.array([record["epoch"] for record in watched]),
-            np.array([record["test_accuracy"] for record in watched]),
-            np.array([record["test_accuracy_pgd_10"] for record in watched]),
+        columns = (
+            np.array([record[name] for record in watched])
+            for name in ("epoch", "test_accuracy", "test_accuracy_pgd_10")
         )
-        with runs.replacing(run.path / "curves.png") as path:
-            figures.write(robust_figures.accuracy_curves([curve], "PGD-10"), path)
+        curve = robust_figures.AccuracyCurve(objective, *columns)
+        figure = robust_figures.accuracy_curves([curve], "PGD-10")
+        pieces.write(run.path / "curves.png", figure)
     run.finish(
         {
             "config": runs.read_settings(run.path),

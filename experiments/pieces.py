@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from absl import logging
+from matplotlib.figure import Figure
 
 from zeroone_jax import runs
+from zeroone_jax.evaluation import figures
 
 _Piece = TypeVar("_Piece")
 
@@ -31,9 +33,7 @@ def arrays(
     found = kept(path, runs.read_npz)
     if found is not None:
         return found
-    made = make()
-    with runs.replacing(path) as partial:
-        np.savez(partial, allow_pickle=False, **made)
+    write(path, make())
     return runs.read_npz(path)
 
 
@@ -65,6 +65,17 @@ def record(path: pathlib.Path, make: Callable[[], Mapping[str, Any]]) -> dict[st
         return found
     runs.write_json(path, make())
     return runs.read_json(path)
+
+
+def write(path: pathlib.Path, content: str | Figure | Mapping[str, np.ndarray]) -> None:
+    """Writes a text, a figure, or arrays as .npz: completely or not at all."""
+    with runs.replacing(path) as partial:
+        if isinstance(content, str):
+            partial.write_text(content, encoding="utf-8")
+        elif isinstance(content, Figure):
+            figures.write(content, partial)
+        else:
+            np.savez(partial, allow_pickle=False, **content)
 
 
 def kept(path: pathlib.Path, read: Callable[[pathlib.Path], _Piece]) -> _Piece | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments import pieces
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation import accuracy, figures, tables
 from zeroone_jax.models import zero_one
@@ -77,11 +78,9 @@ def write(
         name: accuracy.accuracy(params, *rows) for name, rows in splits.items()
     }
     margins = {name: _margins(params, x) for name, (x, _) in splits.items()}
-    with runs.replacing(run.path / "accuracy.md") as path:
-        path.write_text(_text(accuracies, margins))
-    with runs.replacing(run.path / "curves.png") as path:
-        name = f"{params.b2.size} networks"
-        figures.write(figures.training_curves([_curve(name, run.metrics())]), path)
+    pieces.write(run.path / "accuracy.md", _text(accuracies, margins))
+    curve = _curve(f"{params.b2.size} networks", run.metrics())
+    pieces.write(run.path / "curves.png", figures.training_curves([curve]))
     draw_hidden_units(params, training, run.path / "hidden_units.png")
     run.finish(
         {
@@ -114,9 +113,8 @@ def draw_hidden_units(
     else:
         w1, w2 = w1[:_DRAWN_VOTES], w2[:_DRAWN_VOTES]
         names = [f"vote {vote + 1}" for vote in range(len(w1))]
-    figure = figures.hidden_units(w1, w2, training.images.shape[1:], names)
-    with runs.replacing(path) as partial:
-        figures.write(figure, partial)
+    shape = training.images.shape[1:]
+    pieces.write(path, figures.hidden_units(w1, w2, shape, names))
 
 
 def _margins(params: zero_one.Params, x: Array) -> dict[str, float]:

@@ -2,18 +2,20 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.studies.bench import Bench, Images, Subject, in_common
 from experiments.studies.columns import Cell, numbers
 from experiments.studies.study import Row
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
+from zeroone_jax.evaluation import attack_figures
 
 STUDY, ADAPTIVE = "study", "radius adaptive"
 """HopSkipJump as the study of 2021 has it, and with the radius found for each model."""
@@ -192,11 +194,14 @@ def attacked_together(
         "indices": indices.tolist(),
         "accuracy": accuracy,
         "pieces": found,
-        "seconds": {
-            "training": round(bench.training, 1),
-            "all": round(bench.training + bench.seconds, 1),
-        },
+        "seconds": seconds(bench),
     }
+
+
+def seconds(bench: Bench) -> dict[str, float]:
+    """What training took, and all so far."""
+    times = {"training": bench.training, "all": bench.training + bench.seconds}
+    return {name: round(time, 1) for name, time in times.items()}
 
 
 def short(arrays: Found) -> dict[str, Any]:
@@ -264,6 +269,20 @@ def nearest(row: Row) -> np.ndarray:
             if row["norms"][name] == "l2" and np.ndim(piece["distance"]) == 1
         ),
     )
+
+
+def figure(models: Sequence[Row], ways: Mapping[str, Sequence[str]]) -> Figure:
+    """Draws how near attacks came to the images of each model.
+
+    Args:
+        models: a row for each.
+        ways: by what the figure says, the attacks, as for `distances`.
+    """
+    found = {
+        way: {model["method"]: distances(model, *pieces) for model in models}
+        for way, pieces in ways.items()
+    }
+    return attack_figures.distortions(found, "L2")
 
 
 def median(*pieces: str) -> Cell:

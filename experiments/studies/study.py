@@ -7,7 +7,6 @@ each; `Study.report` draws of the files that are there, whoever made them.
 
 import abc
 import dataclasses
-import functools
 import hashlib
 import importlib.util
 import json
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 
 from experiments import command_line, pieces, run_directory
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import figures, tables
+from zeroone_jax.evaluation import tables
 
 Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
@@ -179,13 +178,12 @@ class Study:
             for name, make in self.tables.items()
         }
         for name, text in texts.items():
-            with run_files.replacing(folder / name) as path:
-                path.write_text(text + "\n", encoding="utf-8")
+            pieces.write(folder / name, text + "\n")
         for name, draw in self.figures.items():
             drawn = draw(rows)
             if isinstance(drawn, Figure):
-                drawn = functools.partial(figures.write, drawn)
-            if drawn is not None:
+                pieces.write(folder / name, drawn)
+            elif drawn is not None:
                 with run_files.replacing(folder / name) as path:
                     drawn(path)
         return texts["table.md"]

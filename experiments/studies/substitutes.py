@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from experiments.studies import attacking
 from experiments.studies.bench import Bench, Images, Subject
 from experiments.studies.columns import Columns, spread
 from experiments.studies.study import Row
@@ -93,6 +94,13 @@ def every_seed(
 def together(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Gives the values of all seeds by name."""
     return {name: [record[name] for record in records] for name in records[0]}
+
+
+def by_model(rows: Iterable[Row]) -> list[Row]:
+    """Makes rows as `attacking.by_model`, their records `together`."""
+    return [
+        {**row, "records": together(row["records"])} for row in attacking.by_model(rows)
+    ]
 
 
 def left(row: Row) -> np.ndarray:

@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import command_line
+from experiments import command_line, pieces
 from experiments.sweeps.definition import SEED, Run, Sweep
 from experiments.sweeps.language import Value
 from zeroone_jax import runs
-from zeroone_jax.evaluation import figures, sweep_figures, tables
+from zeroone_jax.evaluation import sweep_figures, tables
 
 
 class Estimate(NamedTuple):
@@ -72,13 +72,11 @@ def write(name: str, sweep: Sweep, listed: Sequence[Run], folder: pathlib.Path) 
     table = _table(name, sweep, groups, varied)
     runs.write_json(folder / "table.json", {**about, **tables.as_json(table)})
     text = _text(name, sweep, groups, varied, about)
-    with runs.replacing(folder / "table.md") as path:
-        path.write_text(text)
+    pieces.write(folder / "table.md", text)
     for field in varied:
         figure = _figure(field, varied, listed[0].help[field], sweep, groups)
         if figure is not None:
-            with runs.replacing(folder / f"{field}.png") as path:
-                figures.write(figure, path)
+            pieces.write(folder / f"{field}.png", figure)
     return text
 
 

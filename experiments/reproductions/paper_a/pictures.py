@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from experiments import pieces
 from experiments.studies.attacking import (
     STUDY,
     Found,
@@ -37,15 +38,8 @@ def keep(
         "study": found[STUDY]["adversary"],
         "nearest": nearest_adversaries(found, "l2"),
     }
-    with runs.replacing(folder / _FILE) as partial:
-        np.savez(
-            partial,
-            allow_pickle=False,
-            **{
-                name: array[:_SHOWN].reshape(-1, *shape)
-                for name, array in arrays.items()
-            },
-        )
+    shown = {name: a[:_SHOWN].reshape(-1, *shape) for name, a in arrays.items()}
+    pieces.write(folder / _FILE, shown)
 
 
 def grid(rows: Sequence[Row]) -> Drawn:
