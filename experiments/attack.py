@@ -102,18 +102,14 @@ def fill(
         attacked = sum(len(chunk["index"]) for chunk in chunks)
         run.append_metrics(attack_report.records(chunks[-1], attacked))
     seconds = time.monotonic() - began
-    attack_report.write(
-        runs.to_json(experiment),
-        run,
-        attack_report.Outcome(
-            name=task.work.name,
-            norm=task.work.norm,
-            flat=task.work.without_slope(task.images),
-            split=task.split,
-            arrays=attack_report.joined(chunks),
-        ),
-        seconds,
+    outcome = attack_report.Outcome(
+        name=task.work.name,
+        norm=task.work.norm,
+        flat=task.work.without_slope(task.images),
+        split=task.split,
+        arrays=attack_report.joined(chunks),
     )
+    attack_report.write(run, outcome, seconds)
 
 
 def _attacked(

@@ -21,15 +21,7 @@ _Piece = TypeVar("_Piece")
 def arrays(
     path: pathlib.Path, make: Callable[[], Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Reads arrays, which are made first if they are not there.
-
-    Args:
-        path: the .npz file.
-        make: makes them.
-
-    Returns:
-        The arrays by name.
-    """
+    """Reads the arrays of an .npz file, which are made first if they are not there."""
     found = kept(path, runs.read_npz)
     if found is not None:
         return found
@@ -51,15 +43,7 @@ def timed_arrays(
 
 
 def record(path: pathlib.Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Reads a record, which is made first if it is not there.
-
-    Args:
-        path: the .json file.
-        make: makes it, of JSON's types.
-
-    Returns:
-        The record.
-    """
+    """Reads a .json file's record, which is made first if it is not there."""
     found = kept(path, runs.read_json)
     if found is not None:
         return found
@@ -79,15 +63,7 @@ def write(path: pathlib.Path, content: str | Figure | Mapping[str, np.ndarray]) 
 
 
 def kept(path: pathlib.Path, read: Callable[[pathlib.Path], _Piece]) -> _Piece | None:
-    """Reads a piece if it is there.
-
-    Args:
-        path: the file.
-        read: reads it.
-
-    Returns:
-        The piece; None if it is to be made: it is not there, or damaged.
-    """
+    """Reads a piece; None if it is to be made: it is not there, or damaged."""
     if not path.exists():
         return None
     try:

@@ -88,14 +88,10 @@ def opened_at(
 
 
 def tell(run: runs.RunDirectory, name: str) -> None:
-    """Prints what came out of a finished run.
+    """Prints a file of a finished run.
 
     Of many hosts the first prints, and the others wait until it has done all it has to
     do alone.
-
-    Args:
-        run: the open run directory.
-        name: its file to print.
     """
     hosts.wait("finished")
     if hosts.is_first():

@@ -115,9 +115,6 @@ def main(_: None) -> None:
 def locked(folder: pathlib.Path) -> Iterator[None]:
     """Keeps a second sweep out of a folder, which is made if missing.
 
-    Args:
-        folder: the sweep's.
-
     Raises:
         command_line.UserError: a sweep is there already.
     """
@@ -136,15 +133,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
 
 
 def to_do(jobs: Sequence[process.Job], retry_failed: bool) -> list[process.Job]:
-    """Picks the runs that are not finished.
-
-    Args:
-        jobs: all runs of a sweep.
-        retry_failed: whether those that have failed are picked too.
-
-    Returns:
-        Some of the runs.
-    """
+    """Picks the runs that are not finished, and those that have failed if asked."""
     skipped = {State.FINISHED} if retry_failed else {State.FINISHED, State.FAILED}
     return [job for job in jobs if process.state(job, False) not in skipped]
 

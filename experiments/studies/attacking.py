@@ -205,11 +205,7 @@ def seconds(bench: Bench) -> dict[str, float]:
 
 
 def short(arrays: Found) -> dict[str, Any]:
-    """What the results keep of a piece: no images.
-
-    Args:
-        arrays: what `attack` gave.
-    """
+    """What the results keep of what `attack` gave: no images."""
     return {
         "distance": as_json(arrays["distance"]),
         "queries": float(np.mean(arrays["queries"])),
@@ -217,14 +213,7 @@ def short(arrays: Found) -> dict[str, Any]:
 
 
 def as_json(array: np.ndarray) -> Any:
-    """Gives an array's numbers as JSON's, which knows no infinity.
-
-    Args:
-        array: float of any shape.
-
-    Returns:
-        Nested lists, to five places; None where the number is not finite.
-    """
+    """Gives numbers as nested lists, to five places; None where they are not finite."""
     found = np.round(array, 5).astype(object)
     found[~np.isfinite(array)] = None
     return found.tolist()

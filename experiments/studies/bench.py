@@ -159,15 +159,12 @@ class Bench:
         make: Callable[[], Mapping[str, np.ndarray]],
         note: Callable[[Mapping[str, np.ndarray]], str] = lambda found: "",
     ) -> dict[str, np.ndarray]:
-        """Reads a piece from the run directory, and makes it first if it is not there.
+        """Does as `pieces.timed_arrays` in the run directory.
 
         Args:
-            name: its file, without the ending.
-            make: makes it.
+            name: the file, without the ending.
+            make: makes the piece.
             note: what to show of it.
-
-        Returns:
-            The arrays, and the "seconds" that it took to make them.
         """
         found = pieces.timed_arrays(self.run.path / f"{name}.npz", make)
         self.seconds += float(found["seconds"])

@@ -72,10 +72,6 @@ class Run(abc.ABC):
     def fill(self, run: run_files.RunDirectory, place: Place) -> None:
         """Makes the run, or goes on with it, up to its summary.
 
-        Args:
-            run: the open run directory.
-            place: where else to look.
-
         Raises:
             command_line.UserError: it cannot be made.
         """
@@ -100,11 +96,7 @@ class Run(abc.ABC):
 
 
 def not_installed(package: str) -> str:
-    """Says that a package of the extra "peers" is not here; nothing if it is.
-
-    Args:
-        package: its name for import.
-    """
+    """Says that a package of the extra "peers", by its name for import, is missing."""
     if importlib.util.find_spec(package) is not None:
         return ""
     name = {"art": "ART", "sklearn": "scikit-learn"}[package]
@@ -153,15 +145,7 @@ class Study:
     def report(
         self, results: Results, folder: pathlib.Path, runs_dir: pathlib.Path
     ) -> str:
-        """Draws tables and figures.
-
-        Args:
-            results: of each method.
-            folder: where to write them.
-            runs_dir: where the run directories lie.
-
-        Returns:
-            The tables of table.md.
+        """Draws tables and figures into a folder, and gives the tables of table.md.
 
         Raises:
             command_line.UserError: what is measured together cannot be.
@@ -204,12 +188,9 @@ def _measured(together: Together, rows: Sequence[Row], folder: pathlib.Path) -> 
 
 
 def complete(runs: Sequence[Run], folder: pathlib.Path, place: Place) -> None:
-    """Makes the results that are not there yet.
+    """Makes the results that are not in a folder yet, a file for each run.
 
-    Args:
-        runs: what is to be there; those that cannot be made here are left out.
-        folder: where results lie, a file for each run.
-        place: where else to work.
+    What cannot be made here is left out.
 
     Raises:
         command_line.UserError: a result is of other settings, or cannot be made.
@@ -244,14 +225,11 @@ def _made(run: Run, place: Place) -> dict[str, Any]:
 
 
 def stored(folder: pathlib.Path, runs: Sequence[Run]) -> Results:
-    """Reads the results that there are.
+    """Reads each method's results; methods without any are left out.
 
     Args:
         folder: where they lie, a file for each run.
         runs: the runs, in the order of the table.
-
-    Returns:
-        Each method's results; methods without any are left out.
     """
     results: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
@@ -262,13 +240,7 @@ def stored(folder: pathlib.Path, runs: Sequence[Run]) -> Results:
 
 
 def read_result(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a stored result.
-
-    Args:
-        path: its file.
-
-    Returns:
-        The result, of JSON's types.
+    """Reads a stored result, of JSON's types.
 
     Raises:
         runs.DamagedError: the file is damaged.
@@ -277,11 +249,7 @@ def read_result(path: pathlib.Path) -> dict[str, Any]:
 
 
 def shard_of(runs: Sequence[Run], shard: str) -> Sequence[Run]:
-    """Picks the runs of one process of several.
-
-    Args:
-        runs: all of them.
-        shard: "1/2" is the first of two processes.
+    """Picks the runs of one process of several: "1/2" is the first of two.
 
     Raises:
         command_line.UserError: the shard is not of that form.

@@ -35,13 +35,7 @@ class Protocol:
 def attacked(
     seed: int, subject: Subject, images: Images, protocol: Protocol
 ) -> dict[str, np.ndarray]:
-    """Attacks once.
-
-    Args:
-        seed: of the images asked about, and of the substitute.
-        subject: the model.
-        images: the test images, as the model takes them.
-        protocol: how.
+    """Attacks once, by a seed of the images asked about, and of the substitute.
 
     Returns:
         The `attacks.transfer.Record` of every round, to five places.
@@ -69,11 +63,7 @@ def every_seed(
 ) -> list[dict[str, Any]]:
     """Attacks a model with one seed after another.
 
-    Args:
-        bench: where.
-        prefix: what the pieces' files begin with.
-        subject: the model.
-        protocol: how.
+    The pieces' files begin with the prefix.
 
     Returns:
         What `attacked` gave of each seed, as JSON's types.

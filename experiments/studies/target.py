@@ -27,9 +27,6 @@ class Foreign(abc.ABC):
     def model(self, place: Place) -> attacked_models.Model:
         """Makes or loads the model.
 
-        Args:
-            place: where the data are.
-
         Raises:
             command_line.UserError: it cannot be had.
         """
@@ -72,9 +69,6 @@ class Target:
     def of(self, classes: tuple[int, int]) -> "Target":
         """Gives the same model of other classes.
 
-        Args:
-            classes: which are told apart.
-
         Raises:
             ValueError: the model is of no other.
         """
@@ -92,9 +86,6 @@ class Target:
 
     def model(self, place: Place) -> attacked_models.Model:
         """Loads the model, which is trained first, or further, where it has to be.
-
-        Args:
-            place: where its run directory lies.
 
         Raises:
             command_line.UserError: it cannot be trained or loaded.

@@ -53,11 +53,6 @@ class TrainingRun(Run, Generic[_Settings]):
 def train(experiment: Experiment, run: runs.RunDirectory, place: Place) -> None:
     """Trains, or goes on with it; a network is not evaluated.
 
-    Args:
-        experiment: the settings.
-        run: the open run directory.
-        place: where the data are.
-
     Raises:
         command_line.UserError: it cannot be trained.
     """

@@ -67,17 +67,7 @@ class StoppedError(Exception):
 def job(
     name: str, command: Sequence[str], run_dir: pathlib.Path, log: pathlib.Path
 ) -> Job:
-    """Makes a job that runs in this folder, with this shell's settings of JAX.
-
-    Args:
-        name: of the run.
-        command: the words of the command line.
-        run_dir: the directory that it fills.
-        log: the file to which all it says is appended.
-
-    Returns:
-        The job.
-    """
+    """Makes a job that runs in this folder, with this shell's settings of JAX."""
     settings = {
         name: value
         for name, value in os.environ.items()
@@ -155,15 +145,7 @@ def _end(running: subprocess.Popen[bytes]) -> None:
 
 
 def state(job: Job, is_live: bool) -> State:
-    """Tells how far a run is.
-
-    Args:
-        job: the run.
-        is_live: whether an engine has it now.
-
-    Returns:
-        Its state.
-    """
+    """Tells how far a run is; an engine has it now if it is live."""
     if (pathlib.Path(job.run_dir) / "summary.json").exists():
         return State.FINISHED
     known = record(job)
@@ -193,12 +175,7 @@ def forget(job: Job) -> None:
 
 
 def lose(job: Job, reason: str) -> None:
-    """Records that an engine gave a run up.
-
-    Args:
-        job: the run.
-        reason: why.
-    """
+    """Records that an engine gave a run up, and why."""
     _write_record(job, {**record(job), "exit": None, "reason": reason})
 
 

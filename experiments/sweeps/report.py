@@ -40,16 +40,13 @@ class Group(NamedTuple):
 
 
 def write(name: str, sweep: Sweep, listed: Sequence[Run], folder: pathlib.Path) -> str:
-    """Writes table.md, table.json and a figure for every swept field.
+    """Writes table.md, whose text it gives, table.json and a figure for every field.
 
     Args:
         name: the sweep's.
         sweep: the sweep.
         listed: its runs, finished or not.
         folder: where to write.
-
-    Returns:
-        The text of table.md.
 
     Raises:
         command_line.UserError: a metric is not in a run's summary.
@@ -81,14 +78,7 @@ def write(name: str, sweep: Sweep, listed: Sequence[Run], folder: pathlib.Path) 
 
 
 def grouped(sweep: Sweep, listed: Sequence[Run]) -> list[Group]:
-    """Averages over seeds.
-
-    Args:
-        sweep: the sweep.
-        listed: its runs, finished or not.
-
-    Returns:
-        A group for each of the other settings, in the sweep's order.
+    """Averages over seeds: a group for each of the other settings, in order.
 
     Raises:
         command_line.UserError: a metric is not in a run's summary.

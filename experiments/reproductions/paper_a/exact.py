@@ -79,11 +79,7 @@ def measured(
 
 
 def table_of_signs(rows: Sequence[Row]) -> tables.Table:
-    """Makes the table of what is certain of sign networks.
-
-    Args:
-        rows: of all models.
-    """
+    """Makes the table of what is certain of sign networks among all models."""
     columns: Columns = {
         "model": at("method"),
         "a vote": lambda row: f"{_vote(row['votes_lower'])} - {_vote(row['votes'])}",

@@ -43,14 +43,7 @@ def keep(
 
 
 def grid(rows: Sequence[Row]) -> Drawn:
-    """Draws the adversaries of the models trained without noise.
-
-    Args:
-        rows: of each model.
-
-    Returns:
-        The figure; None where no run directory is there any more.
-    """
+    """Draws the adversaries of the models trained without noise, if they are kept."""
     pictures, titles = [], []
     for row in rows:
         path = row["folder"] / _FILE

@@ -72,8 +72,7 @@ def directories(scale: Scale) -> list[str]:
 def with_classical(scale: Scale) -> list[Target]:
     """Lists the models of a scale, and scikit-learn's, which few attacks meet.
 
-    Args:
-        scale: the scale; a smoke test has none of scikit-learn's.
+    A smoke test has none of scikit-learn's.
     """
     names = () if scale == "smoke" else ("linear_svm", "random_forest")
     return targets(scale) + [described(name, 0.0, scale) for name in names]
