@@ -31,14 +31,7 @@ from experiments.reproductions.paper_a import (
     white_box,
 )
 from experiments.reproductions.paper_b import checks, methods, toy
-from experiments.studies.study import (
-    SCALES,
-    Place,
-    Study,
-    complete,
-    shard_of,
-    stored,
-)
+from experiments.studies.study import SCALES, Place, Study, complete, shard_of, stored
 
 REPRODUCTIONS: dict[str, Study] = {
     "paper_a.accuracy": accuracy.ACCURACY,

@@ -12,7 +12,7 @@ from experiments import command_line, train_zero_one
 from experiments.configs import attack as attack_configs
 from experiments.configs import network_presets
 from experiments.configs import zero_one as zero_one_configs
-from experiments.sweeps import grouping, process
+from experiments.sweeps import process
 from experiments.sweeps.language import Overrides, Value
 from zeroone_jax import runs
 
@@ -54,13 +54,13 @@ class Launcher(NamedTuple):
     """
 
     presets: Mapping[str, Callable[[], Any]]
-    together: grouping.Together | None = None
+    together: process.Together | None = None
 
 
 LAUNCHERS: dict[str, Launcher] = {
     "experiments.train_zero_one": Launcher(
         zero_one_configs.PRESETS,
-        grouping.Together("experiments.train_zero_one_grid", train_zero_one.shared),
+        process.Together("experiments.train_zero_one_grid", train_zero_one.shared),
     ),
     "experiments.train_network": Launcher(network_presets.PRESETS),
     "experiments.attack": Launcher(attack_configs.PRESETS),
@@ -117,9 +117,9 @@ def runs_of(
         words = [f"--preset={sweep.preset}"]
         words += [_word(field, value) for field, value in overrides.items()]
         experiment = _parsed(launcher, words, overrides)
-        planned.append(grouping.Planned(_name(overrides, short), words, experiment))
+        planned.append(process.Planned(_name(overrides, short), words, experiment))
     data = [] if data_dir is None else [f"--data_dir={data_dir}"]
-    jobs = grouping.jobs(sweep.launcher, _together(sweep), planned, folder, data)
+    jobs = process.jobs(sweep.launcher, _together(sweep), planned, folder, data)
     listed = [
         Run(
             job,
@@ -134,7 +134,7 @@ def runs_of(
     return listed
 
 
-def _together(sweep: Sweep) -> grouping.Together | None:
+def _together(sweep: Sweep) -> process.Together | None:
     """Finds how the runs share a process, if they shall."""
     if sweep.inside not in _INSIDE:
         raise command_line.UserError(

@@ -23,13 +23,7 @@ from experiments.reproductions.paper_a.targets import (
 from experiments.studies import attacking
 from experiments.studies.attacking import STUDY, Piece, median, nearest
 from experiments.studies.bench import Bench, ModelRun, Subject, each
-from experiments.studies.columns import (
-    Cell,
-    Columns,
-    numbers,
-    published,
-    table,
-)
+from experiments.studies.columns import Cell, Columns, numbers, published, table
 from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions

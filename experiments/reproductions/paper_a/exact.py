@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments import cores
-from experiments.studies.attacking import (
-    STUDY,
-    as_json,
-    distances,
-    nearest,
-)
+from experiments.studies.attacking import STUDY, as_json, distances, nearest
 from experiments.studies.bench import Bench, Images, votes_of
 from experiments.studies.columns import Columns, at, middle, numbers, table
 from experiments.studies.study import Row

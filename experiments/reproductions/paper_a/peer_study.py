@@ -18,13 +18,7 @@ from experiments.published import HOP_SKIP_JUMP_0V1
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.targets import COMPARED, directories, targets
 from experiments.studies.attacking import as_json
-from experiments.studies.bench import (
-    Bench,
-    Images,
-    ModelRun,
-    Subject,
-    each,
-)
+from experiments.studies.bench import Bench, Images, ModelRun, Subject, each
 from experiments.studies.columns import Columns, at, middle, published, sheet
 from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks

@@ -127,10 +127,7 @@ def _zero_one(preset: str, **laptop: Any) -> Any:
 
 
 def _network(
-    name: str,
-    config: Config,
-    laptop: int,
-    combine: Any = "probabilities",
+    name: str, config: Config, laptop: int, combine: Any = "probabilities"
 ) -> Any:
     """Makes what trains networks by gradients, on a laptop for so many epochs."""
     convolutional = name in CONVOLUTIONAL
