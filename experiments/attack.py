@@ -31,7 +31,6 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 
 from experiments import (
     attack_report,
@@ -58,7 +57,7 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     experiment = settings()
     distributed.join()
     jax.config.update("jax_enable_x64", experiment.double)
-    task = attack_task.prepare(experiment, flags.FLAGS.data_dir)
+    task = attack_task.prepare(experiment)
     fill_it = functools.partial(fill, experiment, task)
     run_directory.complete(_RUN_DIR, experiment, fill_it, "results.md")
 

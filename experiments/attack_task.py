@@ -35,12 +35,11 @@ class Task(NamedTuple):
         return Batch(model, *jax.tree.map(operator.itemgetter(rows), arrays))
 
 
-def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task:
+def prepare(experiment: configs.Experiment) -> Task:
     """Loads the model, and picks the images.
 
     Args:
         experiment: the settings.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Returns:
         The task.
@@ -49,12 +48,12 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         command_line.UserError: the model or the images cannot be had, or they or the
             settings do not go together.
     """
-    model = attacked_models.load(experiment.model, experiment.double, data_dir)
+    model = attacked_models.load(experiment.model, experiment.double)
     wanted = experiment.images
     source = model.source
     if wanted.name:
         source = attacked_models.Source(wanted.name, wanted.classes)
-    split = command_line.load(source, wanted.split, data_dir)
+    split = command_line.load(source, wanted.split)
     try:
         chosen = _choose(wanted, split, model)
         x, y = model.images(chosen), jnp.asarray(chosen.labels)
@@ -62,7 +61,7 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         goal = (y + 1) % len(split.class_names) if todo.wants_targets else y
         start = None
         if todo.takes_starts and experiment.start != "noise":
-            training = command_line.load(source, "train", data_dir)
+            training = command_line.load(source, "train")
             pool = model.images(training.take(slice(_POOL)))
             start = _starts(todo, experiment, x, goal, pool, model.label_fn(pool))
     except ValueError as error:

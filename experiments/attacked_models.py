@@ -53,13 +53,12 @@ class Model(NamedTuple):
         return rows.reshape(split.images.shape)
 
 
-def load(path: str, double: bool, data_dir: str | None = None) -> Model:
+def load(path: str, double: bool) -> Model:
     """Loads a model, and says what it was trained on.
 
     Args:
         path: a run directory, or an .npz file of 01 networks.
         double: whether in float64.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Returns:
         The model; an .npz, which does not know, was trained on CIFAR-10 0v1.
@@ -76,7 +75,7 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
             found = _read(lambda: zero_one.load(place / "networks.npz", dtype=dtype))
             return _zero_one(found, _source(place), dtype)
         if (place / "network.npz").exists():
-            return _network(place, dtype, data_dir)
+            return _network(place, dtype)
     except (OSError, ValueError) as error:
         raise command_line.UserError(f"{path}: no model: {error}") from error
     except KeyError as error:
@@ -95,9 +94,9 @@ def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Mode
     return Model(zero_one.Vote.flat(zero_one.astype(params, dtype)), source, dtype)
 
 
-def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
+def _network(place: pathlib.Path, dtype: jnp.dtype) -> Model:
     source = _source(place)
-    split = command_line.load(source, "test", data_dir)
+    split = command_line.load(source, "test")
     experiment = runs.from_json(runs.read_settings(place), network_configs.Experiment)
     network = train_network.build(experiment, split)
     variables = jax.tree.map(

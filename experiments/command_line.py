@@ -145,13 +145,12 @@ class Source(Protocol):
         """The labels to keep; none keeps all."""
 
 
-def load(source: Source, split: str, data_dir: str | None) -> data.Split:
+def load(source: Source, split: str) -> data.Split:
     """Loads a split for a user, who may have misspelt it.
 
     Args:
         source: the data set.
         split: "train" or "test".
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Returns:
         The split.
@@ -161,14 +160,14 @@ def load(source: Source, split: str, data_dir: str | None) -> data.Split:
     """
     try:
         classes = source.classes or None
-        return data.load(source.name, split, classes=classes, data_dir=data_dir)
+        return data.load(source.name, split, classes=classes)
     except (OSError, ValueError, data.NoSourceError, data.DamagedError) as error:
         raise UserError(str(error)) from error
 
 
-def load_both(source: Source, data_dir: str | None) -> list[data.Split]:
+def load_both(source: Source) -> list[data.Split]:
     """Loads "train" and "test", as `load` does."""
-    return [load(source, split, data_dir) for split in ("train", "test")]
+    return [load(source, split) for split in ("train", "test")]
 
 
 def run(
@@ -192,7 +191,7 @@ def run(
         defined, (_, *words) = parsed
         if words:
             sys.exit(f"Not a flag: {' '.join(words)}")
-        _use_compilation_cache()
+        _use_folders()
         try:
             main(defined)
         except (UserError, runs.DamagedError) as error:
@@ -208,8 +207,10 @@ def run(
     app.run(start, flags_parser=parse)
 
 
-def _use_compilation_cache() -> None:
-    """Has this process keep what it compiles, and those that it starts."""
+def _use_folders() -> None:
+    """Has this process use the folders of the flags, and those that it starts."""
+    if flags.FLAGS.data_dir is not None:
+        os.environ["TFDS_DATA_DIR"] = flags.FLAGS.data_dir
     folder = flags.FLAGS.compilation_cache
     if folder is not None:
         folder = os.path.abspath(folder)

@@ -52,7 +52,7 @@ def main(_: None) -> None:
     options = flags.FLAGS
     cores.use_cores(8)
     output = pathlib.Path(options.output)
-    place = Place(output / "models", output, options.data_dir)
+    place = Place(output / "models", output)
     print(demonstrate(compared(sigmoid=60, binarized=20), place, PROTOCOL))
 
 

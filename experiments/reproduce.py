@@ -83,7 +83,7 @@ def main(_: None) -> None:
     default = options.runs_dir if scale == "smoke" else "results"
     root = pathlib.Path(options.results_dir or default)
     results = root.joinpath(*what.split("."), scale)
-    place = Place(pathlib.Path(options.runs_dir), root, options.data_dir)
+    place = Place(pathlib.Path(options.runs_dir), root)
     results.mkdir(parents=True, exist_ok=True)
     study = REPRODUCTIONS[what]
     runs = study.runs(scale)

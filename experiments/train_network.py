@@ -68,7 +68,7 @@ def main(settings: Callable[[], Experiment]) -> None:
 
     def complete(run: runs.RunDirectory) -> None:
         devices = _devices(options.devices)
-        fill(experiment, run, options.checkpoint_every, devices, options.data_dir)
+        fill(experiment, run, options.checkpoint_every, devices)
 
     run_directory.complete(_RUN_DIR, experiment, complete, "accuracy.md")
 
@@ -78,7 +78,6 @@ def fill(
     run: runs.RunDirectory,
     checkpoint_every: int = 1,
     devices: Sequence[jax.Device] | None = None,
-    data_dir: str | None = None,
 ) -> None:
     """Trains, from the last checkpoint if there is one, attacks, and writes it all.
 
@@ -87,17 +86,16 @@ def fill(
         run: the open run directory.
         checkpoint_every: epochs between checkpoints and looks at the test images.
         devices: what to split batches over; the first device if None.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Raises:
         command_line.UserError: the data cannot be loaded, the settings do not go
             together, or the loss is not finite.
     """
     began = time.monotonic()
-    model, variables = trained(experiment, run, checkpoint_every, devices, data_dir)
+    model, variables = trained(experiment, run, checkpoint_every, devices)
     if not hosts.is_first():
         return
-    split, test = command_line.load_both(experiment.data, data_dir)
+    split, test = command_line.load_both(experiment.data)
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
     rows = network_evaluation.evaluate(run, experiment, logits_fn, x, y)
@@ -115,14 +113,13 @@ def trained(
     run: runs.RunDirectory,
     checkpoint_every: int = 1,
     devices: Sequence[jax.Device] | None = None,
-    data_dir: str | None = None,
 ) -> tuple[Model, models.Variables]:
     """Trains, and writes network.npz; the rest is as for `fill`.
 
     Returns:
         The network or the ensemble, and its variables.
     """
-    split, test = command_line.load_both(experiment.data, data_dir)
+    split, test = command_line.load_both(experiment.data)
     try:
         model = build(experiment, split)
         path = run.path / "network.npz"

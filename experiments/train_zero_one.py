@@ -63,7 +63,7 @@ def main(settings: Callable[[], configs.Experiment]) -> None:
     distributed.join()
 
     def fill(run: runs.RunDirectory) -> None:
-        train(experiment, run, options.checkpoint_every, options.data_dir)
+        train(experiment, run, options.checkpoint_every)
 
     run_directory.complete(_RUN_DIR, experiment, fill, "accuracy.md")
 
@@ -72,10 +72,9 @@ def train(
     experiment: configs.Experiment,
     run: runs.RunDirectory,
     checkpoint_every: int,
-    data_dir: str | None = None,
 ) -> None:
     """Trains one ensemble; the rest is as for `train_together`."""
-    train_together([experiment], [run], checkpoint_every, data_dir)
+    train_together([experiment], [run], checkpoint_every)
 
 
 def shared(experiment: configs.Experiment) -> Hashable:
@@ -88,7 +87,6 @@ def train_together(
     experiments: Sequence[configs.Experiment],
     opened: Sequence[runs.RunDirectory],
     checkpoint_every: int,
-    data_dir: str | None = None,
 ) -> None:
     """Trains ensembles in one program, and fills each run directory as if alone.
 
@@ -99,7 +97,6 @@ def train_together(
         opened: its open directory.
         checkpoint_every: iterations between checkpoints; they fall on the ends of
             the solver's segments.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Raises:
         command_line.UserError: the data set cannot be loaded, or does not go with the
@@ -107,7 +104,7 @@ def train_together(
     """
     began = time.monotonic()
     about = experiments[0].data
-    training, test = command_line.load_both(about, data_dir)
+    training, test = command_line.load_both(about)
     x, y = map(jnp.asarray, data.as_features(training))
     if about.noise > 0:
         x, y = noise.doubled(experiments[0].seed, x, y, about.noise)

@@ -44,12 +44,10 @@ class Subject:
     Attributes:
         target: how it was trained.
         model: the model.
-        data_dir: folder of prepared data sets; None for the usual one.
     """
 
     target: Target
     model: attacked_models.Model
-    data_dir: str | None
 
     @functools.cached_property
     def networks(self) -> zero_one.Params | None:
@@ -63,7 +61,7 @@ class Subject:
 
     def split(self, name: str) -> data.Split:
         """Loads its data, "train" or "test"."""
-        return command_line.load(self.model.source, name, self.data_dir)
+        return command_line.load(self.model.source, name)
 
     def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
         """Loads test images, by their places."""
@@ -218,7 +216,7 @@ class ModelRun(Run):
         began = time.monotonic()
         with jax.enable_x64(any(target.double for target in self.targets)):
             subjects = {
-                target.label: Subject(target, target.model(place), place.data_dir)
+                target.label: Subject(target, target.model(place))
                 for target in self.targets
             }
             training = time.monotonic() - began

@@ -42,12 +42,10 @@ class Place(NamedTuple):
     Attributes:
         runs: the folder of the run directories.
         results: the folder of all results.
-        data_dir: folder of prepared data sets; None for the usual one.
     """
 
     runs: pathlib.Path
     results: pathlib.Path
-    data_dir: str | None
 
 
 class Run(abc.ABC):

@@ -24,7 +24,7 @@ class Foreign(abc.ABC):
         """Says what is not here that the model needs; nothing if all is."""
 
     @abc.abstractmethod
-    def model(self, place: Place) -> attacked_models.Model:
+    def model(self) -> attacked_models.Model:
         """Makes or loads the model.
 
         Raises:
@@ -91,8 +91,8 @@ class Target:
             command_line.UserError: it cannot be trained or loaded.
         """
         if isinstance(self.trained, Foreign):
-            return self.trained.model(place)
+            return self.trained.model()
         folder = place.runs / self.directory
         with run_directory.opened_at(folder, self.settings(), resume=True) as run:
-            train(self.trained, run, place)
-        return attacked_models.load(str(folder), self.double, place.data_dir)
+            train(self.trained, run)
+        return attacked_models.load(str(folder), self.double)

@@ -232,18 +232,20 @@ def test_help_describes_inherited_fields():
     )
 
 
-def test_a_compilation_cache_is_that_of_started_processes_too(monkeypatch, tmp_path):
+def test_folders_are_those_of_started_processes_too(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
+    monkeypatch.setenv("TFDS_DATA_DIR", "elsewhere")
     before = jax.config.jax_compilation_cache_dir
-    options = types.SimpleNamespace(compilation_cache="cache")
+    options = types.SimpleNamespace(compilation_cache="cache", data_dir="images")
     monkeypatch.setattr(command_line.flags, "FLAGS", options)
     try:
-        command_line._use_compilation_cache()
+        command_line._use_folders()
         assert jax.config.jax_compilation_cache_dir == str(tmp_path / "cache")
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "cache")
+    assert os.environ["TFDS_DATA_DIR"] == "images"
 
 
 @pytest.mark.parametrize("error", [command_line.UserError, runs.DamagedError])
@@ -256,7 +258,7 @@ def test_what_the_user_can_mend_is_one_line(monkeypatch, error):
 
     monkeypatch.setattr(command_line.app, "run", run)
     monkeypatch.setattr(command_line.app, "parse_flags_with_usage", list)
-    monkeypatch.setattr(command_line, "_use_compilation_cache", lambda: None)
+    monkeypatch.setattr(command_line, "_use_folders", lambda: None)
     with pytest.raises(SystemExit) as caught:
         command_line.run(main, lambda argv: None)
     assert caught.value.code == "a.json is damaged: remove it"

@@ -45,7 +45,7 @@ def test_the_demo_attacks_three_models(two_classes, tmp_path):
         Target("sigmoid", 0.0, sigmoid),
         Target("binarized", 0.0, binarized),
     ]
-    place = Place(tmp_path / "models", tmp_path / "out", None)
+    place = Place(tmp_path / "models", tmp_path / "out")
     protocol = cnn.Protocol(images=2, iterations=1, law="signs", substitute=PROTOCOL)
     text = demo.demonstrate(models, place, protocol)
     written = (place.results / "table.md").read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ def bright(label: str, path: pathlib.Path, threshold: float) -> Subject:
 
     source = attacked_models.Source(str(path), (0, 1))
     model = attacked_models.Model(logits_fn, source, jnp.dtype(jnp.float32))
-    return Subject(targets.described(label, 0.0, "smoke"), model, None)
+    return Subject(targets.described(label, 0.0, "smoke"), model)
 
 
 def test_images_are_those_that_all_label_rightly(two_classes):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import attacked_models, command_line
-from experiments.studies.study import Place, not_installed
+from experiments.studies.study import not_installed
 from experiments.studies.target import Foreign
 from zeroone_jax import data
 from zeroone_jax.attacks import adapters
@@ -44,10 +44,10 @@ class Classical(Foreign):
         """Whether scikit-learn is here."""
         return not_installed("sklearn")
 
-    def model(self, place: Place) -> attacked_models.Model:
+    def model(self) -> attacked_models.Model:
         """Trains it; a forest's logits are one-hot labels."""
         source = attacked_models.Source()
-        split = command_line.load(source, "train", place.data_dir)
+        split = command_line.load(source, "train")
         fitted = _fitted(self.name, *data.as_features(split))
         if self.name == "linear_svm":
             weights = jnp.asarray(fitted.coef_[0], jnp.float32)

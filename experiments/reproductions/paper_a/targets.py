@@ -12,7 +12,7 @@ from typing import Any
 from experiments import attacked_models
 from experiments.configs import network, zero_one
 from experiments.reproductions.paper_a.classical import Classical
-from experiments.studies.study import Place, Scale
+from experiments.studies.study import Scale
 from experiments.studies.target import Foreign, Target
 from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, Sgd
@@ -47,8 +47,8 @@ class _Authors(Foreign):
         there = _AUTHORS.exists()
         return "" if there else f"the authors' networks are not at {_AUTHORS}"
 
-    def model(self, place: Place) -> attacked_models.Model:
-        return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
+    def model(self) -> attacked_models.Model:
+        return attacked_models.load(str(_AUTHORS), self.double)
 
 
 def targets(scale: Scale) -> list[Target]:

@@ -55,9 +55,9 @@ def _trained(
                 f"{path} is not there: the result was made elsewhere. Move it away to "
                 "train the network here"
             )
-        models[row["method"]] = attacked_models.load(str(path.parent), False, None)
+        models[row["method"]] = attacked_models.load(str(path.parent), False)
     source = next(iter(models.values())).source
-    x, y = network_evaluation.test_images(command_line.load(source, "test", None))
+    x, y = network_evaluation.test_images(command_line.load(source, "test"))
     logits_fns = {name: model.logits_fn for name, model in models.items()}
     return rows[0]["config"], logits_fns, (x[:count], y[:count])
 
