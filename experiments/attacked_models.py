@@ -1,20 +1,26 @@
 """The models that `experiments.attack` can attack: what training runs leave behind."""
 
+import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from experiments import command_line, train_network
 from experiments.configs import network as network_configs
-from zeroone_jax import attacks, data, runs
+from zeroone_jax import attacks, data, models, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, LabelFn, LogitsFn
 
 _Read = TypeVar("_Read")
+
+_POOL, _CHUNK = 1000, 1000
 
 
 class Source(NamedTuple):
@@ -29,8 +35,23 @@ class Source(NamedTuple):
     classes: Sequence[int] = (0, 1)
 
 
-class Model(NamedTuple):
-    """A trained model.
+class Images(NamedTuple):
+    """Images for a model.
+
+    Attributes:
+        x: float [n, height, width, channels].
+        y: i32 [n].
+        start: float, of x's shape, images of the other class; None to start from noise.
+    """
+
+    x: Array
+    y: Array
+    start: Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A trained model, and the images of its own data.
 
     Attributes:
         logits_fn: the classifier.
@@ -47,10 +68,43 @@ class Model(NamedTuple):
         """Its labels."""
         return attacks.as_label_fn(self.logits_fn)
 
+    @functools.cached_property
+    def networks(self) -> zero_one.Params | None:
+        """A sign network's parameters as those of 01 networks, None of others."""
+        return models.sign_networks(self.logits_fn)
+
     def images(self, split: data.Split) -> Array:
         """Images [n, height, width, channels] in [0,1], in the model's type."""
         rows = jnp.asarray(data.as_features(split)[0], self.dtype)
         return rows.reshape(split.images.shape)
+
+    def fooled(self, adversary: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Tells of which images its labels are not y, bool [n]."""
+        labels = self.label_fn(jnp.asarray(adversary))
+        return np.asarray(labels) != np.asarray(y)
+
+    def split(self, name: str) -> data.Split:
+        """Loads its data, "train" or "test"."""
+        return command_line.load(self.source, name)
+
+    def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
+        """Loads test images, by their places."""
+        chosen = self.split("test").take(rows)
+        return Images(self.images(chosen), jnp.asarray(chosen.labels))
+
+    def test_from_others(self, rows: np.ndarray) -> Images:
+        """Loads test images, with training images of the other class to start from."""
+        x, y, _ = self.test(rows)
+        pool = self.images(self.split("train").take(slice(_POOL)))
+        labels = self.label_fn(pool)
+        start = attacks.random_start(jax.random.key(0), x, y, pool, labels)
+        return Images(x, y, start)
+
+    def right(self, name: str) -> np.ndarray:
+        """Tells which images of "train" or "test" it labels rightly, bool [n]."""
+        loaded = self.split(name)
+        labels = attacks.predict(self.logits_fn, self.images(loaded), _CHUNK)
+        return np.asarray(labels) == loaded.labels
 
 
 def load(path: str, double: bool) -> Model:

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments import command_line, cores
+from experiments.attacked_models import Model
 from experiments.published import HOP_SKIP_JUMP_0V1
 from experiments.reproductions.paper_a import cnn
 from experiments.reproductions.paper_a.targets import compared
 from experiments.studies import attacking, substitutes
 from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
-from experiments.studies.bench import ModelRun, Subject
+from experiments.studies.bench import ModelRun
 from experiments.studies.columns import Columns, at, published, table
 from experiments.studies.study import Drawn, Place, Row, Study, complete, stored
 from experiments.studies.target import Target
@@ -80,7 +81,7 @@ def demonstrate(targets: Sequence[Target], place: Place, protocol: cnn.Protocol)
     return _DEMO.report(results, place.results, place.runs)
 
 
-def _attacks(protocol: cnn.Protocol, subject: Subject) -> list[Piece]:
+def _attacks(protocol: cnn.Protocol, subject: Model) -> list[Piece]:
     """HopSkipJump, then what sees slopes or cells."""
     inside = (
         Piece("deep_fool", attacks.deep_fool(norm="l2"))

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.studies.bench import Bench, Images, Subject, in_common
+from experiments.attacked_models import Images, Model
+from experiments.studies.bench import Bench, in_common
 from experiments.studies.columns import Cell, numbers
 from experiments.studies.study import Row
 from zeroone_jax import attacks, verification
@@ -64,7 +65,7 @@ def by_labels(effort: Effort) -> list[Piece]:
 
 
 def attack(
-    piece: Piece, subject: Subject, images: Images, found: Mapping[str, Found]
+    piece: Piece, subject: Model, images: Images, found: Mapping[str, Found]
 ) -> dict[str, np.ndarray]:
     """Attacks a model.
 
@@ -78,8 +79,8 @@ def attack(
         The "norm"; "distance" and "queries", [n] or, of repeats, [repeats, n], infinite
         where there was no success; of no repeats the "adversary" [n, ...], too.
     """
-    attack, model = piece.attack, subject.model
-    fn: Any = model.label_fn if attack.needs == "labels" else model.logits_fn
+    attack = piece.attack
+    fn: Any = subject.label_fn if attack.needs == "labels" else subject.logits_fn
     norm = str(attack.norm)
     x, y, start = images
     if piece.repeats:
@@ -135,7 +136,7 @@ def _arrays(result: attacks.AttackResult) -> dict[str, np.ndarray]:
 def attacked(
     bench: Bench,
     prefix: str,
-    subject: Subject,
+    subject: Model,
     pieces: Iterable[Piece],
     common: Images,
     paper: Images | None = None,

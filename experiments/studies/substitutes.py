@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.attacked_models import Images, Model
 from experiments.studies import attacking
-from experiments.studies.bench import Bench, Images, Subject
+from experiments.studies.bench import Bench
 from experiments.studies.columns import Columns, spread
 from experiments.studies.study import Row
 from zeroone_jax import attacks
@@ -33,7 +34,7 @@ class Protocol:
 
 
 def attacked(
-    seed: int, subject: Subject, images: Images, protocol: Protocol
+    seed: int, subject: Model, images: Images, protocol: Protocol
 ) -> dict[str, np.ndarray]:
     """Attacks once, by a seed of the images asked about, and of the substitute.
 
@@ -46,7 +47,7 @@ def attacked(
     others = order[protocol.asked : protocol.asked + protocol.attacked]
     record = attacks.substitute_attack(
         jax.random.key(seed),
-        subject.model.label_fn,
+        subject.label_fn,
         x[asked],
         x[others],
         y[others],
@@ -59,7 +60,7 @@ def attacked(
 
 
 def every_seed(
-    bench: Bench, prefix: str, subject: Subject, protocol: Protocol
+    bench: Bench, prefix: str, subject: Model, protocol: Protocol
 ) -> list[dict[str, Any]]:
     """Attacks a model with one seed after another.
 

@@ -11,12 +11,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from experiments.attacked_models import Model
 from experiments.published import SUBSTITUTE_0V1
 from experiments.reproductions.paper_a import substitute
 from experiments.reproductions.paper_a.targets import described
 from experiments.studies import attacking, substitutes
 from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
-from experiments.studies.bench import Bench, ModelRun, Subject
+from experiments.studies.bench import Bench, ModelRun
 from experiments.studies.columns import Columns, at, published, table
 from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
@@ -84,7 +85,7 @@ def comparison_runs(scale: Scale) -> list[ModelRun]:
 
 
 def measured(
-    attacks_of: Callable[[Protocol, Subject], Sequence[Piece]],
+    attacks_of: Callable[[Protocol, Model], Sequence[Piece]],
     bench: Bench,
     protocol: Protocol,
 ) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def measured(
     return {**found, "records": records, "seconds": attacking.seconds(bench)}
 
 
-def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+def _attacks(protocol: Protocol, subject: Model) -> list[Piece]:
     """Those that see labels only, then those that see the weights."""
     by_labels = attacking.by_labels(protocol)
     if subject.networks is not None:

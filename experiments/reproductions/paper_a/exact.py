@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from experiments import cores
+from experiments.attacked_models import Images
 from experiments.studies.attacking import STUDY, as_json, distances, nearest
-from experiments.studies.bench import Bench, Images, votes_of
+from experiments.studies.bench import Bench, votes_of
 from experiments.studies.columns import Columns, at, middle, numbers, table
 from experiments.studies.study import Row
 from zeroone_jax import verification

@@ -12,9 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.attacked_models import Images, Model
 from experiments.published import WHITE_BOX_0V1
 from experiments.reproductions.paper_a.targets import targets
-from experiments.studies.bench import Bench, Images, Subject, each, votes_of
+from experiments.studies.bench import Bench, each, votes_of
 from experiments.studies.columns import Columns, at, published, sheet
 from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
@@ -102,10 +103,10 @@ def _attacks(protocol: Protocol, is_sign: bool) -> Mapping[str, Any]:
     }
 
 
-def _left(attack: Any, subject: Subject, images: Images) -> dict[str, np.ndarray]:
+def _left(attack: Any, subject: Model, images: Images) -> dict[str, np.ndarray]:
     """The accuracy that an attack leaves; the model itself has the last word."""
     x, y, _ = images
-    found = attack(jax.random.key(_KEY), subject.model.logits_fn, x, y)
+    found = attack(jax.random.key(_KEY), subject.logits_fn, x, y)
     return {"accuracy": np.mean(~subject.fooled(found.adversary, y))}
 
 
