@@ -29,14 +29,7 @@ _MOST_DRAWS = 1000
 
 
 def choices(field: str, values: Iterable[Value]) -> list[Overrides]:
-    """Makes a run of each value.
-
-    Args:
-        field: the setting's dotted name.
-        values: what it shall be, all different.
-
-    Returns:
-        The runs, in the values' order.
+    """Makes a run of each value, in their order, of a setting's dotted name.
 
     Raises:
         ValueError: there are no values, or two are equal.
@@ -60,13 +53,7 @@ def choices(field: str, values: Iterable[Value]) -> list[Overrides]:
 
 
 def product(*lists: Sequence[Overrides]) -> list[Overrides]:
-    """Makes a run of each combination.
-
-    Args:
-        *lists: runs, each list about other settings than the others.
-
-    Returns:
-        The combinations; the last list's runs follow each other.
+    """Makes a run of each combination of lists; the last one's runs follow each other.
 
     Raises:
         ValueError: two lists are about one setting, or two runs are the same.
@@ -80,12 +67,6 @@ def product(*lists: Sequence[Overrides]) -> list[Overrides]:
 
 def zipped(*lists: Sequence[Overrides]) -> list[Overrides]:
     """Makes a run of the lists' first elements, one of their second, and so on.
-
-    Args:
-        *lists: equally many runs each, each list about other settings.
-
-    Returns:
-        As many runs.
 
     Raises:
         ValueError: lists of different lengths, two about one setting, or two runs are
@@ -104,12 +85,6 @@ def zipped(*lists: Sequence[Overrides]) -> list[Overrides]:
 def chain(*lists: Sequence[Overrides]) -> list[Overrides]:
     """Makes the runs of one list after those of another.
 
-    Args:
-        *lists: runs.
-
-    Returns:
-        All of them.
-
     Raises:
         ValueError: two runs are the same.
 
@@ -123,7 +98,7 @@ def chain(*lists: Sequence[Overrides]) -> list[Overrides]:
 def uniform(
     field: str, low: float, high: float, *, count: int, seed: int
 ) -> list[Overrides]:
-    """Draws numbers from an interval.
+    """Draws numbers from an interval, and makes a run of each.
 
     Args:
         field: the setting's dotted name.
@@ -131,9 +106,6 @@ def uniform(
         high: above the largest number.
         count: how many; of a larger count, the first ones are the same.
         seed: of the draws, with the setting's name: ranges of one seed are independent.
-
-    Returns:
-        A run of each number.
 
     Raises:
         ValueError: an empty interval, or no number asked for.
