@@ -11,6 +11,9 @@ from absl import flags
 from experiments import command_line, distributed
 from zeroone_jax import hosts, runs
 
+# The flags belong to the launcher that asks for them, and so to its --help.
+flags.disclaim_key_flags()
+
 
 def define_flags(
     default: str,

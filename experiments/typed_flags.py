@@ -4,12 +4,19 @@ import ast
 import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-_PLAIN: tuple[type, ...] = (bool, int, float, str)
-_NUMBER = "a number (as 0.03 or 8/255)"
+_FRACTION = " (as 0.03 or 8/255)"
+_NAMES: dict[Any, str] = {
+    types.NoneType: "none",
+    bool: "true or false",
+    int: "a whole number",
+    float: f"a number{_FRACTION}",
+    str: "a text",
+}
 
 # The flags belong to the launcher that asks for them, and so to its --help.
 flags.disclaim_key_flags()
@@ -64,8 +71,8 @@ def parse(hint: Any, text: str) -> Any:
                 return None
             if typing.get_origin(alternative) is tuple:
                 return _tuple(alternative, text)
-            if alternative in _PLAIN:
-                return _plain(alternative, text)
+            if alternative in _READERS:
+                return _READERS[alternative](text)
         except (SyntaxError, TypeError, ValueError):
             continue
         except ZeroDivisionError:
@@ -98,22 +105,13 @@ def _alternatives(hint: Any) -> list[Any]:
 
 
 def _described(hint: Any) -> str:
-    names = {
-        types.NoneType: "none",
-        bool: "true or false",
-        int: "a whole number",
-        float: _NUMBER,
-        str: "a text",
-    }
     described = []
     for one in _alternatives(hint):
-        if isinstance(one, str):
-            described.append(one)
-        elif typing.get_origin(one) is tuple:
-            each = " (as 0.03 or 8/255)" if _kind(one) is float else ""
+        if typing.get_origin(one) is tuple:
+            each = _FRACTION if _kind(one) is float else ""
             described.append(f"numbers{each} with commas between")
-        elif one in names:
-            described.append(names[one])
+        elif isinstance(one, str) or one in _NAMES:
+            described.append(one if isinstance(one, str) else _NAMES[one])
     return ", ".join(described)
 
 
@@ -124,16 +122,10 @@ def _kind(hint: Any) -> Any:
 
 def _tuple(hint: Any, text: str) -> tuple[Any, ...]:
     kind = _kind(hint)
-    if kind not in _PLAIN:
+    if kind not in _READERS:
         return tuple(ast.literal_eval(text))
     words = text.strip("()[]").split(",")
-    return tuple(_plain(kind, word.strip()) for word in words if word)
-
-
-def _plain(kind: type, text: str) -> Any:
-    if kind is bool:
-        return flags.BooleanParser().parse(text)
-    return _number(text) if kind is float else kind(text)
+    return tuple(_READERS[kind](word.strip()) for word in words if word)
 
 
 def _number(text: str) -> float:
@@ -145,3 +137,11 @@ def _number(text: str) -> float:
     if not all(map(math.isfinite, parts)):
         raise ValueError(f"{text} is no fraction of finite numbers")
     return parts[0] / parts[1]
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {
+    bool: flags.BooleanParser().parse,
+    int: int,
+    float: _number,
+    str: str,
+}
