@@ -80,7 +80,9 @@ def attack(
         where there was no success; of no repeats the "adversary" [n, ...], too.
     """
     attack = piece.attack
-    fn: Any = subject.label_fn if attack.needs == "labels" else subject.logits_fn
+    polishes = isinstance(attack, verification.cell_polishing)
+    by_labels = not polishes and attack.needs == "labels"
+    fn: Any = subject.label_fn if by_labels else subject.logits_fn
     norm = str(attack.norm)
     x, y, start = images
     if piece.repeats:
@@ -93,7 +95,6 @@ def attack(
             for name in ("distance", "queries")
         }
         return {**stacked, "norm": np.array(norm)}
-    polishes = isinstance(attack, verification.cell_polishing)
     if polishes:
         start = jnp.asarray(nearest_adversaries(found, norm))
     elif not attack.starts_from_adversary:
