@@ -31,7 +31,6 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 
 from experiments import (
     attack_report,
@@ -45,38 +44,22 @@ from experiments.configs import attack as configs
 from experiments.progress import Progress
 from zeroone_jax import hosts, runs
 
+_RUN_DIR = "runs/attack-PRESET-seedSEED"
+
 
 def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
-    """Defines the flags of this launcher.
-
-    Args:
-        argv: the command line.
-
-    Returns:
-        A function that gives the settings once flags are parsed.
-    """
-    run_directory.define_flags("runs/attack-PRESET-seedSEED")
-    command_line.define_folders()
-    distributed.define_flags()
-    return command_line.define_settings(configs.PRESETS, argv)
+    """Defines the flags of this launcher."""
+    return run_directory.define_flags(_RUN_DIR, configs.PRESETS, argv)
 
 
 def main(settings: Callable[[], configs.Experiment]) -> None:
-    """Runs the launcher.
-
-    Args:
-        settings: what `define_flags` returned.
-    """
-    options = flags.FLAGS
+    """Runs the launcher."""
     experiment = settings()
     distributed.join()
     jax.config.update("jax_enable_x64", experiment.double)
-    default = f"attack-{options.preset}-seed{experiment.seed}"
-    task = attack_task.prepare(experiment, options.data_dir)
-    with run_directory.opened(default, runs.to_json(experiment)) as run:
-        if run.summary() is None:
-            fill(experiment, task, run)
-        run_directory.tell(run, "results.md")
+    task = attack_task.prepare(experiment)
+    fill_it = functools.partial(fill, experiment, task)
+    run_directory.complete(_RUN_DIR, experiment, fill_it, "results.md")
 
 
 def fill(
@@ -118,18 +101,14 @@ def fill(
         attacked = sum(len(chunk["index"]) for chunk in chunks)
         run.append_metrics(attack_report.records(chunks[-1], attacked))
     seconds = time.monotonic() - began
-    attack_report.write(
-        runs.to_json(experiment),
-        run,
-        attack_report.Outcome(
-            name=task.work.name,
-            norm=task.work.norm,
-            flat=task.work.without_slope(task.images.model, task.images.x),
-            split=task.split,
-            arrays=attack_report.joined(chunks),
-        ),
-        seconds,
+    outcome = attack_report.Outcome(
+        name=task.work.name,
+        norm=task.work.norm,
+        flat=task.work.without_slope(task.images),
+        split=task.split,
+        arrays=attack_report.joined(chunks),
     )
+    attack_report.write(run, outcome, seconds)
 
 
 def _attacked(

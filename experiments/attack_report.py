@@ -6,13 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments import pieces
 from zeroone_jax import data, runs
-from zeroone_jax.evaluation import (
-    attack_figures,
-    certified_accuracy,
-    figures,
-    tables,
-)
+from zeroone_jax.evaluation import attack_figures, certified_accuracy, tables
 
 _LISTED = 30
 _SHARED = ("budgets", "stages")
@@ -51,13 +47,9 @@ class Outcome(NamedTuple):
 
 
 def joined(chunks: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Puts the arrays of all chunks together.
+    """Puts the arrays of all chunks, as `Outcome.arrays`, together.
 
-    Args:
-        chunks: by name, as `Outcome.arrays`.
-
-    Returns:
-        Arrays for all images; warnings of any chunk, each once.
+    Warnings of any chunk stand there once.
     """
     together = {}
     for name in chunks[0]:
@@ -80,61 +72,49 @@ def records(arrays: Mapping[str, np.ndarray], step: int) -> list[dict[str, Any]]
     Returns:
         Records of JSON's types; a distance is None where there is no success.
     """
-    lines = []
-    for row in range(len(arrays["index"])):
-        record: dict[str, Any] = {"step": step}
-        for name in ("index", "label", "label_before", "label_after", "queries"):
-            record[name] = int(arrays[name][row])
-        record["success"] = bool(arrays["success"][row])
-        record["distance"] = _finite(arrays["distance"][row])
-        lines.append(record)
-    return lines
+    counts = ("index", "label", "label_before", "label_after", "queries")
+    return [
+        {
+            "step": step,
+            **{name: int(arrays[name][row]) for name in counts},
+            "success": bool(arrays["success"][row]),
+            "distance": _finite(arrays["distance"][row]),
+        }
+        for row in range(len(arrays["index"]))
+    ]
 
 
-def write(
-    config: Mapping[str, Any],
-    run: runs.RunDirectory,
-    outcome: Outcome,
-    seconds: float,
-) -> None:
+def write(run: runs.RunDirectory, outcome: Outcome, seconds: float) -> None:
     """Writes all that the run directory still lacks.
 
     Args:
-        config: the settings, of JSON's types.
         run: the open run directory.
         outcome: what was found.
         seconds: what this session took, compiling included.
     """
-    with runs.replacing(run.path / "adversaries.npz") as path:
-        np.savez(path, allow_pickle=False, **outcome.arrays)
-    summary = summarize(outcome)
-    with runs.replacing(run.path / "results.md") as path:
-        path.write_text(_text(outcome, summary), encoding="utf-8")
-    with runs.replacing(run.path / "adversaries.png") as path:
-        figures.write(_grid(outcome), path)
-    if "curve" in outcome.arrays:
-        most = int(outcome.arrays["queries"].max())
-        budgets, curve = outcome.arrays["budgets"], outcome.arrays["curve"]
+    arrays, summary = outcome.arrays, summarize(outcome)
+    pieces.write(run.path / "adversaries.npz", arrays)
+    pieces.write(run.path / "results.md", _text(outcome, summary))
+    pieces.write(run.path / "adversaries.png", _grid(outcome))
+    if "curve" in arrays:
+        budgets, curve = arrays["budgets"], arrays["curve"]
         # One look beyond the last query shows the end.
-        looks = slice(int(np.searchsorted(budgets, most)) + 1)
+        looks = slice(int(np.searchsorted(budgets, int(arrays["queries"].max()))) + 1)
         figure = attack_figures.distance_curve(
             budgets[looks], curve[:, looks], outcome.norm, outcome.name
         )
-        with runs.replacing(run.path / "curve.png") as path:
-            figures.write(figure, path)
+        pieces.write(run.path / "curve.png", figure)
         middle = np.percentile(curve, 50, axis=0, method="lower")
         summary["curve"] = {
             "queries": budgets[looks].tolist(),
             "median_distance": [_finite(one) for one in middle[looks]],
         }
-    if "lower" in outcome.arrays:
-        with runs.replacing(run.path / "certified.png") as path:
-            figures.write(
-                certified_accuracy.figure(_curves(outcome), outcome.norm), path
-            )
+    if "lower" in arrays:
+        figure = certified_accuracy.figure(_curves(outcome), outcome.norm)
+        pieces.write(run.path / "certified.png", figure)
     run.finish(
         {
-            "config": config,
+            "config": runs.read_settings(run.path),
             **summary,
             "seconds": round(seconds, 1),
             "sessions": run.sessions(),
@@ -144,9 +124,6 @@ def write(
 
 def summarize(outcome: Outcome) -> dict[str, Any]:
     """Condenses what was found.
-
-    Args:
-        outcome: what was found.
 
     Returns:
         Of JSON's types: how many images, how many were wrong before, how many are
@@ -241,21 +218,21 @@ def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
         shares = certified_accuracy.table(_curves(outcome), at, outcome.norm)
         paragraphs.append(_VERIFIED.format(**summary["certified"]))
         paragraphs.append(tables.markdown(shares))
-    names = outcome.split.class_names
+    names, listed = outcome.split.class_names, records(arrays, 0)
     each = tables.Table(
-        "Each image" if len(arrays["index"]) <= _LISTED else f"The first {_LISTED}",
+        "Each image" if len(listed) <= _LISTED else f"The first {_LISTED}",
         ["image", "label", "before", "after", "distance", "queries"],
         [
             [
-                str(arrays["index"][row]),
+                str(one["index"]),
                 *(
-                    names[int(arrays[name][row])]
+                    names[one[name]]
                     for name in ("label", "label_before", "label_after")
                 ),
-                _finite(arrays["distance"][row]),
-                str(arrays["queries"][row]),
+                one["distance"],
+                str(one["queries"]),
             ]
-            for row in range(min(_LISTED, len(arrays["index"])))
+            for one in listed[:_LISTED]
         ],
     )
     paragraphs.append(tables.markdown(each))
@@ -276,13 +253,11 @@ def _grid(outcome: Outcome) -> Any:
         distance = _finite(arrays["distance"][row])
         size = "no success" if distance is None else f"{outcome.norm} {distance:.3g}"
         times = attack_figures.amplification(adversary - image)
-        titles.append(
-            (
-                f"before: {names[int(arrays['label_before'][row])]}",
-                f"{size}, drawn x {times:.3g}",
-                f"after: {names[int(arrays['label_after'][row])]}",
-            )
+        before, after = (
+            names[int(arrays[name][row])] for name in ("label_before", "label_after")
         )
+        drawn = f"{size}, drawn x {times:.3g}"
+        titles.append((f"before: {before}", drawn, f"after: {after}"))
     return attack_figures.adversaries(images, found, titles)
 
 

@@ -31,16 +31,15 @@ class Task(NamedTuple):
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some of the images, by their places."""
-        model, label_fn, *arrays = self.images
-        return Batch(model, label_fn, *jax.tree.map(operator.itemgetter(rows), arrays))
+        model, *arrays = self.images
+        return Batch(model, *jax.tree.map(operator.itemgetter(rows), arrays))
 
 
-def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task:
+def prepare(experiment: configs.Experiment) -> Task:
     """Loads the model, and picks the images.
 
     Args:
         experiment: the settings.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Returns:
         The task.
@@ -49,12 +48,12 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         command_line.UserError: the model or the images cannot be had, or they or the
             settings do not go together.
     """
-    model = attacked_models.load(experiment.model, experiment.double, data_dir)
+    model = attacked_models.load(experiment.model, experiment.double)
     wanted = experiment.images
     source = model.source
     if wanted.name:
         source = attacked_models.Source(wanted.name, wanted.classes)
-    split = command_line.load(source.name, wanted.split, source.classes, data_dir)
+    split = command_line.load(source, wanted.split)
     try:
         chosen = _choose(wanted, split, model)
         x, y = model.images(chosen), jnp.asarray(chosen.labels)
@@ -62,14 +61,12 @@ def prepare(experiment: configs.Experiment, data_dir: str | None = None) -> Task
         goal = (y + 1) % len(split.class_names) if todo.wants_targets else y
         start = None
         if todo.takes_starts and experiment.start != "noise":
-            training = command_line.load(source.name, "train", source.classes, data_dir)
-            some = training.take(slice(_POOL))
-            pool = model.images(some)
-            start = _starts(todo, x, goal, pool, model.label_fn(pool))
+            training = command_line.load(source, "train")
+            pool = model.images(training.take(slice(_POOL)))
+            start = _starts(todo, experiment, x, goal, pool, model.label_fn(pool))
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
-    images = Batch(model.logits_fn, model.label_fn, x, y, goal, start)
-    return Task(todo, chosen, images)
+    return Task(todo, chosen, Batch(model.logits_fn, x, y, goal, start))
 
 
 def _choose(
@@ -94,9 +91,15 @@ def _choose(
     return split.take(rows)
 
 
-def _starts(todo: Work, x: Array, goal: Array, pool: Array, labels: Array) -> Array:
-    experiment, targeted = todo.experiment, todo.wants_targets
+def _starts(
+    todo: Work,
+    experiment: configs.Experiment,
+    x: Array,
+    goal: Array,
+    pool: Array,
+    labels: Array,
+) -> Array:
+    images, targeted = (x, goal, pool, labels), todo.wants_targets
     if experiment.start == "nearest":
-        return attacks.nearest_start(x, goal, pool, labels, todo.norm, targeted)
-    key = jax.random.key(experiment.seed)
-    return attacks.random_start(key, x, goal, pool, labels, targeted)
+        return attacks.nearest_start(*images, todo.norm, targeted)
+    return attacks.random_start(jax.random.key(experiment.seed), *images, targeted)

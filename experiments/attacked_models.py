@@ -1,20 +1,26 @@
 """The models that `experiments.attack` can attack: what training runs leave behind."""
 
+import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from experiments import command_line, train_network
 from experiments.configs import network as network_configs
-from zeroone_jax import data, runs
+from zeroone_jax import attacks, data, models, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, LabelFn, LogitsFn
 
 _Read = TypeVar("_Read")
+
+_POOL, _CHUNK = 1000, 1000
 
 
 class Source(NamedTuple):
@@ -29,34 +35,84 @@ class Source(NamedTuple):
     classes: Sequence[int] = (0, 1)
 
 
-class Model(NamedTuple):
-    """A trained model.
+class Images(NamedTuple):
+    """Images for a model.
+
+    Attributes:
+        x: float [n, height, width, channels].
+        y: i32 [n].
+        start: float, of x's shape, images of the other class; None to start from noise.
+    """
+
+    x: Array
+    y: Array
+    start: Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A trained model, and the images of its own data.
 
     Attributes:
         logits_fn: the classifier.
-        label_fn: its labels.
         source: what it was trained on.
         dtype: the type of the images it takes.
     """
 
     logits_fn: LogitsFn
-    label_fn: LabelFn
     source: Source
     dtype: jnp.dtype
+
+    @property
+    def label_fn(self) -> LabelFn:
+        """Its labels."""
+        return attacks.as_label_fn(self.logits_fn)
+
+    @functools.cached_property
+    def networks(self) -> zero_one.Params | None:
+        """A sign network's parameters as those of 01 networks, None of others."""
+        return models.sign_networks(self.logits_fn)
 
     def images(self, split: data.Split) -> Array:
         """Images [n, height, width, channels] in [0,1], in the model's type."""
         rows = jnp.asarray(data.as_features(split)[0], self.dtype)
         return rows.reshape(split.images.shape)
 
+    def fooled(self, adversary: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Tells of which images its labels are not y, bool [n]."""
+        labels = self.label_fn(jnp.asarray(adversary))
+        return np.asarray(labels) != np.asarray(y)
 
-def load(path: str, double: bool, data_dir: str | None = None) -> Model:
+    def split(self, name: str) -> data.Split:
+        """Loads its data, "train" or "test"."""
+        return command_line.load(self.source, name)
+
+    def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
+        """Loads test images, by their places."""
+        chosen = self.split("test").take(rows)
+        return Images(self.images(chosen), jnp.asarray(chosen.labels))
+
+    def test_from_others(self, rows: np.ndarray) -> Images:
+        """Loads test images, with training images of the other class to start from."""
+        x, y, _ = self.test(rows)
+        pool = self.images(self.split("train").take(slice(_POOL)))
+        labels = self.label_fn(pool)
+        start = attacks.random_start(jax.random.key(0), x, y, pool, labels)
+        return Images(x, y, start)
+
+    def right(self, name: str) -> np.ndarray:
+        """Tells which images of "train" or "test" it labels rightly, bool [n]."""
+        loaded = self.split(name)
+        labels = attacks.predict(self.logits_fn, self.images(loaded), _CHUNK)
+        return np.asarray(labels) == loaded.labels
+
+
+def load(path: str, double: bool) -> Model:
     """Loads a model, and says what it was trained on.
 
     Args:
         path: a run directory, or an .npz file of 01 networks.
         double: whether in float64.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Returns:
         The model; an .npz, which does not know, was trained on CIFAR-10 0v1.
@@ -73,7 +129,7 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
             found = _read(lambda: zero_one.load(place / "networks.npz", dtype=dtype))
             return _zero_one(found, _source(place), dtype)
         if (place / "network.npz").exists():
-            return _network(place, dtype, data_dir)
+            return _network(place, dtype)
     except (OSError, ValueError) as error:
         raise command_line.UserError(f"{path}: no model: {error}") from error
     except KeyError as error:
@@ -89,21 +145,19 @@ def load(path: str, double: bool, data_dir: str | None = None) -> Model:
 
 
 def _zero_one(params: zero_one.Params, source: Source, dtype: jnp.dtype) -> Model:
-    vote = zero_one.Vote.flat(zero_one.astype(params, dtype))
-    return Model(vote, vote.labels, source, dtype)
+    return Model(zero_one.Vote.flat(zero_one.astype(params, dtype)), source, dtype)
 
 
-def _network(place: pathlib.Path, dtype: jnp.dtype, data_dir: str | None) -> Model:
+def _network(place: pathlib.Path, dtype: jnp.dtype) -> Model:
     source = _source(place)
-    split = command_line.load(source.name, "test", source.classes, data_dir)
+    split = command_line.load(source, "test")
     experiment = runs.from_json(runs.read_settings(place), network_configs.Experiment)
     network = train_network.build(experiment, split)
     variables = jax.tree.map(
         lambda array: array.astype(dtype),
         _read(lambda: networks.load(place / "network.npz", network)),
     )
-    trained = network.bind(variables)
-    return Model(trained, trained.labels, source, dtype)
+    return Model(network.bind(variables), source, dtype)
 
 
 def _read(read: Callable[[], _Read]) -> _Read:

@@ -1,7 +1,6 @@
 """What launchers share: flags, among them a preset's fields, and users' errors."""
 
 import dataclasses
-import difflib
 import inspect
 import logging
 import os
@@ -10,12 +9,11 @@ import sys
 import textwrap
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import absl.logging
 import jax
 from absl import app, flags
-from ml_collections import config_flags
 
 from experiments import typed_flags
 from zeroone_jax import data, runs
@@ -40,8 +38,8 @@ def define_settings(
     """Defines --preset=NAME and --config.FIELD=VALUE for each field of the settings.
 
     Args:
-        presets: functions that make frozen dataclasses, perhaps nested; the first is
-            the default, the first line of their docstrings is the help.
+        presets: functions that make frozen dataclasses, perhaps nested, as for
+            `define_choice`.
         argv: the command line, whose preset and fields decide which flags there are.
         flag_values: where to define them.
 
@@ -52,36 +50,46 @@ def define_settings(
     Raises:
         flags.Error: an unknown preset or field, or a value of the wrong type.
     """
-    names = list(presets)
-    meanings = [f"{name}: {_first_line(preset)}" for name, preset in presets.items()]
-    help_text = "Settings to start from.\n" + "\n".join(meanings)
     chooser = flags.FlagValues()
     # Values of flags that are not known yet must not end the search.
     chooser.set_gnu_getopt(True)
     for values in (chooser, flag_values):
-        flags.DEFINE_enum("preset", names[0], names, help_text, flag_values=values)
+        define_choice("preset", presets, "Settings to start from.", values)
     chooser(argv, known_only=True)
 
     settings = presets[chooser.preset]()
-    _check_fields(settings, argv)
-    holder = config_flags.DEFINE_config_dataclass(
-        "config",
-        _thawed(settings),
-        help_string="Fields of the settings; numbers may be fractions, as in 8/255.\n"
-        + "\n".join(_descriptions(settings)),
-        flag_values=flag_values,
-        sys_argv=list(argv),
-    )
-    # absl would print the whole object as the default, after the fields' own.
-    flag_values["config"].default_as_str = "those of the preset"
+    meanings = field_help(settings)
+    for path, (owner, name, value) in _fields(settings).items():
+        hint = typing.get_type_hints(type(owner))[name]
+        typed_flags.define(f"config.{path}", hint, value, meanings[path], flag_values)
 
     def parsed() -> Settings:
         try:
-            return _frozen(settings, holder.value)
+            return _filled(settings, flag_values, "config.")
         except ValueError as error:
             raise UserError(str(error)) from error
 
     return parsed
+
+
+def define_choice(
+    flag: str,
+    makers: Mapping[str, Callable[[], Any]],
+    meaning: str,
+    flag_values: flags.FlagValues = flags.FLAGS,
+) -> None:
+    """Defines a flag that names a function.
+
+    Args:
+        flag: its name.
+        makers: the functions by name; the first is the default, the first line of
+            their docstrings is the help.
+        meaning: what the flag chooses.
+        flag_values: where to define it.
+    """
+    lines = [meaning, *(f"{name}: {_first_line(one)}" for name, one in makers.items())]
+    names = list(makers)
+    flags.DEFINE_enum(flag, names[0], names, "\n".join(lines), flag_values=flag_values)
 
 
 def parse_settings(
@@ -125,16 +133,24 @@ def define_folders() -> None:
     )
 
 
-def load(
-    name: str, split: str, classes: Sequence[int], data_dir: str | None
-) -> data.Split:
+class Source(Protocol):
+    """Settings that tell a data set."""
+
+    @property
+    def name(self) -> str:
+        """As for `data.load`."""
+
+    @property
+    def classes(self) -> Sequence[int]:
+        """The labels to keep; none keeps all."""
+
+
+def load(source: Source, split: str) -> data.Split:
     """Loads a split for a user, who may have misspelt it.
 
     Args:
-        name: as for `data.load`.
+        source: the data set.
         split: "train" or "test".
-        classes: labels to keep; none keeps all.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Returns:
         The split.
@@ -143,9 +159,15 @@ def load(
         UserError: it cannot be had.
     """
     try:
-        return data.load(name, split, classes=classes or None, data_dir=data_dir)
+        classes = source.classes or None
+        return data.load(source.name, split, classes=classes)
     except (OSError, ValueError, data.NoSourceError, data.DamagedError) as error:
         raise UserError(str(error)) from error
+
+
+def load_both(source: Source) -> list[data.Split]:
+    """Loads "train" and "test", as `load` does."""
+    return [load(source, split) for split in ("train", "test")]
 
 
 def run(
@@ -169,7 +191,7 @@ def run(
         defined, (_, *words) = parsed
         if words:
             sys.exit(f"Not a flag: {' '.join(words)}")
-        _use_compilation_cache()
+        _use_folders()
         try:
             main(defined)
         except (UserError, runs.DamagedError) as error:
@@ -185,8 +207,10 @@ def run(
     app.run(start, flags_parser=parse)
 
 
-def _use_compilation_cache() -> None:
-    """Has this process keep what it compiles, and those that it starts."""
+def _use_folders() -> None:
+    """Has this process use the folders of the flags, and those that it starts."""
+    if flags.FLAGS.data_dir is not None:
+        os.environ["TFDS_DATA_DIR"] = flags.FLAGS.data_dir
     folder = flags.FLAGS.compilation_cache
     if folder is not None:
         folder = os.path.abspath(folder)
@@ -225,15 +249,6 @@ def _fields(settings: Any, prefix: str = "") -> dict[str, tuple[Any, str, Any]]:
     return fields
 
 
-def _descriptions(settings: Any) -> list[str]:
-    """Describes each field and its value."""
-    meanings = field_help(settings)
-    return [
-        f"--config.{path} ({value!r}): {meanings[path]}"
-        for path, (_, _, value) in _fields(settings).items()
-    ]
-
-
 def _attribute_help(documented: type) -> dict[str, str]:
     """Reads the "Attributes:" sections of a class's docstring and of its bases'."""
     described: dict[str, str] = {}
@@ -245,37 +260,13 @@ def _attribute_help(documented: type) -> dict[str, str]:
     return described
 
 
-def _check_fields(settings: Any, argv: Sequence[str]) -> None:
-    fields = _fields(settings)
-    for argument in argv[1:]:
-        match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
-        if match and match[1] not in fields:
-            near = difflib.get_close_matches(match[1], fields)
-            raise flags.UnrecognizedFlagError(
-                f"config.{match[1]}", suggestions=[f"config.{name}" for name in near]
-            )
-
-
-def _thawed(settings: Any) -> Any:
-    """Copies a frozen dataclass into one that ml_collections' flags can fill."""
-    values, types = {}, {}
-    hints = typing.get_type_hints(type(settings))
+def _filled(settings: Any, values: flags.FlagValues, prefix: str) -> Any:
+    """Makes the settings again with the flags' values, which checks them."""
+    filled = {}
     for field in dataclasses.fields(settings):
-        value, hint = getattr(settings, field.name), hints[field.name]
+        value, name = getattr(settings, field.name), prefix + field.name
         is_group = dataclasses.is_dataclass(value)
-        values[field.name] = _thawed(value) if is_group else value
-        types[field.name] = type(value) if is_group else typed_flags.flag_type(hint)
-    twin = dataclasses.make_dataclass(type(settings).__name__, types.items())
-    return twin(**values)
-
-
-def _frozen(settings: Any, thawed: Any) -> Any:
-    """Makes the frozen dataclass again, which checks what was filled in."""
-    values = {}
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        filled = getattr(thawed, field.name)
-        if dataclasses.is_dataclass(value):
-            filled = _frozen(value, filled)
-        values[field.name] = filled
-    return type(settings)(**values)
+        filled[field.name] = (
+            _filled(value, values, f"{name}.") if is_group else values[name].value
+        )
+    return type(settings)(**filled)

@@ -12,6 +12,9 @@ from absl import flags
 from experiments import command_line
 from zeroone_jax import hosts
 
+# The flags belong to the launcher that asks for them, and so to its --help.
+flags.disclaim_key_flags()
+
 
 def define_flags() -> None:
     """Defines --distributed, --coordinator, --process_count and --process_id."""

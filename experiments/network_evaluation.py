@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,17 +11,16 @@ import numpy as np
 
 from experiments import pieces
 from experiments.configs.network import Evaluation, Experiment
-from zeroone_jax import attacks, data, losses, runs
+from experiments.progress import Progress
+from zeroone_jax import attacks, data, runs
 from zeroone_jax.evaluation import (
-    figures,
     plans,
     robust_accuracy,
     robust_figures,
     robust_tables,
     tables,
 )
-from zeroone_jax.models import network as networks
-from zeroone_jax.types import Array, Key, LogitsFn
+from zeroone_jax.types import Array, LogitsFn
 
 SUITE = "auto_attack"
 _WATCHED, _WATCHING_STEPS = 1000, 10
@@ -36,26 +34,22 @@ def plan(settings: Evaluation, available: int) -> plans.Evaluation:
         settings: which, and how much of it.
         available: how many test images there are.
     """
-    made = {
-        "quick": lambda: plans.quick(settings.epsilon),
-        "standard": lambda: plans.standard(settings.epsilon, settings.epsilon / 30),
-        "paper": lambda: (
-            plans.mnist(settings.epsilon)
-            if settings.epsilon > 0.1
-            else plans.cifar10(settings.epsilon)
-        ),
-    }[settings.plan]()
-    if settings.plan != "quick":
-        if settings.suite_images == 0:
-            made = made.without(SUITE)
-        else:
-            limited = tuple(
-                dataclasses.replace(stage, first=settings.suite_images)
-                if stage.name == SUITE
-                else stage
-                for stage in made.stages
-            )
-            made = dataclasses.replace(made, stages=limited)
+    if settings.plan == "quick":
+        made = plans.quick(settings.epsilon)
+    elif settings.plan == "standard":
+        made = plans.standard(settings.epsilon, settings.epsilon / 30)
+    else:
+        kind = plans.mnist if settings.epsilon > 0.1 else plans.cifar10
+        made = kind(settings.epsilon)
+    if settings.plan != "quick" and settings.suite_images == 0:
+        made = made.without(SUITE)
+    stages = tuple(
+        dataclasses.replace(stage, first=settings.suite_images)
+        if stage.name == SUITE
+        else stage
+        for stage in made.stages
+    )
+    made = dataclasses.replace(made, stages=stages)
     return made.limited_to(min(settings.images, available))
 
 
@@ -74,16 +68,12 @@ def accuracy(
         images: uint8 [n, height, width, channels], or float in [0,1].
         labels: i32 [n].
     """
-    chunks = [slice(first, first + _CHUNK) for first in range(0, len(images), _CHUNK)]
-    right = [_right(logits_fn, images[chunk], labels[chunk]) for chunk in chunks]
-    return float(np.mean(np.concatenate(right)))
 
+    def outputs(x: Array) -> Array:
+        return logits_fn(x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x)
 
-@jax.jit
-def _right(logits_fn: Any, x: Array, y: Array) -> Array:
-    if x.dtype == jnp.uint8:
-        x = x.astype(jnp.float32) / 255
-    return losses.labels(logits_fn(x)) == y
+    found = attacks.predict(outputs, jnp.asarray(images), _CHUNK)
+    return float(np.mean(np.asarray(found) == np.asarray(labels)))
 
 
 def watched(
@@ -117,52 +107,41 @@ def watched(
 
 def evaluate(
     run: runs.RunDirectory,
-    seed: int,
-    planned: plans.Evaluation,
+    experiment: Experiment,
     logits_fn: LogitsFn,
-    images: tuple[Array, Array],
-    on_attack: Callable[[int, str], None],
+    x: Array,
+    y: Array,
 ) -> list[robust_accuracy.Row]:
-    """Attacks by the plan; what an earlier session did is read from its files.
+    """Attacks as planned; what an earlier session did is read from its files.
 
     Args:
         run: the open run directory, which fills with evaluation/ATTACK.json.
-        seed: of the attacks.
-        planned: the attacks.
+        experiment: the settings.
         logits_fn: the network.
-        images: the test images, float [n, height, width, channels] in [0,1], and their
-            labels, i32 [n].
-        on_attack: told how many attacks are done, and what the last one left.
+        x: as for `watched`.
+        y: as for `watched`.
 
     Returns:
         The plan's rows.
     """
     folder = run.path / "evaluation"
     folder.mkdir(exist_ok=True)
-    key = jax.random.key(seed)
+    key = jax.random.key(experiment.seed)
+    planned = plan(experiment.evaluation, len(x))
+    progress = Progress("attacking", len(planned.stages))
+
+    def evaluated(name: str) -> dict[str, Any]:
+        found = robust_accuracy.evaluate_one(key, logits_fn, x, y, planned, name)
+        return robust_accuracy.as_json(found)
+
     outcomes = []
-    for index, attack in enumerate(planned.stages):
-        make = functools.partial(
-            _evaluated, key, logits_fn, images, planned, attack.name
-        )
+    for done, attack in enumerate(planned.stages, 1):
+        make = functools.partial(evaluated, attack.name)
         record = pieces.record(folder / f"{attack.name}.json", make)
-        outcome = robust_accuracy.from_json(record)
-        outcomes.append(outcome)
-        share = float(np.mean(outcome.robust))
-        on_attack(index + 1, f"{attack.name} leaves {share:.4f}")
+        outcomes.append(robust_accuracy.from_json(record))
+        share = float(np.mean(outcomes[-1].robust))
+        progress.report(done, f"{attack.name} leaves {share:.4f}")
     return robust_accuracy.summarize(outcomes, planned)
-
-
-def _evaluated(
-    key: Key,
-    logits_fn: LogitsFn,
-    images: tuple[Array, Array],
-    planned: plans.Evaluation,
-    name: str,
-) -> dict[str, Any]:
-    """Attacks by one attack of the plan, and gives the outcome as JSON's types."""
-    outcome = robust_accuracy.evaluate_one(key, logits_fn, *images, planned, name)
-    return robust_accuracy.as_json(outcome)
 
 
 def write(
@@ -186,18 +165,17 @@ def write(
     lines = [f"accuracy on {name}: {share:.4f}" for name, share in accuracies.items()]
     table = tables.markdown(robust_tables.one_network(title, rows))
     reasons = robust_tables.warnings({title: rows})
-    with runs.replacing(run.path / "accuracy.md") as path:
-        path.write_text("\n".join([table, "", *lines, "", reasons]).rstrip() + "\n")
+    text = "\n".join([table, "", *lines, "", reasons]).rstrip() + "\n"
+    pieces.write(run.path / "accuracy.md", text)
     watched = [record for record in run.metrics() if "test_accuracy" in record]
     if watched:
-        curve = robust_figures.AccuracyCurve(
-            objective,
-            np.array([record["epoch"] for record in watched]),
-            np.array([record["test_accuracy"] for record in watched]),
-            np.array([record["test_accuracy_pgd_10"] for record in watched]),
+        columns = (
+            np.array([record[name] for record in watched])
+            for name in ("epoch", "test_accuracy", "test_accuracy_pgd_10")
         )
-        with runs.replacing(run.path / "curves.png") as path:
-            figures.write(robust_figures.accuracy_curves([curve], "PGD-10"), path)
+        curve = robust_figures.AccuracyCurve(objective, *columns)
+        figure = robust_figures.accuracy_curves([curve], "PGD-10")
+        pieces.write(run.path / "curves.png", figure)
     run.finish(
         {
             "config": runs.read_settings(run.path),
@@ -207,9 +185,3 @@ def write(
             "session": run.sessions()[-1],
         }
     )
-
-
-def save_network(path: pathlib.Path, variables: networks.Variables) -> None:
-    """Writes a network's variables, completely or not at all."""
-    with runs.replacing(path) as partial:
-        networks.save(partial, variables)

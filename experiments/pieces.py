@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from absl import logging
+from matplotlib.figure import Figure
 
 from zeroone_jax import runs
+from zeroone_jax.evaluation import figures
 
 _Piece = TypeVar("_Piece")
 
@@ -19,21 +21,11 @@ _Piece = TypeVar("_Piece")
 def arrays(
     path: pathlib.Path, make: Callable[[], Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Reads arrays, which are made first if they are not there.
-
-    Args:
-        path: the .npz file.
-        make: makes them.
-
-    Returns:
-        The arrays by name.
-    """
+    """Reads the arrays of an .npz file, which are made first if they are not there."""
     found = kept(path, runs.read_npz)
     if found is not None:
         return found
-    made = make()
-    with runs.replacing(path) as partial:
-        np.savez(partial, allow_pickle=False, **made)
+    write(path, make())
     return runs.read_npz(path)
 
 
@@ -51,15 +43,7 @@ def timed_arrays(
 
 
 def record(path: pathlib.Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Reads a record, which is made first if it is not there.
-
-    Args:
-        path: the .json file.
-        make: makes it, of JSON's types.
-
-    Returns:
-        The record.
-    """
+    """Reads a .json file's record, which is made first if it is not there."""
     found = kept(path, runs.read_json)
     if found is not None:
         return found
@@ -67,16 +51,19 @@ def record(path: pathlib.Path, make: Callable[[], Mapping[str, Any]]) -> dict[st
     return runs.read_json(path)
 
 
+def write(path: pathlib.Path, content: str | Figure | Mapping[str, np.ndarray]) -> None:
+    """Writes a text, a figure, or arrays as .npz: completely or not at all."""
+    with runs.replacing(path) as partial:
+        if isinstance(content, str):
+            partial.write_text(content, encoding="utf-8")
+        elif isinstance(content, Figure):
+            figures.write(content, partial)
+        else:
+            np.savez(partial, allow_pickle=False, **content)
+
+
 def kept(path: pathlib.Path, read: Callable[[pathlib.Path], _Piece]) -> _Piece | None:
-    """Reads a piece if it is there.
-
-    Args:
-        path: the file.
-        read: reads it.
-
-    Returns:
-        The piece; None if it is to be made: it is not there, or damaged.
-    """
+    """Reads a piece; None if it is to be made: it is not there, or damaged."""
     if not path.exists():
         return None
     try:

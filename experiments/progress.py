@@ -44,12 +44,7 @@ class Progress:
         self._written: float | None = None
 
     def report(self, done: int, note: str = "") -> None:
-        """Says that `done` steps are done.
-
-        Args:
-            done: at most the total.
-            note: what else to show, such as the accuracy so far.
-        """
+        """Says how many steps are done, and what else to show."""
         if not hosts.is_first():
             return
         now = self._clock()
@@ -83,12 +78,6 @@ class Progress:
 
 def duration(seconds: float) -> str:
     """Writes a time for people.
-
-    Args:
-        seconds: the time.
-
-    Returns:
-        Hours and minutes, minutes and seconds, or seconds.
 
     Example:
         >>> duration(75), duration(3), duration(7300)

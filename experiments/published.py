@@ -1,8 +1,11 @@
 """Results that others published, each with its source, to stand beside ours."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
+
+_Of = TypeVar("_Of")
 
 
 class Published(NamedTuple):
@@ -17,23 +20,23 @@ class Published(NamedTuple):
     source: str
 
 
-_FILES_2021 = "result files of the authors' 2021 programs"
+def _of(source: str, texts: Mapping[_Of, str]) -> dict[_Of, Published]:
+    """Results of one source."""
+    return {of: Published(text, source) for of, text in texts.items()}
 
-_SENSITIVITY = "the authors' sensitivity runs of 2020, one vote"
+
+_FILES = "result files of the authors' 2021 programs, 8 votes"
 _FILES_2020 = "result files of the authors' 2020 programs, 100 votes"
+_LIKE_IT = f"{_FILES} of a network like it"
+_SENSITIVITY = "the authors' sensitivity runs of 2020, one vote"
 
 PRESETS_0V1 = {
-    "paper_2021": {
-        "vote": Published("0.869 / 0.823", f"{_FILES_2021}, 8 votes"),
-        "majority": Published("0.854-0.856", f"{_FILES_2021}, 8 votes"),
-    },
-    "paper_2020": {
-        "vote": Published("0.861 / 0.817", _SENSITIVITY),
-        "majority": Published("0.878 (100 votes)", _FILES_2020),
-    },
-    "scdce": {"majority": Published("0.882 (100 votes)", _FILES_2020)},
-    "01bnn": {"majority": Published("0.861 (100 votes)", _FILES_2020)},
-    "cebnn": {"majority": Published("0.8675 (100 votes)", _FILES_2020)},
+    "paper_2021": _of(_FILES, {"vote": "0.869 / 0.823", "majority": "0.854-0.856"}),
+    "paper_2020": _of(_SENSITIVITY, {"vote": "0.861 / 0.817"})
+    | _of(_FILES_2020, {"majority": "0.878 (100 votes)"}),
+    "scdce": _of(_FILES_2020, {"majority": "0.882 (100 votes)"}),
+    "01bnn": _of(_FILES_2020, {"majority": "0.861 (100 votes)"}),
+    "cebnn": _of(_FILES_2020, {"majority": "0.8675 (100 votes)"}),
 }
 """Accuracies on CIFAR-10, class 0 against 1, by our preset of the same settings:
 
@@ -41,35 +44,32 @@ of a vote on training and test images, and of the majority on test images.
 """
 
 CIFAR10_0V1_MODELS = {
-    "mlp01": Published("0.854-0.856", f"{_FILES_2021}, 8 votes"),
-    "mlp01-blind": Published("0.878 (100 votes)", _FILES_2020),
-    "scdce": Published("0.882 (100 votes)", _FILES_2020),
-    "01bnn": Published("0.861 (100 votes)", _FILES_2020),
-    "sigmoid": Published("0.9075", f"{_FILES_2021}, 8 votes"),
-    "binarized": Published("0.879", f"{_FILES_2021}, 8 votes of a network like it"),
+    "mlp01": PRESETS_0V1["paper_2021"]["majority"],
+    "mlp01-blind": PRESETS_0V1["paper_2020"]["majority"],
+    "scdce": PRESETS_0V1["scdce"]["majority"],
+    "01bnn": PRESETS_0V1["01bnn"]["majority"],
+    "sigmoid": Published("0.9075", _FILES),
+    "binarized": Published("0.879", _LIKE_IT),
 }
 """Accuracies of ensembles on the test images of CIFAR-10, class 0 against 1."""
 
 HOP_SKIP_JUMP_0V1 = {
-    "mlp01": Published("1.159", f"{_FILES_2021}, 8 votes"),
-    "sigmoid": Published("1.054", f"{_FILES_2021}, 8 votes"),
-    "binarized": Published("0.963", f"{_FILES_2021}, 8 votes of a network like it"),
-    "authors": Published("1.159", f"{_FILES_2021}, 8 votes"),
+    **_of(_FILES, {"mlp01": "1.159", "sigmoid": "1.054"}),
+    **_of(_LIKE_IT, {"binarized": "0.963"}),
+    **_of(_FILES, {"authors": "1.159"}),
 }
 """Median L2 of HopSkipJump, 40 iterations, on CIFAR-10, class 0 against 1."""
 
 HOP_SKIP_JUMP_PAIRS = {
-    "mlp01": Published("1.055, largest on 23 of 45", f"{_FILES_2021}, 8 votes"),
-    "sigmoid": Published("0.899", f"{_FILES_2021}, 8 votes"),
-    "binarized": Published("0.983", f"{_FILES_2021}, 8 votes of a network like it"),
+    **_of(_FILES, {"mlp01": "1.055, largest on 23 of 45", "sigmoid": "0.899"}),
+    **_of(_LIKE_IT, {"binarized": "0.983"}),
 }
 """Mean over the 45 pairs of CIFAR-10's classes of the same median."""
 
 WHITE_BOX_0V1 = {
-    "mlp01": Published("0.269", f"{_FILES_2021}, 8 votes"),
-    "sigmoid": Published("0.0040", f"{_FILES_2021}, 8 votes"),
-    "binarized": Published("0.0010", f"{_FILES_2021}, 8 votes of a network like it"),
-    "authors": Published("0.269", f"{_FILES_2021}, 8 votes"),
+    **_of(_FILES, {"mlp01": "0.269", "sigmoid": "0.0040"}),
+    **_of(_LIKE_IT, {"binarized": "0.0010"}),
+    **_of(_FILES, {"authors": "0.269"}),
 }
 """Accuracy under PGD, Linf 16/255, 20 steps, on CIFAR-10, class 0 against 1."""
 
@@ -107,13 +107,14 @@ _ABSTRACT_A = "abstract of paper A"
 _ARXIV_2009 = "arXiv 2009.09803, CIFAR-10"
 
 SUBSTITUTE_0V1 = {
-    "mlp01-blind": Published(
-        ".58 at .0625, .40 at .125", f"{_ARXIV_2009}; {_ABSTRACT_A}"
+    **_of(
+        f"{_ARXIV_2009}; {_ABSTRACT_A}",
+        {
+            "mlp01-blind": ".58 at .0625, .40 at .125",
+            "sigmoid": ".193 at .0625, about 0 at .125",
+        },
     ),
-    "sigmoid": Published(
-        ".193 at .0625, about 0 at .125", f"{_ARXIV_2009}; {_ABSTRACT_A}"
-    ),
-    "binarized": Published("about 0 at .125", _ABSTRACT_A),
+    **_of(_ABSTRACT_A, {"binarized": "about 0 at .125"}),
 }
 """Accuracies on the adversaries of a substitute, on CIFAR-10, class 0 against 1."""
 
@@ -121,33 +122,22 @@ _ABSTRACT_2020 = "abstract of the 2020 version of paper B"
 _OTHERS = "others' evaluation of the authors' network (section B6 of our notes)"
 _LIST = "AutoAttack's evaluation of the authors' networks (section B6 of our notes)"
 
+_NAMES = "natural", STRONGEST, PAPER
+
 CIFAR10_LINF = {
     "SENSE": {
-        "natural": Published("0.9151", _ABSTRACT_2020),
-        PAPER: Published("0.6517", _ABSTRACT_2020),
-        STRONGEST: Published("0.342", f"{_OTHERS}, AutoAttack"),
-        "pgd_20": Published("0.620", _OTHERS),
-        "cw_20": Published("0.599", _OTHERS),
+        **_of(_ABSTRACT_2020, {"natural": "0.9151", PAPER: "0.6517"}),
+        **_of(f"{_OTHERS}, AutoAttack", {STRONGEST: "0.342"}),
+        **_of(_OTHERS, {"pgd_20": "0.620", "cw_20": "0.599"}),
     },
-    "TRADES": {
-        "natural": Published("0.8492", _LIST),
-        PAPER: Published("0.5643", _LIST),
-        STRONGEST: Published("0.5308", _LIST),
-    },
-    "PGD": {
-        "natural": Published("0.8714", _LIST),
-        PAPER: Published("0.4704", _LIST),
-        STRONGEST: Published("0.4404", _LIST),
-    },
-    "MMA": {
-        "natural": Published("0.8436", _LIST),
-        PAPER: Published("0.4718", _LIST),
-        STRONGEST: Published("0.4144", _LIST),
-    },
-    "FAT": {
-        "natural": Published("0.8452", _LIST),
-        PAPER: Published("0.5436", _LIST),
-        STRONGEST: Published("0.5351", _LIST),
+    **{
+        method: _of(_LIST, dict(zip(_NAMES, texts, strict=True)))
+        for method, texts in {
+            "TRADES": ("0.8492", "0.5308", "0.5643"),
+            "PGD": ("0.8714", "0.4404", "0.4704"),
+            "MMA": ("0.8436", "0.4144", "0.4718"),
+            "FAT": ("0.8452", "0.5351", "0.5436"),
+        }.items()
     },
 }
 """Accuracies on CIFAR-10 in Linf, 8/255, by training method and row of results.
@@ -157,17 +147,8 @@ AutoAttack's number.
 """
 
 MNIST_LINF = {
-    "TRADES": {
-        "natural": Published("0.9948", _LIST),
-        STRONGEST: Published("0.9281", _LIST),
-    },
-    "MMA": {
-        "natural": Published("0.9895", _LIST),
-        STRONGEST: Published("0.9140", _LIST),
-    },
-    "PGD": {
-        "natural": Published("0.9853", _LIST),
-        STRONGEST: Published("0.8850", _LIST),
-    },
+    "TRADES": _of(_LIST, {"natural": "0.9948", STRONGEST: "0.9281"}),
+    "MMA": _of(_LIST, {"natural": "0.9895", STRONGEST: "0.9140"}),
+    "PGD": _of(_LIST, {"natural": "0.9853", STRONGEST: "0.8850"}),
 }
 """Accuracies on MNIST in Linf, .3, by training method and row of results."""

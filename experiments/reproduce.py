@@ -31,14 +31,7 @@ from experiments.reproductions.paper_a import (
     white_box,
 )
 from experiments.reproductions.paper_b import checks, methods, toy
-from experiments.studies.study import (
-    SCALES,
-    Place,
-    Study,
-    complete,
-    shard_of,
-    stored,
-)
+from experiments.studies.study import SCALES, Place, Study, complete, shard_of, stored
 
 REPRODUCTIONS: dict[str, Study] = {
     "paper_a.accuracy": accuracy.ACCURACY,
@@ -90,7 +83,7 @@ def main(_: None) -> None:
     default = options.runs_dir if scale == "smoke" else "results"
     root = pathlib.Path(options.results_dir or default)
     results = root.joinpath(*what.split("."), scale)
-    place = Place(pathlib.Path(options.runs_dir), root, options.data_dir)
+    place = Place(pathlib.Path(options.runs_dir), root)
     results.mkdir(parents=True, exist_ok=True)
     study = REPRODUCTIONS[what]
     runs = study.runs(scale)

@@ -3,45 +3,64 @@
 import contextlib
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
-from experiments import command_line
+from experiments import command_line, distributed
 from zeroone_jax import hosts, runs
 
+# The flags belong to the launcher that asks for them, and so to its --help.
+flags.disclaim_key_flags()
 
-def define_flags(default: str) -> None:
-    """Defines --run_dir and --resume.
+
+def define_flags(
+    default: str,
+    presets: Mapping[str, Callable[[], command_line.Settings]],
+    argv: Sequence[str],
+) -> Callable[[], command_line.Settings]:
+    """Defines the flags of a launcher that fills a run directory.
 
     Args:
-        default: what the help says about the directory where none is given.
+        default: the directory where none is given, with PRESET and SEED in it.
+        presets: as for `command_line.define_settings`, which gives the rest.
+        argv: the command line.
     """
     flags.DEFINE_string("run_dir", None, f"Directory to fill. Default: {default}.")
     flags.DEFINE_bool("resume", False, "Go on with what the run directory holds.")
+    command_line.define_folders()
+    distributed.define_flags()
+    return command_line.define_settings(presets, argv)
 
 
-@contextlib.contextmanager
-def opened(default: str, settings: Mapping[str, Any]) -> Iterator[runs.RunDirectory]:
-    """Opens the run directory that the flags name.
+def complete(
+    default: str,
+    experiment: Any,
+    fill: Callable[[runs.RunDirectory], None],
+    report: str,
+) -> None:
+    """Fills the run directory that the flags name, and prints what came out.
 
     Args:
-        default: its name below runs/ where the flags name none.
-        settings: what the run is made from, as JSON's types.
-
-    Yields:
-        The open directory, locked.
+        default: as for `define_flags`.
+        experiment: the settings.
+        fill: fills the open directory, where that is not done.
+        report: its file to print.
 
     Raises:
         command_line.UserError: it is in use, damaged, or holds another run.
         SystemExit: the user stopped the run.
     """
-    given = flags.FLAGS.run_dir
-    path = pathlib.Path("runs", default) if given is None else pathlib.Path(given)
+    options = flags.FLAGS
+    name = default.replace("PRESET", options.preset)
+    name = options.run_dir or name.replace("SEED", str(experiment.seed))
+    path, settings = pathlib.Path(name), runs.to_json(experiment)
     try:
-        with opened_at(path, settings, flags.FLAGS.resume) as run:
-            yield run
+        with opened_at(path, settings, options.resume) as run:
+            if run.summary() is None:
+                fill(run)
+            tell(run, report)
     except KeyboardInterrupt:
         sys.exit(f"\nStopped. To go on: --run_dir={path} --resume, same settings.")
 
@@ -72,14 +91,10 @@ def opened_at(
 
 
 def tell(run: runs.RunDirectory, name: str) -> None:
-    """Prints what came out of a finished run.
+    """Prints a file of a finished run.
 
     Of many hosts the first prints, and the others wait until it has done all it has to
     do alone.
-
-    Args:
-        run: the open run directory.
-        name: its file to print.
     """
     hosts.wait("finished")
     if hosts.is_first():

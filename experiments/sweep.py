@@ -49,14 +49,7 @@ _SLURM_WORKERS = 100
 def define_flags(argv: Sequence[str]) -> None:
     """Defines the flags of this launcher."""
     del argv
-    names = list(sweeps.SWEEPS)
-    meanings = [
-        f"{name}: {(make.__doc__ or '').partition(chr(10))[0]}"
-        for name, make in sweeps.SWEEPS.items()
-    ]
-    flags.DEFINE_enum(
-        "sweep", names[0], names, "The sweep to run.\n" + "\n".join(meanings)
-    )
+    command_line.define_choice("sweep", sweeps.SWEEPS, "The sweep to run.")
     flags.DEFINE_enum(
         "launcher", "local", ["local", "ray", "slurm"], "Who distributes the runs."
     )
@@ -122,9 +115,6 @@ def main(_: None) -> None:
 def locked(folder: pathlib.Path) -> Iterator[None]:
     """Keeps a second sweep out of a folder, which is made if missing.
 
-    Args:
-        folder: the sweep's.
-
     Raises:
         command_line.UserError: a sweep is there already.
     """
@@ -143,15 +133,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
 
 
 def to_do(jobs: Sequence[process.Job], retry_failed: bool) -> list[process.Job]:
-    """Picks the runs that are not finished.
-
-    Args:
-        jobs: all runs of a sweep.
-        retry_failed: whether those that have failed are picked too.
-
-    Returns:
-        Some of the runs.
-    """
+    """Picks the runs that are not finished, and those that have failed if asked."""
     skipped = {State.FINISHED} if retry_failed else {State.FINISHED, State.FAILED}
     return [job for job in jobs if process.state(job, False) not in skipped]
 

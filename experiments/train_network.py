@@ -39,19 +39,13 @@ from zeroone_jax import data, hosts, models, runs, training
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.models import network as networks
 
+_RUN_DIR = "runs/PRESET-seedSEED"
+
 Model: TypeAlias = models.Network | models.Ensemble
 
 
 def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
-    """Defines the flags of this launcher.
-
-    Args:
-        argv: the command line.
-
-    Returns:
-        A function that gives the settings once flags are parsed.
-    """
-    run_directory.define_flags("runs/PRESET-seedSEED")
+    """Defines the flags of this launcher."""
     flags.DEFINE_integer(
         "checkpoint_every",
         1,
@@ -64,31 +58,19 @@ def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
         "Devices to split batches over. Default: every accelerator, or the processor.",
         lower_bound=1,
     )
-    command_line.define_folders()
-    distributed.define_flags()
-    return command_line.define_settings(network_presets.PRESETS, argv)
+    return run_directory.define_flags(_RUN_DIR, network_presets.PRESETS, argv)
 
 
 def main(settings: Callable[[], Experiment]) -> None:
-    """Runs the launcher.
-
-    Args:
-        settings: what `define_flags` returned.
-    """
-    options = flags.FLAGS
-    experiment = settings()
+    """Runs the launcher."""
+    options, experiment = flags.FLAGS, settings()
     distributed.join()
-    default = f"{options.preset}-seed{experiment.seed}"
-    with run_directory.opened(default, runs.to_json(experiment)) as run:
-        if run.summary() is None:
-            fill(
-                experiment,
-                run,
-                options.checkpoint_every,
-                _devices(options.devices),
-                options.data_dir,
-            )
-        run_directory.tell(run, "accuracy.md")
+
+    def complete(run: runs.RunDirectory) -> None:
+        devices = _devices(options.devices)
+        fill(experiment, run, options.checkpoint_every, devices)
+
+    run_directory.complete(_RUN_DIR, experiment, complete, "accuracy.md")
 
 
 def fill(
@@ -96,7 +78,6 @@ def fill(
     run: runs.RunDirectory,
     checkpoint_every: int = 1,
     devices: Sequence[jax.Device] | None = None,
-    data_dir: str | None = None,
 ) -> None:
     """Trains, from the last checkpoint if there is one, attacks, and writes it all.
 
@@ -105,31 +86,22 @@ def fill(
         run: the open run directory.
         checkpoint_every: epochs between checkpoints and looks at the test images.
         devices: what to split batches over; the first device if None.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Raises:
         command_line.UserError: the data cannot be loaded, the settings do not go
             together, or the loss is not finite.
     """
     began = time.monotonic()
-    model, variables = trained(experiment, run, checkpoint_every, devices, data_dir)
+    model, variables = trained(experiment, run, checkpoint_every, devices)
     if not hosts.is_first():
         return
-    split, test = (
-        command_line.load(experiment.data.name, name, experiment.data.classes, data_dir)
-        for name in ("train", "test")
-    )
+    split, test = command_line.load_both(experiment.data)
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
-    planned = network_evaluation.plan(experiment.evaluation, len(x))
-    progress = Progress("attacking", len(planned.stages))
-    rows = network_evaluation.evaluate(
-        run, experiment.seed, planned, logits_fn, (x, y), progress.report
-    )
+    rows = network_evaluation.evaluate(run, experiment, logits_fn, x, y)
+    seen = _wanted(experiment.data, split)
     accuracies = {
-        "train": network_evaluation.accuracy(
-            logits_fn, *_wanted(experiment.data, split)
-        ),
+        "train": network_evaluation.accuracy(logits_fn, *seen),
         "test": network_evaluation.accuracy(logits_fn, x, y),
     }
     seconds = time.monotonic() - began
@@ -141,29 +113,13 @@ def trained(
     run: runs.RunDirectory,
     checkpoint_every: int = 1,
     devices: Sequence[jax.Device] | None = None,
-    data_dir: str | None = None,
 ) -> tuple[Model, models.Variables]:
-    """Trains, from the last checkpoint if there is one, and writes network.npz.
-
-    Args:
-        experiment: the settings.
-        run: the open run directory.
-        checkpoint_every: epochs between checkpoints and looks at the test images.
-        devices: what to split batches over; the first device if None.
-        data_dir: folder of prepared data sets; None for the usual one.
+    """Trains, and writes network.npz; the rest is as for `fill`.
 
     Returns:
         The network or the ensemble, and its variables.
-
-    Raises:
-        command_line.UserError: the data cannot be loaded, the settings do not go
-            together, or the loss is not finite.
     """
-    wanted = experiment.data
-    split, test = (
-        command_line.load(wanted.name, name, wanted.classes, data_dir)
-        for name in ("train", "test")
-    )
+    split, test = command_line.load_both(experiment.data)
     try:
         model = build(experiment, split)
         path = run.path / "network.npz"
@@ -178,7 +134,8 @@ def trained(
     # From here on each process computes for itself.
     variables = device_mesh.own(training.variables(state))
     if hosts.is_first():
-        network_evaluation.save_network(path, variables)
+        with runs.replacing(path) as partial:
+            networks.save(partial, variables)
     return model, variables
 
 
@@ -192,21 +149,16 @@ def build(experiment: Experiment, split: data.Split) -> Model:
     Raises:
         ValueError: the network is unknown, or the images do not suit it.
     """
-    network = _network(experiment, split)
-    if experiment.members == 1:
-        return network
-    return models.Ensemble(network, experiment.members, experiment.combine)
-
-
-def _network(experiment: Experiment, split: data.Split) -> models.Network:
-    """One network, or an ensemble's member."""
     height, width, channels = split.images.shape[1:]
-    return models.build(
+    network = models.build(
         experiment.network,
         (height, width, channels),
         len(split.class_names),
         jnp.bfloat16 if experiment.dtype == "bfloat16" else None,
     )
+    if experiment.members == 1:
+        return network
+    return models.Ensemble(network, experiment.members, experiment.combine)
 
 
 def _train(
@@ -220,8 +172,8 @@ def _train(
     """Trains, and leaves metrics and checkpoints."""
     key = jax.random.key(experiment.seed)
     config, objective = experiment.training, experiment.objective
-    network = _network(experiment, split)
     model = climbed = build(experiment, split)
+    network = model.network if isinstance(model, models.Ensemble) else model
     if isinstance(model, models.Ensemble):
         # Shares of votes have no slope to climb.
         climbed = dataclasses.replace(model, combine="probabilities")

@@ -36,22 +36,14 @@ from experiments.progress import Progress
 from zeroone_jax import coordinate_descent, data, hosts, runs
 from zeroone_jax.models import zero_one
 
+_RUN_DIR = "runs/PRESET-seedSEED"
+
 
 def define_flags(argv: Sequence[str]) -> Callable[[], configs.Experiment]:
-    """Defines the flags of this launcher.
-
-    Args:
-        argv: the command line.
-
-    Returns:
-        A function that gives the settings once flags are parsed.
-    """
-    run_directory.define_flags("runs/PRESET-seedSEED")
+    """Defines the flags of this launcher."""
     define_checkpoint_every()
-    command_line.define_folders()
     cores.define_devices()
-    distributed.define_flags()
-    return command_line.define_settings(configs.PRESETS, argv)
+    return run_directory.define_flags(_RUN_DIR, configs.PRESETS, argv)
 
 
 def define_checkpoint_every() -> None:
@@ -65,42 +57,24 @@ def define_checkpoint_every() -> None:
 
 
 def main(settings: Callable[[], configs.Experiment]) -> None:
-    """Runs the launcher.
-
-    Args:
-        settings: what `define_flags` returned.
-    """
-    options = flags.FLAGS
-    experiment = settings()
+    """Runs the launcher."""
+    options, experiment = flags.FLAGS, settings()
     cores.use_cores(experiment.solver.votes)
     distributed.join()
-    default = f"{options.preset}-seed{experiment.seed}"
-    with run_directory.opened(default, runs.to_json(experiment)) as run:
-        if run.summary() is None:
-            train(experiment, run, options.checkpoint_every, options.data_dir)
-        run_directory.tell(run, "accuracy.md")
+
+    def fill(run: runs.RunDirectory) -> None:
+        train(experiment, run, options.checkpoint_every)
+
+    run_directory.complete(_RUN_DIR, experiment, fill, "accuracy.md")
 
 
 def train(
     experiment: configs.Experiment,
     run: runs.RunDirectory,
     checkpoint_every: int,
-    data_dir: str | None = None,
 ) -> None:
-    """Trains, from the last checkpoint if there is one, and fills the run directory.
-
-    Args:
-        experiment: the settings.
-        run: the open run directory.
-        checkpoint_every: iterations between checkpoints; they fall on the ends of
-            the solver's segments.
-        data_dir: folder of prepared data sets; None for the usual one.
-
-    Raises:
-        command_line.UserError: the data set cannot be loaded, or does not go with the
-            solver's settings.
-    """
-    train_together([experiment], [run], checkpoint_every, data_dir)
+    """Trains one ensemble; the rest is as for `train_together`."""
+    train_together([experiment], [run], checkpoint_every)
 
 
 def shared(experiment: configs.Experiment) -> Hashable:
@@ -113,25 +87,24 @@ def train_together(
     experiments: Sequence[configs.Experiment],
     opened: Sequence[runs.RunDirectory],
     checkpoint_every: int,
-    data_dir: str | None = None,
 ) -> None:
-    """Trains many ensembles in one program; each run directory is as if alone.
+    """Trains ensembles in one program, and fills each run directory as if alone.
+
+    Each goes on from its last checkpoint if there is one.
 
     Args:
         experiments: the settings of each run, with equal `shared`.
         opened: its open directory.
-        checkpoint_every: as for `train`.
-        data_dir: as for `train`.
+        checkpoint_every: iterations between checkpoints; they fall on the ends of
+            the solver's segments.
 
     Raises:
-        command_line.UserError: as from `train`.
+        command_line.UserError: the data set cannot be loaded, or does not go with the
+            solver's settings.
     """
     began = time.monotonic()
     about = experiments[0].data
-    training, test = (
-        command_line.load(about.name, split, about.classes, data_dir)
-        for split in ("train", "test")
-    )
+    training, test = command_line.load_both(about)
     x, y = map(jnp.asarray, data.as_features(training))
     if about.noise > 0:
         x, y = noise.doubled(experiments[0].seed, x, y, about.noise)

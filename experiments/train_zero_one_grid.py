@@ -48,7 +48,7 @@ def main(_: None) -> None:
     if todo:
         votes = sum(experiment.solver.votes for experiment in todo.values())
         cores.use_cores(votes)
-        train(todo, options.checkpoint_every, options.data_dir)
+        train(todo, options.checkpoint_every)
     print(f"{len(todo)} runs trained, {len(listed) - len(todo)} were finished.")
 
 
@@ -86,14 +86,12 @@ def _member(text: str) -> tuple[pathlib.Path, configs.Experiment]:
 def train(
     experiments: dict[pathlib.Path, configs.Experiment],
     checkpoint_every: int,
-    data_dir: str | None,
 ) -> None:
-    """Opens the run directories and trains.
+    """Opens the run directories, and trains as `train_zero_one.train_together`.
 
     Args:
         experiments: the settings of each run, by its directory.
         checkpoint_every: iterations between checkpoints.
-        data_dir: folder of prepared data sets; None for the usual one.
 
     Raises:
         command_line.UserError: a directory is in use or holds another run, or the runs
@@ -108,9 +106,8 @@ def train(
             for path, experiment in experiments.items()
         ]
         try:
-            train_zero_one.train_together(
-                [*experiments.values()], opened, checkpoint_every, data_dir
-            )
+            every = [*experiments.values()]
+            train_zero_one.train_together(every, opened, checkpoint_every)
         except KeyboardInterrupt:
             sys.exit("\nStopped. The same command again goes on.")
 

@@ -1,47 +1,51 @@
 """Flags for settings: fractions, and more than one type (`int | None`, `Literal`)."""
 
+import ast
 import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
-_PLAIN: tuple[type, ...] = (bool, int, float, str, tuple)
-_NUMBER = "a number (as 0.03 or 8/255)"
+_FRACTION = " (as 0.03 or 8/255)"
+_NAMES: dict[Any, str] = {
+    types.NoneType: "none",
+    bool: "true or false",
+    int: "a whole number",
+    float: f"a number{_FRACTION}",
+    str: "a text",
+}
+
+# The flags belong to the launcher that asks for them, and so to its --help.
+flags.disclaim_key_flags()
 
 
-def flag_type(hint: Any) -> Any:
-    """Finds the type by which ml_collections' flags know how to read a setting.
+def define(
+    name: str, hint: Any, default: Any, meaning: str, values: flags.FlagValues
+) -> None:
+    """Defines the flag of a setting.
 
     Args:
+        name: the flag's.
         hint: what the setting's field says it is.
-
-    Returns:
-        The hint itself where the flags can read it or where it is a dataclass;
-        otherwise a new type, registered with a parser of the hint.
-
-    Example:
-        >>> flag_type(tuple[int, ...]), flag_type(str), flag_type(float) is float
-        (tuple[int, ...], <class 'str'>, False)
+        default: its value where the flag is not given.
+        meaning: its help.
+        values: where to define it.
     """
-    alternatives = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    literal = typing.get_origin(hint) is typing.Literal
-    # The flags' own parser of numbers knows no fractions.
-    fractions = _has_numbers(hint)
-    if not alternatives and not literal and not fractions:
-        return hint
-    return config_flags.register_flag_parser_for_type(
-        type(str(hint), (), {}), _Parser(hint, _described(hint))
-    )
+    if hint is bool:
+        flags.DEFINE_bool(name, default, meaning, flag_values=values)
+    else:
+        parser = _Parser(hint, _described(hint))
+        flags.DEFINE(parser, name, default, meaning, flag_values=values)
 
 
 def parse(hint: Any, text: str) -> Any:
     """Reads a setting.
 
     Args:
-        hint: a plain type, `Literal`, None, a tuple of one plain type, or a union.
+        hint: a plain type, `Literal`, None, a tuple, or a union of these.
         text: what the user wrote.
 
     Returns:
@@ -60,28 +64,19 @@ def parse(hint: Any, text: str) -> Any:
     """
     why = ""
     for alternative in _alternatives(hint):
-        if isinstance(alternative, str):
+        try:
             if text == alternative:
                 return text
-        elif alternative is types.NoneType:
-            if text.lower() == "none":
+            if alternative is types.NoneType and text.lower() == "none":
                 return None
-        elif typing.get_origin(alternative) is tuple:
-            try:
-                words = text.strip("()[]").split(",")
-                kind = _alternatives(typing.get_args(alternative)[0])[0]
-                return tuple(_plain(kind, word.strip()) for word in words if word)
-            except ValueError:
-                continue
-            except ZeroDivisionError:
-                why = ", which divides by 0,"
-        elif alternative in _PLAIN:
-            try:
-                return _plain(alternative, text)
-            except ValueError:
-                continue
-            except ZeroDivisionError:
-                why = ", which divides by 0,"
+            if typing.get_origin(alternative) is tuple:
+                return _tuple(alternative, text)
+            if alternative in _READERS:
+                return _READERS[alternative](text)
+        except (SyntaxError, TypeError, ValueError):
+            continue
+        except ZeroDivisionError:
+            why = ", which divides by 0,"
     raise ValueError(f"{text!r}{why} is not one of: {_described(hint)}")
 
 
@@ -100,10 +95,6 @@ class _Parser(flags.ArgumentParser[Any]):
         return self.syntactic_help
 
 
-def _has_numbers(hint: Any) -> bool:
-    return hint is float or any(map(_has_numbers, typing.get_args(hint)))
-
-
 def _alternatives(hint: Any) -> list[Any]:
     """Types, and the words of `Literal`s."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -114,24 +105,27 @@ def _alternatives(hint: Any) -> list[Any]:
 
 
 def _described(hint: Any) -> str:
-    names = {types.NoneType: "none", int: "a whole number", float: _NUMBER}
     described = []
     for one in _alternatives(hint):
-        if isinstance(one, str):
-            described.append(one)
-        elif typing.get_origin(one) is tuple:
-            kind = _alternatives(typing.get_args(one)[0])[0]
-            each = " (as 0.03 or 8/255)" if kind is float else ""
+        if typing.get_origin(one) is tuple:
+            each = _FRACTION if _kind(one) is float else ""
             described.append(f"numbers{each} with commas between")
-        elif one in names:
-            described.append(names[one])
+        elif isinstance(one, str) or one in _NAMES:
+            described.append(one if isinstance(one, str) else _NAMES[one])
     return ", ".join(described)
 
 
-def _plain(kind: type, text: str) -> Any:
-    if kind is bool:
-        return flags.BooleanParser().parse(text)
-    return _number(text) if kind is float else kind(text)
+def _kind(hint: Any) -> Any:
+    """What a tuple holds."""
+    return _alternatives(typing.get_args(hint)[0])[0]
+
+
+def _tuple(hint: Any, text: str) -> tuple[Any, ...]:
+    kind = _kind(hint)
+    if kind not in _READERS:
+        return tuple(ast.literal_eval(text))
+    words = text.strip("()[]").split(",")
+    return tuple(_READERS[kind](word.strip()) for word in words if word)
 
 
 def _number(text: str) -> float:
@@ -143,3 +137,11 @@ def _number(text: str) -> float:
     if not all(map(math.isfinite, parts)):
         raise ValueError(f"{text} is no fraction of finite numbers")
     return parts[0] / parts[1]
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {
+    bool: flags.BooleanParser().parse,
+    int: int,
+    float: _number,
+    str: str,
+}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments import pieces
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation import accuracy, figures, tables
 from zeroone_jax.models import zero_one
@@ -28,53 +29,32 @@ def records(iteration: int, history: coordinate_descent.Info) -> list[dict[str, 
         Records with the iteration as "step", the pocket's accuracy of each vote, and
         the means since the record before, over iterations and votes, of the rest.
     """
-    length = len(history.pocket_accuracy)
+    accuracy, *moves = history
+    length = len(accuracy)
     first = iteration - length
     ends = [
         end
         for end in range(1, length + 1)
         if (first + end) % _RECORD_EVERY == 0 or end == length
     ]
-    condensed = []
-    for start, end in zip([0, *ends], ends, strict=False):
-        record: dict[str, Any] = {
+    return [
+        {
             "step": first + end,
-            "pocket_accuracy": [
-                round(float(share), 6) for share in history.pocket_accuracy[end - 1]
-            ],
+            "pocket_accuracy": [round(float(share), 6) for share in accuracy[end - 1]],
+            **{
+                name: round(float(np.mean(moved[start:end])), 6)
+                for name, moved in zip(history._fields[1:], moves, strict=True)
+            },
         }
-        for name in (
-            "accepted_hidden",
-            "accepted_output",
-            "threshold_moves",
-            "weight_moves",
-        ):
-            record[name] = round(float(np.mean(getattr(history, name)[start:end])), 6)
-        condensed.append(record)
-    return condensed
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
 
 
-def curve(name: str, metrics: Sequence[Mapping[str, Any]]) -> figures.Curve:
-    """Gathers records for a figure.
-
-    Args:
-        name: what the legend says.
-        metrics: every record of a run.
-
-    Returns:
-        The run's curve.
-    """
-
-    def column(field: str) -> np.ndarray:
-        return np.array([record[field] for record in metrics])
-
-    return figures.Curve(
-        name,
-        column("step"),
-        column("pocket_accuracy"),
-        column("accepted_hidden"),
-        column("accepted_output"),
-    )
+def _curve(name: str, metrics: Sequence[Mapping[str, Any]]) -> figures.Curve:
+    """Gathers every record of a run for a figure."""
+    fields = "step", "pocket_accuracy", "accepted_hidden", "accepted_output"
+    columns = ([record[field] for record in metrics] for field in fields)
+    return figures.Curve(name, *map(np.array, columns))
 
 
 def write(
@@ -98,11 +78,9 @@ def write(
         name: accuracy.accuracy(params, *rows) for name, rows in splits.items()
     }
     margins = {name: _margins(params, x) for name, (x, _) in splits.items()}
-    with runs.replacing(run.path / "accuracy.md") as path:
-        path.write_text(_text(accuracies, margins))
-    with runs.replacing(run.path / "curves.png") as path:
-        name = f"{params.b2.size} networks"
-        figures.write(figures.training_curves([curve(name, run.metrics())]), path)
+    pieces.write(run.path / "accuracy.md", _text(accuracies, margins))
+    curve = _curve(f"{params.b2.size} networks", run.metrics())
+    pieces.write(run.path / "curves.png", figures.training_curves([curve]))
     draw_hidden_units(params, training, run.path / "hidden_units.png")
     run.finish(
         {
@@ -135,9 +113,8 @@ def draw_hidden_units(
     else:
         w1, w2 = w1[:_DRAWN_VOTES], w2[:_DRAWN_VOTES]
         names = [f"vote {vote + 1}" for vote in range(len(w1))]
-    figure = figures.hidden_units(w1, w2, training.images.shape[1:], names)
-    with runs.replacing(path) as partial:
-        figures.write(figure, partial)
+    shape = training.images.shape[1:]
+    pieces.write(path, figures.hidden_units(w1, w2, shape, names))
 
 
 def _margins(params: zero_one.Params, x: Array) -> dict[str, float]:

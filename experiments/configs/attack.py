@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
-from zeroone_jax import attacks, tagged, verification
+from zeroone_jax import attacks, checks, tagged, verification
 
 _EPSILON = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
 _MANY_AT_A_TIME = 100
@@ -44,13 +44,7 @@ class Images:
     only_correct: bool = True
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
-        if self.count < 1:
-            raise ValueError(f"images.count is {self.count}, but must be at least 1")
+        checks.counts(**{"images.count": self.count})
 
 
 class Suite(abc.ABC):
@@ -95,13 +89,7 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
-        if self.at_a_time < 1:
-            raise ValueError(f"at_a_time is {self.at_a_time}, but must be at least 1")
+        checks.counts(at_a_time=self.at_a_time)
 
 
 def paper_a_hop_skip_jump() -> Experiment:

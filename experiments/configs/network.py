@@ -46,11 +46,6 @@ class Evaluation:
     suite_images: int = 1000
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
         checks.positive(epsilon=self.epsilon)
         checks.counts(images=self.images)
         checks.not_negative(suite_images=self.suite_images)
@@ -84,9 +79,4 @@ class Experiment:
     combine: Literal["probabilities", "votes"] = "probabilities"
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
         checks.counts(members=self.members)

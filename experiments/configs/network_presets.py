@@ -97,13 +97,13 @@ def main(confidence: float = 0.5, epochs: int = 300) -> Experiment:
 
     Its 2020 abstract: natural .9151, PGD .6517; others' AutoAttack: .342 (B6).
     """
-    experiment = wide_resnet(
-        objectives.sense(confidence=confidence),
-        epochs,
-        (70, 90, 100),
-        weight_decay=5e-4,
-        decay=0.2,
-    )
+    objective = objectives.sense(confidence=confidence)
+    schedule = {"weight_decay": 5e-4, "decay": 0.2}
+    return _of_256(wide_resnet(objective, epochs, (70, 90, 100), **schedule))
+
+
+def _of_256(experiment: Experiment) -> Experiment:
+    """The same with batches of 256 images."""
     training = dataclasses.replace(experiment.training, batch_size=256)
     return dataclasses.replace(experiment, training=training)
 
@@ -146,12 +146,11 @@ def mnist_paper(objective: Objective) -> Experiment:
     )
 
 
-def _described(make: Callable[[], Experiment], text: str) -> Callable[[], Experiment]:
-    """Gives a preset the line that --help shows."""
-
-    def preset() -> Experiment:
-        return make()
-
+def _described(
+    text: str, make: Callable[..., Experiment], *arguments: Any
+) -> Callable[[], Experiment]:
+    """Makes a preset, with the line that --help shows."""
+    preset = functools.partial(make, *arguments)
     preset.__doc__ = text
     return preset
 
@@ -160,20 +159,18 @@ def _presets() -> dict[str, Callable[[], Experiment]]:
     """Lists every preset: the laptop's, then the rows of B3 and of B4."""
     presets: dict[str, Callable[[], Experiment]] = {"quick": quick}
     for method in MNIST_METHODS:
-        presets[f"mnist_{method}"] = _described(
-            functools.partial(mnist, method),
-            f"{method} on MNIST, 4 epochs of all images.",
-        )
+        text = f"{method} on MNIST, 4 epochs of all images."
+        presets[f"mnist_{method}"] = _described(text, mnist, method)
     presets["main"] = main
     for confidence, epochs in ((0.7, 250), (0.1, 200), (0.3, 200)):
+        text = f"Paper B's main run with c = {confidence}, {epochs} epochs (B3)."
         presets[f"sensitivity_{confidence}"] = _described(
-            functools.partial(main, confidence, epochs),
-            f"Paper B's main run with c = {confidence}, {epochs} epochs (B3).",
+            text, main, confidence, epochs
         )
     for depth in (20, 32, 44, 56):
+        text = f"ResNet-{depth}, SENSE c = .7, 300 epochs (B3)."
         presets[f"capacity_resnet{depth}"] = _described(
-            functools.partial(capacity, f"resnet{depth}"),
-            f"ResNet-{depth}, SENSE c = .7, 300 epochs (B3).",
+            text, capacity, f"resnet{depth}"
         )
     step = 1.5 * _PIXEL
     trained: dict[str, Objective] = {
@@ -186,44 +183,36 @@ def _presets() -> dict[str, Callable[[], Experiment]]:
     }
     for network, parameters in (("lenet_valid", "62,006"), ("lenet_narrow", "15,773")):
         for name, objective in trained.items():
+            text = f"{name}, the CNN of {parameters} parameters, 150 epochs (B3)."
             presets[f"appendix_{network}_{name}"] = _described(
-                functools.partial(appendix, network, objective),
-                f"{name}, the CNN of {parameters} parameters, 150 epochs (B3).",
+                text, appendix, network, objective
             )
     ball: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.01, "steps": 40}
     for confidence in (0.1, 0.3, 0.5, 0.7, 0.9):
+        text = f"MNIST, TRADES' CNN and settings, SENSE c = {confidence} (B3)."
         presets[f"mnist_paper_sense_{confidence}"] = _described(
-            functools.partial(
-                mnist_paper, objectives.sense(confidence=confidence, **ball)
-            ),
-            f"MNIST, TRADES' CNN and settings, SENSE c = {confidence} (B3).",
+            text, mnist_paper, objectives.sense(confidence=confidence, **ball)
         )
     presets["mnist_paper_trades"] = _described(
-        lambda: mnist_paper(objectives.trades(beta=1.0, **ball)),
         "MNIST by TRADES, beta 1, 40 steps of .01 (B4). Others' AutoAttack: .9281.",
+        mnist_paper,
+        objectives.trades(beta=1.0, **ball),
     )
-    presets |= _compared()
-    return presets
+    return presets | _compared()
 
 
 def _compared() -> dict[str, Callable[[], Experiment]]:
     """The rows of B4 on CIFAR-10."""
-    mma = dataclasses.replace(
-        wide_resnet(
-            objectives.max_margin(max_margin=12 * _PIXEL),
-            129,
-            # 20,000, 30,000 and 40,000 of 50,000 updates of 128 images.
-            (51.3, 76.9, 102.6),
-            learning_rate=0.3,
-            decay=0.3,
-        ),
-        network="wrn_28_10",
+    mma = wide_resnet(
+        objectives.max_margin(max_margin=12 * _PIXEL),
+        129,
+        # 20,000, 30,000 and 40,000 of 50,000 updates of 128 images.
+        (51.3, 76.9, 102.6),
+        learning_rate=0.3,
+        decay=0.3,
     )
     iaat = wide_resnet(
         objectives.instance_adaptive(), 110, (100, 105), weight_decay=5e-4
-    )
-    iaat = dataclasses.replace(
-        iaat, training=dataclasses.replace(iaat.training, batch_size=256)
     )
     rows = {
         "pgd": (
@@ -238,8 +227,11 @@ def _compared() -> dict[str, Callable[[], Experiment]]:
             wide_resnet(objectives.mart(), 90, (75,), weight_decay=7e-4),
             "MART, beta 6, 90 epochs (B4).",
         ),
-        "mma_12": (mma, "MMA, d_max 12/255, 50,000 updates (B4). AutoAttack: .4144."),
-        "iaat": (iaat, "IAAT, steps of 1.9/255, 110 epochs (B4)."),
+        "mma_12": (
+            dataclasses.replace(mma, network="wrn_28_10"),
+            "MMA, d_max 12/255, 50,000 updates (B4). AutoAttack: .4144.",
+        ),
+        "iaat": (_of_256(iaat), "IAAT, steps of 1.9/255, 110 epochs (B4)."),
         "fat": (
             wide_resnet(objectives.friendly(), 120, (60, 90, 110)),
             "FAT, patience 0/1/2 from epochs 0/50/90 (B4). AutoAttack: .5351.",
@@ -250,13 +242,9 @@ def _compared() -> dict[str, Callable[[], Experiment]]:
         ),
     }
     return {
-        name: _described(functools.partial(_itself, experiment), text)
+        name: _described(text, dataclasses.replace, experiment)
         for name, (experiment, text) in rows.items()
     }
-
-
-def _itself(experiment: Experiment) -> Experiment:
-    return experiment
 
 
 PRESETS = _presets()

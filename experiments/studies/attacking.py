@@ -2,18 +2,21 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
-from experiments.studies.bench import Bench, Images, Subject, in_common
+from experiments.attacked_models import Images, Model
+from experiments.studies.bench import Bench, in_common
 from experiments.studies.columns import Cell, numbers
 from experiments.studies.study import Row
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
+from zeroone_jax.evaluation import attack_figures
 
 STUDY, ADAPTIVE = "study", "radius adaptive"
 """HopSkipJump as the study of 2021 has it, and with the radius found for each model."""
@@ -62,7 +65,7 @@ def by_labels(effort: Effort) -> list[Piece]:
 
 
 def attack(
-    piece: Piece, subject: Subject, images: Images, found: Mapping[str, Found]
+    piece: Piece, subject: Model, images: Images, found: Mapping[str, Found]
 ) -> dict[str, np.ndarray]:
     """Attacks a model.
 
@@ -76,39 +79,32 @@ def attack(
         The "norm"; "distance" and "queries", [n] or, of repeats, [repeats, n], infinite
         where there was no success; of no repeats the "adversary" [n, ...], too.
     """
-    attack, model = piece.attack, subject.model
-    norm = np.array(str(attack.norm))
-    if isinstance(attack, verification.cell_polishing):
-        return {**_polished(attack, subject, images, found), "norm": norm}
+    attack = piece.attack
+    polishes = isinstance(attack, verification.cell_polishing)
+    by_labels = not polishes and attack.needs == "labels"
+    fn: Any = subject.label_fn if by_labels else subject.logits_fn
+    norm = str(attack.norm)
     x, y, start = images
-    fn: Any = model.label_fn if attack.needs == "labels" else model.logits_fn
-    if not piece.repeats:
-        start = start if attack.starts_from_adversary else None
-        made = _arrays(attack(jax.random.key(_KEY), fn, x, y, start))
-        return {**made, "norm": norm}
-    every = [
-        _arrays(attack(jax.random.key(repeat), fn, x, y))
-        for repeat in range(piece.repeats)
-    ]
-    stacked = {
-        name: np.stack([one[name] for one in every]) for name in ("distance", "queries")
-    }
-    return {**stacked, "norm": norm}
-
-
-def _polished(
-    attack: verification.cell_polishing,
-    subject: Subject,
-    images: Images,
-    found: Mapping[str, Found],
-) -> dict[str, np.ndarray]:
-    """Polishes the nearest adversaries so far; the model itself has the last word."""
-    nearest = jnp.asarray(nearest_adversaries(found, str(attack.norm)))
-    result = subject.by_weights(attack, images._replace(start=nearest))
-    labels = subject.model.label_fn(result.adversary)
-    broken = np.asarray(result.success & (labels != images.y))
-    made = _arrays(result)
-    return {**made, "distance": np.where(broken, made["distance"], np.inf)}
+    if piece.repeats:
+        every = [
+            _arrays(attack(jax.random.key(repeat), fn, x, y))
+            for repeat in range(piece.repeats)
+        ]
+        stacked = {
+            name: np.stack([one[name] for one in every])
+            for name in ("distance", "queries")
+        }
+        return {**stacked, "norm": np.array(norm)}
+    if polishes:
+        start = jnp.asarray(nearest_adversaries(found, norm))
+    elif not attack.starts_from_adversary:
+        start = None
+    made = _arrays(attack(jax.random.key(_KEY), fn, x, y, start))
+    if polishes:
+        # The model itself has the last word.
+        kept = np.isfinite(made["distance"]) & subject.fooled(made["adversary"], y)
+        made["distance"] = np.where(kept, made["distance"], np.inf)
+    return {**made, "norm": np.array(norm)}
 
 
 def nearest_adversaries(found: Mapping[str, Found], norm: str) -> np.ndarray:
@@ -141,7 +137,7 @@ def _arrays(result: attacks.AttackResult) -> dict[str, np.ndarray]:
 def attacked(
     bench: Bench,
     prefix: str,
-    subject: Subject,
+    subject: Model,
     pieces: Iterable[Piece],
     common: Images,
     paper: Images | None = None,
@@ -200,19 +196,18 @@ def attacked_together(
         "indices": indices.tolist(),
         "accuracy": accuracy,
         "pieces": found,
-        "seconds": {
-            "training": round(bench.training, 1),
-            "all": round(bench.training + bench.seconds, 1),
-        },
+        "seconds": seconds(bench),
     }
 
 
-def short(arrays: Found) -> dict[str, Any]:
-    """What the results keep of a piece: no images.
+def seconds(bench: Bench) -> dict[str, float]:
+    """What training took, and all so far."""
+    times = {"training": bench.training, "all": bench.training + bench.seconds}
+    return {name: round(time, 1) for name, time in times.items()}
 
-    Args:
-        arrays: what `attack` gave.
-    """
+
+def short(arrays: Found) -> dict[str, Any]:
+    """What the results keep of what `attack` gave: no images."""
     return {
         "distance": as_json(arrays["distance"]),
         "queries": float(np.mean(arrays["queries"])),
@@ -220,14 +215,7 @@ def short(arrays: Found) -> dict[str, Any]:
 
 
 def as_json(array: np.ndarray) -> Any:
-    """Gives an array's numbers as JSON's, which knows no infinity.
-
-    Args:
-        array: float of any shape.
-
-    Returns:
-        Nested lists, to five places; None where the number is not finite.
-    """
+    """Gives numbers as nested lists, to five places; None where they are not finite."""
     found = np.round(array, 5).astype(object)
     found[~np.isfinite(array)] = None
     return found.tolist()
@@ -272,6 +260,20 @@ def nearest(row: Row) -> np.ndarray:
             if row["norms"][name] == "l2" and np.ndim(piece["distance"]) == 1
         ),
     )
+
+
+def figure(models: Sequence[Row], ways: Mapping[str, Sequence[str]]) -> Figure:
+    """Draws how near attacks came to the images of each model.
+
+    Args:
+        models: a row for each.
+        ways: by what the figure says, the attacks, as for `distances`.
+    """
+    found = {
+        way: {model["method"]: distances(model, *pieces) for model in models}
+        for way, pieces in ways.items()
+    }
+    return attack_figures.distortions(found, "L2")
 
 
 def median(*pieces: str) -> Cell:

@@ -1,95 +1,21 @@
 """Trained models and what is measured of them: the runs of paper A's studies."""
 
 import dataclasses
-import functools
 import operator
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments import attacked_models, command_line, pieces
+from experiments import command_line, pieces
+from experiments.attacked_models import Model
 from experiments.progress import Progress
 from experiments.studies.study import Place, Run, not_installed
 from experiments.studies.target import Target
-from zeroone_jax import attacks, data, models, runs
+from zeroone_jax import runs
 from zeroone_jax.models import zero_one
-from zeroone_jax.types import Array
-
-_KEY, _POOL, _CHUNK = 0, 1000, 1000
-
-
-class Images(NamedTuple):
-    """Images for a model.
-
-    Attributes:
-        x: float [n, height, width, channels].
-        y: i32 [n].
-        start: float, of x's shape, images of the other class; None to start from noise.
-    """
-
-    x: Array
-    y: Array
-    start: Array | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A trained model, and the images of its own data.
-
-    Attributes:
-        target: how it was trained.
-        model: the model.
-        data_dir: folder of prepared data sets; None for the usual one.
-    """
-
-    target: Target
-    model: attacked_models.Model
-    data_dir: str | None
-
-    @functools.cached_property
-    def networks(self) -> zero_one.Params | None:
-        """A sign network's parameters as those of 01 networks, None of others."""
-        return models.sign_networks(self.model.logits_fn)
-
-    def by_weights(self, attack: Any, images: Images) -> attacks.AttackResult:
-        """Attacks a sign network by what takes its weights."""
-        found: attacks.AttackResult = attack(
-            jax.random.key(_KEY), self.networks, *images
-        )
-        return found
-
-    def split(self, name: str) -> data.Split:
-        """Loads its data, "train" or "test"."""
-        source = self.model.source
-        return command_line.load(source.name, name, source.classes, self.data_dir)
-
-    def test(self, rows: np.ndarray | slice = slice(None)) -> Images:
-        """Loads test images, by their places."""
-        chosen = self.split("test").take(rows)
-        return Images(self.model.images(chosen), jnp.asarray(chosen.labels))
-
-    def test_from_others(self, rows: np.ndarray) -> Images:
-        """Loads test images, with training images of the other class to start from."""
-        x, y, _ = self.test(rows)
-        chosen = self.split("train").take(slice(_POOL))
-        pool = self.model.images(chosen)
-        labels = self.model.label_fn(pool)
-        start = attacks.random_start(jax.random.key(_KEY), x, y, pool, labels)
-        return Images(x, y, start)
-
-    def right(self, name: str) -> np.ndarray:
-        """Tells which images of "train" or "test" it labels rightly, bool [n]."""
-        loaded = self.split(name)
-        found = []
-        for first in range(0, len(loaded.labels), _CHUNK):
-            part = loaded.take(slice(first, first + _CHUNK))
-            labels = self.model.label_fn(self.model.images(part))
-            found.append(np.asarray(labels) == part.labels)
-        return np.concatenate(found)
 
 
 def votes_of(networks: zero_one.Params) -> list[zero_one.Params]:
@@ -101,7 +27,7 @@ def votes_of(networks: zero_one.Params) -> list[zero_one.Params]:
 
 
 def in_common(
-    subjects: Mapping[str, Subject], count: int
+    subjects: Mapping[str, Model], count: int
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Picks the first test images that models of the same data all label rightly.
 
@@ -118,7 +44,7 @@ def in_common(
     rights = {label: subject.right("test") for label, subject in subjects.items()}
     indices = np.flatnonzero(np.all(list(rights.values()), axis=0))[:count]
     if not len(indices):
-        source = next(iter(subjects.values())).model.source
+        source = next(iter(subjects.values())).source
         raise command_line.UserError(
             f"no test image of {source.name}, classes {source.classes}, is labelled "
             f"rightly by all of {', '.join(subjects)}"
@@ -140,7 +66,7 @@ class Bench:
     """
 
     name: str
-    subjects: Mapping[str, Subject]
+    subjects: Mapping[str, Model]
     run: runs.RunDirectory
     place: Place
     training: float
@@ -149,7 +75,7 @@ class Bench:
     _progress: Progress | None = None
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> Model:
         """The only model."""
         (subject,) = self.subjects.values()
         return subject
@@ -164,15 +90,12 @@ class Bench:
         make: Callable[[], Mapping[str, np.ndarray]],
         note: Callable[[Mapping[str, np.ndarray]], str] = lambda found: "",
     ) -> dict[str, np.ndarray]:
-        """Reads a piece from the run directory, and makes it first if it is not there.
+        """Does as `pieces.timed_arrays` in the run directory.
 
         Args:
-            name: its file, without the ending.
-            make: makes it.
+            name: the file, without the ending.
+            make: makes the piece.
             note: what to show of it.
-
-        Returns:
-            The arrays, and the "seconds" that it took to make them.
         """
         found = pieces.timed_arrays(self.run.path / f"{name}.npz", make)
         self.seconds += float(found["seconds"])
@@ -225,10 +148,7 @@ class ModelRun(Run):
         """Trains, and measures a piece after another."""
         began = time.monotonic()
         with jax.enable_x64(any(target.double for target in self.targets)):
-            subjects = {
-                target.label: Subject(target, target.model(place), place.data_dir)
-                for target in self.targets
-            }
+            subjects = {target.label: target.model(place) for target in self.targets}
             training = time.monotonic() - began
             bench = Bench(self.method, subjects, run, place, training)
             found = self.measure(bench, self.protocol)

@@ -7,7 +7,6 @@ each; `Study.report` draws of the files that are there, whoever made them.
 
 import abc
 import dataclasses
-import functools
 import hashlib
 import importlib.util
 import json
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 
 from experiments import command_line, pieces, run_directory
 from zeroone_jax import runs as run_files
-from zeroone_jax.evaluation import figures, tables
+from zeroone_jax.evaluation import tables
 
 Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
@@ -43,12 +42,10 @@ class Place(NamedTuple):
     Attributes:
         runs: the folder of the run directories.
         results: the folder of all results.
-        data_dir: folder of prepared data sets; None for the usual one.
     """
 
     runs: pathlib.Path
     results: pathlib.Path
-    data_dir: str | None
 
 
 class Run(abc.ABC):
@@ -72,10 +69,6 @@ class Run(abc.ABC):
     @abc.abstractmethod
     def fill(self, run: run_files.RunDirectory, place: Place) -> None:
         """Makes the run, or goes on with it, up to its summary.
-
-        Args:
-            run: the open run directory.
-            place: where else to look.
 
         Raises:
             command_line.UserError: it cannot be made.
@@ -101,11 +94,7 @@ class Run(abc.ABC):
 
 
 def not_installed(package: str) -> str:
-    """Says that a package of the extra "peers" is not here; nothing if it is.
-
-    Args:
-        package: its name for import.
-    """
+    """Says that a package of the extra "peers", by its name for import, is missing."""
     if importlib.util.find_spec(package) is not None:
         return ""
     name = {"art": "ART", "sklearn": "scikit-learn"}[package]
@@ -154,15 +143,7 @@ class Study:
     def report(
         self, results: Results, folder: pathlib.Path, runs_dir: pathlib.Path
     ) -> str:
-        """Draws tables and figures.
-
-        Args:
-            results: of each method.
-            folder: where to write them.
-            runs_dir: where the run directories lie.
-
-        Returns:
-            The tables of table.md.
+        """Draws tables and figures into a folder, and gives the tables of table.md.
 
         Raises:
             command_line.UserError: what is measured together cannot be.
@@ -179,13 +160,12 @@ class Study:
             for name, make in self.tables.items()
         }
         for name, text in texts.items():
-            with run_files.replacing(folder / name) as path:
-                path.write_text(text + "\n", encoding="utf-8")
+            pieces.write(folder / name, text + "\n")
         for name, draw in self.figures.items():
             drawn = draw(rows)
             if isinstance(drawn, Figure):
-                drawn = functools.partial(figures.write, drawn)
-            if drawn is not None:
+                pieces.write(folder / name, drawn)
+            elif drawn is not None:
                 with run_files.replacing(folder / name) as path:
                     drawn(path)
         return texts["table.md"]
@@ -206,12 +186,9 @@ def _measured(together: Together, rows: Sequence[Row], folder: pathlib.Path) -> 
 
 
 def complete(runs: Sequence[Run], folder: pathlib.Path, place: Place) -> None:
-    """Makes the results that are not there yet.
+    """Makes the results that are not in a folder yet, a file for each run.
 
-    Args:
-        runs: what is to be there; those that cannot be made here are left out.
-        folder: where results lie, a file for each run.
-        place: where else to work.
+    What cannot be made here is left out.
 
     Raises:
         command_line.UserError: a result is of other settings, or cannot be made.
@@ -246,14 +223,11 @@ def _made(run: Run, place: Place) -> dict[str, Any]:
 
 
 def stored(folder: pathlib.Path, runs: Sequence[Run]) -> Results:
-    """Reads the results that there are.
+    """Reads each method's results; methods without any are left out.
 
     Args:
         folder: where they lie, a file for each run.
         runs: the runs, in the order of the table.
-
-    Returns:
-        Each method's results; methods without any are left out.
     """
     results: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
@@ -264,13 +238,7 @@ def stored(folder: pathlib.Path, runs: Sequence[Run]) -> Results:
 
 
 def read_result(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a stored result.
-
-    Args:
-        path: its file.
-
-    Returns:
-        The result, of JSON's types.
+    """Reads a stored result, of JSON's types.
 
     Raises:
         runs.DamagedError: the file is damaged.
@@ -279,11 +247,7 @@ def read_result(path: pathlib.Path) -> dict[str, Any]:
 
 
 def shard_of(runs: Sequence[Run], shard: str) -> Sequence[Run]:
-    """Picks the runs of one process of several.
-
-    Args:
-        runs: all of them.
-        shard: "1/2" is the first of two processes.
+    """Picks the runs of one process of several: "1/2" is the first of two.
 
     Raises:
         command_line.UserError: the shard is not of that form.

@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.studies.bench import Bench, Images, Subject
+from experiments.attacked_models import Images, Model
+from experiments.studies import attacking
+from experiments.studies.bench import Bench
 from experiments.studies.columns import Columns, spread
 from experiments.studies.study import Row
 from zeroone_jax import attacks
@@ -32,15 +34,9 @@ class Protocol:
 
 
 def attacked(
-    seed: int, subject: Subject, images: Images, protocol: Protocol
+    seed: int, subject: Model, images: Images, protocol: Protocol
 ) -> dict[str, np.ndarray]:
-    """Attacks once.
-
-    Args:
-        seed: of the images asked about, and of the substitute.
-        subject: the model.
-        images: the test images, as the model takes them.
-        protocol: how.
+    """Attacks once, by a seed of the images asked about, and of the substitute.
 
     Returns:
         The `attacks.transfer.Record` of every round, to five places.
@@ -51,7 +47,7 @@ def attacked(
     others = order[protocol.asked : protocol.asked + protocol.attacked]
     record = attacks.substitute_attack(
         jax.random.key(seed),
-        subject.model.label_fn,
+        subject.label_fn,
         x[asked],
         x[others],
         y[others],
@@ -64,15 +60,11 @@ def attacked(
 
 
 def every_seed(
-    bench: Bench, prefix: str, subject: Subject, protocol: Protocol
+    bench: Bench, prefix: str, subject: Model, protocol: Protocol
 ) -> list[dict[str, Any]]:
     """Attacks a model with one seed after another.
 
-    Args:
-        bench: where.
-        prefix: what the pieces' files begin with.
-        subject: the model.
-        protocol: how.
+    The pieces' files begin with the prefix.
 
     Returns:
         What `attacked` gave of each seed, as JSON's types.
@@ -93,6 +85,13 @@ def every_seed(
 def together(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Gives the values of all seeds by name."""
     return {name: [record[name] for record in records] for name in records[0]}
+
+
+def by_model(rows: Iterable[Row]) -> list[Row]:
+    """Makes rows as `attacking.by_model`, their records `together`."""
+    return [
+        {**row, "records": together(row["records"])} for row in attacking.by_model(rows)
+    ]
 
 
 def left(row: Row) -> np.ndarray:

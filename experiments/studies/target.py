@@ -24,11 +24,8 @@ class Foreign(abc.ABC):
         """Says what is not here that the model needs; nothing if all is."""
 
     @abc.abstractmethod
-    def model(self, place: Place) -> attacked_models.Model:
+    def model(self) -> attacked_models.Model:
         """Makes or loads the model.
-
-        Args:
-            place: where the data are.
 
         Raises:
             command_line.UserError: it cannot be had.
@@ -72,9 +69,6 @@ class Target:
     def of(self, classes: tuple[int, int]) -> "Target":
         """Gives the same model of other classes.
 
-        Args:
-            classes: which are told apart.
-
         Raises:
             ValueError: the model is of no other.
         """
@@ -93,15 +87,12 @@ class Target:
     def model(self, place: Place) -> attacked_models.Model:
         """Loads the model, which is trained first, or further, where it has to be.
 
-        Args:
-            place: where its run directory lies.
-
         Raises:
             command_line.UserError: it cannot be trained or loaded.
         """
         if isinstance(self.trained, Foreign):
-            return self.trained.model(place)
+            return self.trained.model()
         folder = place.runs / self.directory
         with run_directory.opened_at(folder, self.settings(), resume=True) as run:
-            train(self.trained, run, place)
-        return attacked_models.load(str(folder), self.double, place.data_dir)
+            train(self.trained, run)
+        return attacked_models.load(str(folder), self.double)

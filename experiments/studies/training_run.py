@@ -45,32 +45,25 @@ class TrainingRun(Run, Generic[_Settings]):
     def fill(self, run: runs.RunDirectory, place: Place) -> None:
         """Trains and evaluates."""
         if isinstance(self.experiment, network.Experiment):
-            train_network.fill(self.experiment, run, data_dir=place.data_dir)
+            train_network.fill(self.experiment, run)
         else:
-            train(self.experiment, run, place)
+            train(self.experiment, run)
 
     def is_same(self, kept: Mapping[str, Any]) -> bool:
         """Whether they are; the result may be older than some of them."""
         return bool(runs.from_json(kept, type(self.experiment)) == self.experiment)
 
 
-def train(experiment: Experiment, run: runs.RunDirectory, place: Place) -> None:
+def train(experiment: Experiment, run: runs.RunDirectory) -> None:
     """Trains, or goes on with it; a network is not evaluated.
-
-    Args:
-        experiment: the settings.
-        run: the open run directory.
-        place: where the data are.
 
     Raises:
         command_line.UserError: it cannot be trained.
     """
     if isinstance(experiment, network.Experiment):
-        train_network.trained(
-            experiment, run, checkpoint_every=10, data_dir=place.data_dir
-        )
+        train_network.trained(experiment, run, checkpoint_every=10)
     elif run.summary() is None:
-        train_zero_one.train(experiment, run, _CHECKPOINT_EVERY, place.data_dir)
+        train_zero_one.train(experiment, run, _CHECKPOINT_EVERY)
 
 
 def as_json(experiment: Experiment) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 language     writes lists of overrides
 definition   what a sweep is, and its runs, checked before any begins
-grouping     which runs share a process
-process      one run as a process, wherever an engine has put it
+process      the processes of runs, wherever an engine has put them
 engines      who distributes the processes: this machine, Ray, Slurm
 board        what is shown meanwhile
 report       what came out: a table, and a figure for every swept field

@@ -44,13 +44,7 @@ class Board:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begins with nothing shown.
-
-        Args:
-            name: the sweep's.
-            stream: where to write; None is standard error.
-            clock: seconds from any origin.
-        """
+        """Begins with nothing shown of a sweep; the rest is as for `Progress`."""
         self._name = name
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock

@@ -12,7 +12,7 @@ from experiments import command_line, train_zero_one
 from experiments.configs import attack as attack_configs
 from experiments.configs import network_presets
 from experiments.configs import zero_one as zero_one_configs
-from experiments.sweeps import grouping, process
+from experiments.sweeps import process
 from experiments.sweeps.language import Overrides, Value
 from zeroone_jax import runs
 
@@ -54,13 +54,13 @@ class Launcher(NamedTuple):
     """
 
     presets: Mapping[str, Callable[[], Any]]
-    together: grouping.Together | None = None
+    together: process.Together | None = None
 
 
 LAUNCHERS: dict[str, Launcher] = {
     "experiments.train_zero_one": Launcher(
         zero_one_configs.PRESETS,
-        grouping.Together("experiments.train_zero_one_grid", train_zero_one.shared),
+        process.Together("experiments.train_zero_one_grid", train_zero_one.shared),
     ),
     "experiments.train_network": Launcher(network_presets.PRESETS),
     "experiments.attack": Launcher(attack_configs.PRESETS),
@@ -117,8 +117,9 @@ def runs_of(
         words = [f"--preset={sweep.preset}"]
         words += [_word(field, value) for field, value in overrides.items()]
         experiment = _parsed(launcher, words, overrides)
-        planned.append(grouping.Planned(_name(overrides, short), words, experiment))
-    data_words = [] if data_dir is None else [f"--data_dir={data_dir}"]
+        planned.append(process.Planned(_name(overrides, short), words, experiment))
+    data = [] if data_dir is None else [f"--data_dir={data_dir}"]
+    jobs = process.jobs(sweep.launcher, _together(sweep), planned, folder, data)
     listed = [
         Run(
             job,
@@ -126,36 +127,28 @@ def runs_of(
             runs.to_json(run.settings),
             command_line.field_help(run.settings),
         )
-        for run, job in zip(
-            planned, _jobs(sweep, launcher, planned, folder, data_words), strict=True
-        )
+        for run, job in zip(planned, jobs, strict=True)
     ]
     _check_different(listed)
     _check_directories(listed)
     return listed
 
 
-def _jobs(
-    sweep: Sweep,
-    launcher: Launcher,
-    planned: Sequence[grouping.Planned],
-    folder: pathlib.Path,
-    data_words: Sequence[str],
-) -> list[process.Job]:
-    """Finds each run's process."""
+def _together(sweep: Sweep) -> process.Together | None:
+    """Finds how the runs share a process, if they shall."""
     if sweep.inside not in _INSIDE:
         raise command_line.UserError(
             f"inside={sweep.inside!r} is not one of: {', '.join(_INSIDE)}"
         )
     if sweep.inside == "process":
-        return grouping.separate(sweep.launcher, planned, folder, data_words)
-    if launcher.together is None:
+        return None
+    if (together := LAUNCHERS[sweep.launcher].together) is None:
         able = [name for name, other in LAUNCHERS.items() if other.together is not None]
         raise command_line.UserError(
             f'inside="device": {sweep.launcher} cannot make several runs in one '
             f"process, only {', '.join(able)} can"
         )
-    return grouping.grouped(launcher.together, planned, folder, data_words)
+    return together
 
 
 def _word(field: str, value: Value) -> str:

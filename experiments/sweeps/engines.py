@@ -53,13 +53,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def start(self, jobs: Sequence[process.Job]) -> Sequence[Task]:
-        """Takes jobs, to be run as there is room for them.
-
-        Args:
-            jobs: the jobs.
-
-        Returns:
-            What stands for each of them.
+        """Takes jobs, to be run as there is room, and gives what stands for each.
 
         Raises:
             EngineError: there is no such cluster.
@@ -74,11 +68,7 @@ class Local(Engine):
     """Processes of this machine, each held by a thread of a pool."""
 
     def __init__(self, workers: int) -> None:
-        """Makes room.
-
-        Args:
-            workers: how many run at once.
-        """
+        """Makes room for so many at once."""
         self._pool = concurrent.futures.ThreadPoolExecutor(workers)
         self._stopped = threading.Event()
 

@@ -29,14 +29,7 @@ _MOST_DRAWS = 1000
 
 
 def choices(field: str, values: Iterable[Value]) -> list[Overrides]:
-    """Makes a run of each value.
-
-    Args:
-        field: the setting's dotted name.
-        values: what it shall be, all different.
-
-    Returns:
-        The runs, in the values' order.
+    """Makes a run of each value, in their order, of a setting's dotted name.
 
     Raises:
         ValueError: there are no values, or two are equal.
@@ -51,7 +44,7 @@ def choices(field: str, values: Iterable[Value]) -> list[Overrides]:
         raise ValueError(f"choices of {field}: there are none")
     for value in listed:
         for part in value if isinstance(value, tuple) else (value,):
-            if not (part is None or isinstance(part, bool | int | float | str)):
+            if not isinstance(part, bool | int | float | str | None):
                 raise TypeError(
                     f"choices of {field}: {value!r} is a {type(value).__name__}, but "
                     "must be a number, a text, true or false, none, or a tuple of them"
@@ -60,13 +53,7 @@ def choices(field: str, values: Iterable[Value]) -> list[Overrides]:
 
 
 def product(*lists: Sequence[Overrides]) -> list[Overrides]:
-    """Makes a run of each combination.
-
-    Args:
-        *lists: runs, each list about other settings than the others.
-
-    Returns:
-        The combinations; the last list's runs follow each other.
+    """Makes a run of each combination of lists; the last one's runs follow each other.
 
     Raises:
         ValueError: two lists are about one setting, or two runs are the same.
@@ -81,12 +68,6 @@ def product(*lists: Sequence[Overrides]) -> list[Overrides]:
 def zipped(*lists: Sequence[Overrides]) -> list[Overrides]:
     """Makes a run of the lists' first elements, one of their second, and so on.
 
-    Args:
-        *lists: equally many runs each, each list about other settings.
-
-    Returns:
-        As many runs.
-
     Raises:
         ValueError: lists of different lengths, two about one setting, or two runs are
             the same.
@@ -95,7 +76,7 @@ def zipped(*lists: Sequence[Overrides]) -> list[Overrides]:
         >>> zipped(choices("votes", [8, 100]), choices("iterations", [1000, 500]))
         [{'votes': 8, 'iterations': 1000}, {'votes': 100, 'iterations': 500}]
     """
-    lengths = [len(each) for each in lists]
+    lengths = [*map(len, lists)]
     if len(set(lengths)) > 1:
         raise ValueError(f"zipped lists must be equally long, not {lengths}")
     return _distinct([_joined(each) for each in zip(*lists, strict=True)])
@@ -103,12 +84,6 @@ def zipped(*lists: Sequence[Overrides]) -> list[Overrides]:
 
 def chain(*lists: Sequence[Overrides]) -> list[Overrides]:
     """Makes the runs of one list after those of another.
-
-    Args:
-        *lists: runs.
-
-    Returns:
-        All of them.
 
     Raises:
         ValueError: two runs are the same.
@@ -123,7 +98,7 @@ def chain(*lists: Sequence[Overrides]) -> list[Overrides]:
 def uniform(
     field: str, low: float, high: float, *, count: int, seed: int
 ) -> list[Overrides]:
-    """Draws numbers from an interval.
+    """Draws numbers from an interval, and makes a run of each.
 
     Args:
         field: the setting's dotted name.
@@ -131,9 +106,6 @@ def uniform(
         high: above the largest number.
         count: how many; of a larger count, the first ones are the same.
         seed: of the draws, with the setting's name: ranges of one seed are independent.
-
-    Returns:
-        A run of each number.
 
     Raises:
         ValueError: an empty interval, or no number asked for.
@@ -150,20 +122,10 @@ def uniform(
 def log_uniform(
     field: str, low: float, high: float, *, count: int, seed: int
 ) -> list[Overrides]:
-    """Draws numbers, as many between 1 and 10 as between 10 and 100.
-
-    Args:
-        field: the setting's dotted name.
-        low: the least number, above 0.
-        high: above the largest number.
-        count: how many; of a larger count, the first ones are the same.
-        seed: of the draws, with the setting's name.
-
-    Returns:
-        A run of each number.
+    """Draws numbers as `uniform` does, as many between 1 and 10 as between 10 and 100.
 
     Raises:
-        ValueError: an empty interval or one that reaches 0, or no number asked for.
+        ValueError: as from `uniform`, or the interval reaches 0.
 
     Example:
         >>> runs = log_uniform("a", 1e-4, 1.0, count=3, seed=0)
@@ -185,17 +147,7 @@ def log_uniform(
 def integers(
     field: str, low: int, high: int, *, count: int, seed: int
 ) -> list[Overrides]:
-    """Draws different whole numbers.
-
-    Args:
-        field: the setting's dotted name.
-        low: the least number.
-        high: the largest number.
-        count: how many; of a larger count, the first ones are the same.
-        seed: of the draws, with the setting's name.
-
-    Returns:
-        A run of each number.
+    """Draws different whole numbers, `high` among them, as `uniform` does.
 
     Raises:
         ValueError: fewer numbers than asked for, or no number asked for.

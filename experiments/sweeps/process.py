@@ -1,4 +1,4 @@
-"""One run as a process, wherever an engine has put it, and what is known of it.
+"""The processes of a sweep's runs, wherever an engine has put them.
 
 Only the standard library is imported here: engines send this module to every node.
 
@@ -20,7 +20,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _BOUND = pathlib.Path(__file__).with_name("bound.py")
@@ -67,17 +67,7 @@ class StoppedError(Exception):
 def job(
     name: str, command: Sequence[str], run_dir: pathlib.Path, log: pathlib.Path
 ) -> Job:
-    """Makes a job that runs in this folder, with this shell's settings of JAX.
-
-    Args:
-        name: of the run.
-        command: the words of the command line.
-        run_dir: the directory that it fills.
-        log: the file to which all it says is appended.
-
-    Returns:
-        The job.
-    """
+    """Makes a job that runs in this folder, with this shell's settings of JAX."""
     settings = {
         name: value
         for name, value in os.environ.items()
@@ -91,6 +81,74 @@ def job(
         os.getcwd(),
         settings,
     )
+
+
+class Together(NamedTuple):
+    """How runs of a launcher share a process.
+
+    Attributes:
+        launcher: the module that `python -m` runs instead; it takes a --run for each,
+            the run directory and the flags of its settings.
+        shared: what settings must have in common.
+    """
+
+    launcher: str
+    shared: Callable[[Any], Hashable]
+
+
+class Planned(NamedTuple):
+    """A run whose process is not known yet.
+
+    Attributes:
+        name: of the run and its directory.
+        words: the flags of its settings.
+        settings: what they say.
+    """
+
+    name: str
+    words: Sequence[str]
+    settings: Any
+
+
+def jobs(
+    launcher: str,
+    together: Together | None,
+    planned: Sequence[Planned],
+    folder: pathlib.Path,
+    data: Sequence[str],
+) -> list[Job]:
+    """Gives each run its own process, or all that can share one the same.
+
+    Args:
+        launcher: the module that `python -m` runs.
+        together: how its runs share a process; None if they do not.
+        planned: the runs.
+        folder: where run directories and logs go.
+        data: flags for every process.
+
+    Returns:
+        A job for each run; those of one process have its command, and the log of the
+        first of them.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, run in enumerate(planned):
+        key = place if together is None else together.shared(run.settings)
+        groups.setdefault(key, []).append(place)
+    found = {}
+    for group in groups.values():
+        paths = {place: folder / planned[place].name for place in group}
+        if together is None:
+            (place,) = group
+            words = [launcher, *planned[place].words]
+            words += [f"--run_dir={paths[place]}", "--resume"]
+        else:
+            members = ([str(paths[place]), *planned[place].words] for place in group)
+            words = [together.launcher, *(f"--run={shlex.join(m)}" for m in members)]
+        command = (sys.executable, "-m", *words, *data)
+        log = folder / "logs" / f"{planned[group[0]].name}.log"
+        for place, path in paths.items():
+            found[place] = job(planned[place].name, command, path, log)
+    return [found[place] for place in range(len(planned))]
 
 
 def execute(job: Job, stopped: Callable[[], bool] = lambda: False) -> int:
@@ -155,15 +213,7 @@ def _end(running: subprocess.Popen[bytes]) -> None:
 
 
 def state(job: Job, is_live: bool) -> State:
-    """Tells how far a run is.
-
-    Args:
-        job: the run.
-        is_live: whether an engine has it now.
-
-    Returns:
-        Its state.
-    """
+    """Tells how far a run is; an engine has it now if it is live."""
     if (pathlib.Path(job.run_dir) / "summary.json").exists():
         return State.FINISHED
     known = record(job)
@@ -193,12 +243,7 @@ def forget(job: Job) -> None:
 
 
 def lose(job: Job, reason: str) -> None:
-    """Records that an engine gave a run up.
-
-    Args:
-        job: the run.
-        reason: why.
-    """
+    """Records that an engine gave a run up, and why."""
     _write_record(job, {**record(job), "exit": None, "reason": reason})
 
 

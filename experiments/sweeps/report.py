@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import command_line
+from experiments import command_line, pieces
 from experiments.sweeps.definition import SEED, Run, Sweep
 from experiments.sweeps.language import Value
 from zeroone_jax import runs
-from zeroone_jax.evaluation import figures, sweep_figures, tables
+from zeroone_jax.evaluation import sweep_figures, tables
 
 
 class Estimate(NamedTuple):
@@ -40,16 +40,13 @@ class Group(NamedTuple):
 
 
 def write(name: str, sweep: Sweep, listed: Sequence[Run], folder: pathlib.Path) -> str:
-    """Writes table.md, table.json and a figure for every swept field.
+    """Writes table.md, whose text it gives, table.json and a figure for every field.
 
     Args:
         name: the sweep's.
         sweep: the sweep.
         listed: its runs, finished or not.
         folder: where to write.
-
-    Returns:
-        The text of table.md.
 
     Raises:
         command_line.UserError: a metric is not in a run's summary.
@@ -72,25 +69,16 @@ def write(name: str, sweep: Sweep, listed: Sequence[Run], folder: pathlib.Path) 
     table = _table(name, sweep, groups, varied)
     runs.write_json(folder / "table.json", {**about, **tables.as_json(table)})
     text = _text(name, sweep, groups, varied, about)
-    with runs.replacing(folder / "table.md") as path:
-        path.write_text(text)
+    pieces.write(folder / "table.md", text)
     for field in varied:
         figure = _figure(field, varied, listed[0].help[field], sweep, groups)
         if figure is not None:
-            with runs.replacing(folder / f"{field}.png") as path:
-                figures.write(figure, path)
+            pieces.write(folder / f"{field}.png", figure)
     return text
 
 
 def grouped(sweep: Sweep, listed: Sequence[Run]) -> list[Group]:
-    """Averages over seeds.
-
-    Args:
-        sweep: the sweep.
-        listed: its runs, finished or not.
-
-    Returns:
-        A group for each of the other settings, in the sweep's order.
+    """Averages over seeds: a group for each of the other settings, in order.
 
     Raises:
         command_line.UserError: a metric is not in a run's summary.
@@ -101,15 +89,13 @@ def grouped(sweep: Sweep, listed: Sequence[Run]) -> list[Group]:
         members.setdefault(key, []).append(run)
     groups = []
     for same in members.values():
-        all_summaries = [(run, _summary(run)) for run in same]
-        summaries = [(run, found) for run, found in all_summaries if found is not None]
-        settings = dict(same[0].settings)
-        settings.pop(SEED, None)
+        finished = [run for run in same if _summary(run) is not None]
+        settings = {field: v for field, v in same[0].settings.items() if field != SEED}
         estimates = {
-            metric: _estimate([_metric(run, found, path) for run, found in summaries])
+            metric: _estimate([_metric(run, path) for run in finished])
             for metric, path in sweep.metrics.items()
         }
-        groups.append(Group(settings, len(summaries), estimates))
+        groups.append(Group(settings, len(finished), estimates))
     return groups
 
 
@@ -117,9 +103,9 @@ def _summary(run: Run) -> dict[str, Any] | None:
     return runs.read_summary(pathlib.Path(run.job.run_dir))
 
 
-def _metric(run: Run, summary: Mapping[str, Any], path: str) -> float | None:
-    """Looks a metric up, step by step."""
-    found: Any = summary
+def _metric(run: Run, path: str) -> float | None:
+    """Looks a metric of a finished run up, step by step."""
+    found: Any = _summary(run)
     for step in path.split("."):
         if isinstance(found, list):
             found = {str(next(iter(one.values()))): one for one in found}

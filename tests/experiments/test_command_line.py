@@ -112,8 +112,10 @@ def test_help_describes_presets_and_fields():
     values = flags.FlagValues()
     command_line.define_settings({"plain": plain, "large": large}, ["program"], values)
     assert "large: The large one.\n" in values["preset"].help + "\n"
-    assert "--config.inner.size (3): how large, in pixels." in values["config"].help
-    assert "--config.loud (False): whether it shouts." in values["config"].help
+    described = values.get_help()
+    assert "--config.inner.size: how large, in pixels." in described
+    assert "(default: '3')\n    (a whole number)" in described
+    assert "--[no]config.loud: whether it shouts.\n    (default: 'false')" in described
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +203,8 @@ def test_numbers_may_be_fractions():
 def test_help_says_that_numbers_may_be_fractions():
     values = flags.FlagValues()
     command_line.define_settings({"ball": Ball}, ["program"], values)
-    assert "numbers may be fractions, as in 8/255" in values["config"].help
+    described = values.get_help()
+    assert "(default: '0.3')\n    (a number (as 0.03 or 8/255))" in described
 
 
 @pytest.mark.parametrize("launcher", definition.LAUNCHERS)
@@ -221,22 +224,28 @@ def test_every_real_number_of_a_launcher_may_be_a_fraction(launcher):
 def test_help_describes_inherited_fields():
     values = flags.FlagValues()
     command_line.define_settings({"mixed": Mixed}, ["program"], values)
-    assert "--config.norm ('l2'): how distance is measured." in values["config"].help
-    assert "--config.budget (None): a number or nothing." in values["config"].help
+    described = values.get_help()
+    assert "--config.norm: how distance is measured." in described
+    assert "(default: 'l2')\n    (l2, linf)" in described
+    assert (
+        "--config.budget: a number or nothing.\n    (a whole number, none)" in described
+    )
 
 
-def test_a_compilation_cache_is_that_of_started_processes_too(monkeypatch, tmp_path):
+def test_folders_are_those_of_started_processes_too(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
+    monkeypatch.setenv("TFDS_DATA_DIR", "elsewhere")
     before = jax.config.jax_compilation_cache_dir
-    options = types.SimpleNamespace(compilation_cache="cache")
+    options = types.SimpleNamespace(compilation_cache="cache", data_dir="images")
     monkeypatch.setattr(command_line.flags, "FLAGS", options)
     try:
-        command_line._use_compilation_cache()
+        command_line._use_folders()
         assert jax.config.jax_compilation_cache_dir == str(tmp_path / "cache")
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "cache")
+    assert os.environ["TFDS_DATA_DIR"] == "images"
 
 
 @pytest.mark.parametrize("error", [command_line.UserError, runs.DamagedError])
@@ -249,7 +258,7 @@ def test_what_the_user_can_mend_is_one_line(monkeypatch, error):
 
     monkeypatch.setattr(command_line.app, "run", run)
     monkeypatch.setattr(command_line.app, "parse_flags_with_usage", list)
-    monkeypatch.setattr(command_line, "_use_compilation_cache", lambda: None)
+    monkeypatch.setattr(command_line, "_use_folders", lambda: None)
     with pytest.raises(SystemExit) as caught:
         command_line.run(main, lambda argv: None)
     assert caught.value.code == "a.json is damaged: remove it"

@@ -7,7 +7,7 @@ from PIL import Image
 
 from experiments import demo
 from experiments.configs import network, zero_one
-from experiments.reproductions.paper_a import targets
+from experiments.reproductions.paper_a import cnn, targets
 from experiments.studies import substitutes
 from experiments.studies.study import Place
 from experiments.studies.target import Target
@@ -45,9 +45,9 @@ def test_the_demo_attacks_three_models(two_classes, tmp_path):
         Target("sigmoid", 0.0, sigmoid),
         Target("binarized", 0.0, binarized),
     ]
-    place = Place(tmp_path / "models", tmp_path / "out", None)
-    effort = demo.Effort(images=2, iterations=1, protocol=PROTOCOL)
-    text = demo.demonstrate(models, place, effort)
+    place = Place(tmp_path / "models", tmp_path / "out")
+    protocol = cnn.Protocol(images=2, iterations=1, law="signs", substitute=PROTOCOL)
+    text = demo.demonstrate(models, place, protocol)
     written = (place.results / "table.md").read_text(encoding="utf-8")
     assert written == text + "\n"
     found = json.loads((place.results / "demo.json").read_text())

@@ -61,7 +61,7 @@ def read(folder: pathlib.Path, name: str) -> dict:
 
 @pytest.mark.slow("trains on real images")
 def test_models_are_trained_and_counted(folder, counted, capsys):
-    place = Place(folder, folder, None)
+    place = Place(folder, folder)
     common = accuracy.right_of_all(place, "smoke")
     for name in ("mlp01", "sigmoid"):
         found = read(counted, name)
@@ -79,14 +79,14 @@ def test_models_are_trained_and_counted(folder, counted, capsys):
 
 def test_common_images_need_all_models(tmp_path):
     with pytest.raises(UserError, match=r"--what=paper_a\.accuracy --scale=smoke"):
-        accuracy.right_of_all(Place(tmp_path, tmp_path, None), "smoke")
+        accuracy.right_of_all(Place(tmp_path, tmp_path), "smoke")
 
 
 @pytest.mark.slow("trains on real images")
 def test_distortions_stay_above_what_is_certain(folder, attacked):
     found = read(attacked, "mlp01")
     protocol = distortion.PROTOCOLS["smoke"]
-    common = accuracy.right_of_all(Place(folder, folder, None), "smoke")
+    common = accuracy.right_of_all(Place(folder, folder), "smoke")
     assert found["indices"] == common[: protocol.images].tolist()
     shapes = {
         name: np.shape(piece["distance"]) for name, piece in found["pieces"].items()

@@ -15,7 +15,7 @@ from experiments.command_line import UserError
 from experiments.reproductions.paper_a import pairs, targets
 from experiments.studies import attacking
 from experiments.studies.attacking import ADAPTIVE, STUDY
-from experiments.studies.bench import Subject, in_common
+from experiments.studies.bench import in_common
 from experiments.studies.columns import numbers
 
 MODELS = ("mlp01", "sigmoid", "binarized")
@@ -82,21 +82,20 @@ def test_searches_are_compared_on_the_same_images(tmp_path):
     assert min(found["accuracy"].values()) > 0.55
 
 
-def bright(label: str, path: pathlib.Path, threshold: float) -> Subject:
+def bright(path: pathlib.Path, threshold: float) -> attacked_models.Model:
     """Stands for a trained model: what is bright is of class 1."""
 
-    def label_fn(x):
-        return (np.asarray(x).reshape(len(x), -1).mean(axis=1) > threshold).astype(int)
+    def logits_fn(x):
+        return x.reshape(len(x), -1).mean(axis=1) - threshold
 
     source = attacked_models.Source(str(path), (0, 1))
-    model = attacked_models.Model(label_fn, label_fn, source, jnp.dtype(jnp.float32))
-    return Subject(targets.described(label, 0.0, "smoke"), model, None)
+    return attacked_models.Model(logits_fn, source, jnp.dtype(jnp.float32))
 
 
 def test_images_are_those_that_all_label_rightly(two_classes):
     models = {
-        "low": bright("mlp01", two_classes, 0.35),
-        "high": bright("sigmoid", two_classes, 0.45),
+        "low": bright(two_classes, 0.35),
+        "high": bright(two_classes, 0.45),
     }
     indices, accuracy = in_common(models, 100)
     with np.load(two_classes) as file:
@@ -113,8 +112,8 @@ def test_images_are_those_that_all_label_rightly(two_classes):
 
 def test_no_image_in_common_is_told(two_classes):
     models = {
-        "all": bright("mlp01", two_classes, 0.0),
-        "none": bright("sigmoid", two_classes, 1.0),
+        "all": bright(two_classes, 0.0),
+        "none": bright(two_classes, 1.0),
     }
     with pytest.raises(UserError, match="rightly by all of all, none"):
         in_common(models, 5)

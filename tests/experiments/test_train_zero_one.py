@@ -235,8 +235,10 @@ def test_mistakes_are_told_without_a_traceback(two_classes, tmp_path, word, mess
 @pytest.mark.slow("starts processes")
 def test_help_is_worth_reading():
     done = call(sys.executable, "-m", "experiments.train_zero_one", "--help")
-    for wanted in ("--resume", "paper_100_votes:", "--config.solver.votes (8):"):
+    for wanted in ("--resume", "paper_100_votes:", "--config.solver.votes: "):
         assert wanted in done.stdout
+    described = done.stdout.partition("--config.solver.votes: ")[2]
+    assert "(default: '8')" in described.partition("--config")[0]
 
 
 @pytest.mark.slow("runs a launcher")

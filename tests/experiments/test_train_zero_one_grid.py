@@ -53,7 +53,7 @@ def separate(experiments, tmp_path_factory: pytest.TempPathFactory) -> pathlib.P
 
 def train(experiments: list[Experiment], folder: pathlib.Path) -> None:
     by_path = {folder / str(each.seed): each for each in experiments}
-    train_zero_one_grid.train(by_path, checkpoint_every=200, data_dir=None)
+    train_zero_one_grid.train(by_path, checkpoint_every=200)
 
 
 def assert_same_runs(folder: pathlib.Path, expected: pathlib.Path) -> None:

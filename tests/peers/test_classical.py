@@ -1,7 +1,5 @@
 """scikit-learn's models as paper A's tables take them."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,6 @@ import pytest
 
 from experiments import attacked_models
 from experiments.reproductions.paper_a import classical
-from experiments.studies.study import Place
 from zeroone_jax import data
 
 pytest.importorskip("sklearn", reason="extra 'peers' is not installed")
@@ -25,8 +22,7 @@ def test_models_label_as_scikit_learns(name, least, cifar10_0v1, monkeypatch):
     monkeypatch.setattr(
         classical, "_fitted", lambda *args: kept.setdefault("model", fit(*args))
     )
-    place = Place(pathlib.Path(), pathlib.Path(), None)
-    model: attacked_models.Model = classical.Classical(name).model(place)
+    model: attacked_models.Model = classical.Classical(name).model()
     x, y = data.as_features(cifar10_0v1[1])
     labels = np.asarray(jax.jit(model.label_fn)(jnp.asarray(x)))
     theirs = kept["model"].predict(x)

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import attacked_models, command_line
-from experiments.studies.study import Place, not_installed
+from experiments.studies.study import not_installed
 from experiments.studies.target import Foreign
-from zeroone_jax import attacks, data
+from zeroone_jax import data
 from zeroone_jax.attacks import adapters
 from zeroone_jax.types import Array
 
@@ -44,21 +44,19 @@ class Classical(Foreign):
         """Whether scikit-learn is here."""
         return not_installed("sklearn")
 
-    def model(self, place: Place) -> attacked_models.Model:
+    def model(self) -> attacked_models.Model:
         """Trains it; a forest's logits are one-hot labels."""
         source = attacked_models.Source()
-        split = command_line.load(source.name, "train", source.classes, place.data_dir)
+        split = command_line.load(source, "train")
         fitted = _fitted(self.name, *data.as_features(split))
         if self.name == "linear_svm":
             weights = jnp.asarray(fitted.coef_[0], jnp.float32)
             bias = jnp.asarray(fitted.intercept_[0], jnp.float32)
-            logits_fn: Any = jax.tree_util.Partial(_linear, weights, bias)
-            label_fn: Any = attacks.as_label_fn(logits_fn)
+            logits_fn = jax.tree_util.Partial(_linear, weights, bias)
         else:
             label_fn = adapters.foreign(fitted.predict, layout="flat")
             logits_fn = jax.tree_util.Partial(_one_hot, jax.tree_util.Partial(label_fn))
-        dtype = jnp.dtype(jnp.float32)
-        return attacked_models.Model(logits_fn, label_fn, source, dtype)
+        return attacked_models.Model(logits_fn, source, jnp.dtype(jnp.float32))
 
 
 def _fitted(name: Name, x: np.ndarray, y: np.ndarray) -> Any:

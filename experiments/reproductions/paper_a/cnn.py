@@ -7,19 +7,21 @@ the weights known. HopSkipJump asks every model as often: only its iterations en
 """
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from experiments.attacked_models import Model
 from experiments.published import SUBSTITUTE_0V1
 from experiments.reproductions.paper_a import substitute
 from experiments.reproductions.paper_a.targets import described
 from experiments.studies import attacking, substitutes
 from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
-from experiments.studies.bench import Bench, ModelRun, Subject
+from experiments.studies.bench import Bench, ModelRun
 from experiments.studies.columns import Columns, at, published, table
 from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
-from zeroone_jax.evaluation import attack_figures, tables
+from zeroone_jax.evaluation import tables
 
 _NAMES = ("mlp01", "mlp01-blind", "sigmoid", "lenet", "simple_net")
 
@@ -75,17 +77,22 @@ def comparison_runs(scale: Scale) -> list[ModelRun]:
         ModelRun(
             f"noise-{noise}",
             tuple(described(name, noise, scale) for name in names),
-            _measured,
+            functools.partial(measured, _attacks),
             PROTOCOLS[scale],
         )
         for noise in noises
     ]
 
 
-def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
-    """Attacks every model directly, then through substitutes."""
+def measured(
+    attacks_of: Callable[[Protocol, Model], Sequence[Piece]],
+    bench: Bench,
+    protocol: Protocol,
+) -> dict[str, Any]:
+    """Attacks every model directly, by what is said, then through substitutes."""
     pieces = {
-        label: _attacks(protocol, subject) for label, subject in bench.subjects.items()
+        label: attacks_of(protocol, subject)
+        for label, subject in bench.subjects.items()
     }
     seeds = protocol.substitute.seeds
     bench.expect(sum(map(len, pieces.values())) + seeds * len(pieces))
@@ -96,10 +103,10 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
         )
         for label, subject in bench.subjects.items()
     }
-    return {**found, "records": records}
+    return {**found, "records": records, "seconds": attacking.seconds(bench)}
 
 
-def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+def _attacks(protocol: Protocol, subject: Model) -> list[Piece]:
     """Those that see labels only, then those that see the weights."""
     by_labels = attacking.by_labels(protocol)
     if subject.networks is not None:
@@ -130,11 +137,7 @@ def _table(rows: Sequence[Row]) -> list[tables.Table]:
         f"standard error, and median L2 of the adversaries of "
         f"{len(rows[0]['indices'])} images"
     )
-    models = [
-        {**row, "records": substitutes.together(row["records"])}
-        for row in attacking.by_model(rows)
-    ]
-    return [table(title, models, columns)]
+    return [table(title, substitutes.by_model(rows), columns)]
 
 
 def _members(row: Row) -> int:
@@ -155,14 +158,7 @@ def _figure(rows: Sequence[Row]) -> Drawn:
         "radius adaptive": (ADAPTIVE,),
         "nearest of all attacks": (),
     }
-    found = {
-        way: {
-            model["method"]: attacking.distances(model, *pieces)
-            for model in attacking.by_model(rows)
-        }
-        for way, pieces in ways.items()
-    }
-    return attack_figures.distortions(found, "L2")
+    return attacking.figure(attacking.by_model(rows), ways)
 
 
 CNN = Study(

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from experiments.attacked_models import Model
 from experiments.published import HOP_SKIP_JUMP_0V1
 from experiments.reproductions.paper_a import exact, pictures
 from experiments.reproductions.paper_a.accuracy import right_of_all
@@ -22,14 +23,8 @@ from experiments.reproductions.paper_a.targets import (
 )
 from experiments.studies import attacking
 from experiments.studies.attacking import STUDY, Piece, median, nearest
-from experiments.studies.bench import Bench, ModelRun, Subject, each
-from experiments.studies.columns import (
-    Cell,
-    Columns,
-    numbers,
-    published,
-    table,
-)
+from experiments.studies.bench import Bench, ModelRun, each
+from experiments.studies.columns import Cell, Columns, numbers, published, table
 from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
@@ -138,7 +133,7 @@ def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _attacks(protocol: Protocol, subject: Subject) -> list[Piece]:
+def _attacks(protocol: Protocol, subject: Model) -> list[Piece]:
     """Those of the paper, those by labels, and those that see the weights."""
     jump, law = attacks.hop_skip_jump, protocol.law
     steps, repeats = protocol.study_iterations, protocol.repeats

@@ -7,13 +7,9 @@ from typing import Any
 import numpy as np
 
 from experiments import cores
-from experiments.studies.attacking import (
-    STUDY,
-    as_json,
-    distances,
-    nearest,
-)
-from experiments.studies.bench import Bench, Images, votes_of
+from experiments.attacked_models import Images
+from experiments.studies.attacking import STUDY, as_json, distances, nearest
+from experiments.studies.bench import Bench, votes_of
 from experiments.studies.columns import Columns, at, middle, numbers, table
 from experiments.studies.study import Row
 from zeroone_jax import verification
@@ -79,11 +75,7 @@ def measured(
 
 
 def table_of_signs(rows: Sequence[Row]) -> tables.Table:
-    """Makes the table of what is certain of sign networks.
-
-    Args:
-        rows: of all models.
-    """
+    """Makes the table of what is certain of sign networks among all models."""
     columns: Columns = {
         "model": at("method"),
         "a vote": lambda row: f"{_vote(row['votes_lower'])} - {_vote(row['votes'])}",

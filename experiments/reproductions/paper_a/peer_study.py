@@ -14,17 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.attacked_models import Images, Model
 from experiments.published import HOP_SKIP_JUMP_0V1
 from experiments.reproductions.paper_a.accuracy import right_of_all
 from experiments.reproductions.paper_a.targets import COMPARED, directories, targets
 from experiments.studies.attacking import as_json
-from experiments.studies.bench import (
-    Bench,
-    Images,
-    ModelRun,
-    Subject,
-    each,
-)
+from experiments.studies.bench import Bench, ModelRun, each
 from experiments.studies.columns import Columns, at, middle, published, sheet
 from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
@@ -89,30 +84,24 @@ def _measured(scale: Scale, bench: Bench, protocol: Protocol) -> dict[str, Any]:
 
 
 def _ours(
-    law: attacks.directions.Law, subject: Subject, images: Images, protocol: Protocol
+    law: attacks.directions.Law, subject: Model, images: Images, protocol: Protocol
 ) -> dict[str, np.ndarray]:
     attack = attacks.hop_skip_jump(iterations=protocol.iterations, law=law)
-    found = attack(jax.random.key(0), subject.model.label_fn, *images)
+    found = attack(jax.random.key(0), subject.label_fn, *images)
     return {"distance": np.asarray(found.distance)}
 
 
 def _arts(
-    subject: Subject, images: Images, iterations: int, seed: int
+    subject: Model, images: Images, iterations: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Attacks by ART's HopSkipJump, with the settings of the study.
 
-    Args:
-        subject: the model.
-        images: what to attack, with starts.
-        iterations: of the attack.
-        seed: of NumPy's global state, from which ART draws.
-
-    Returns:
-        "distance" float [n] in L2; infinite where the adversary is none.
+    The seed is of NumPy's global state, from which ART draws; distances in L2 are
+    infinite where the adversary is none.
     """
     evasion = importlib.import_module("art.attacks.evasion")
-    label_fn = subject.model.label_fn
-    classifier = adapters.art_classifier(label_fn, images.x.shape[1:], classes=2)
+    shape = images.x.shape[1:]
+    classifier = adapters.art_classifier(subject.label_fn, shape, classes=2)
     x, y, start = map(np.asarray, images)
     attack = evasion.HopSkipJump(
         classifier,
@@ -125,8 +114,7 @@ def _arts(
     np.random.seed(seed)  # noqa: NPY002 - ART draws from NumPy's global state
     adversary = attack.generate(x, x_adv_init=start)
     distance = np.linalg.norm((adversary - x).reshape(len(x), -1), axis=1)
-    broken = np.asarray(label_fn(jax.numpy.asarray(adversary))) != y
-    return {"distance": np.where(broken, distance, np.inf)}
+    return {"distance": np.where(subject.fooled(adversary, y), distance, np.inf)}
 
 
 def _title(rows: Sequence[Row]) -> str:

@@ -5,11 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.studies.attacking import (
-    STUDY,
-    Found,
-    nearest_adversaries,
-)
+from experiments import pieces
+from experiments.studies.attacking import STUDY, Found, nearest_adversaries
 from experiments.studies.study import Drawn, Row
 from zeroone_jax import runs
 from zeroone_jax.evaluation import attack_figures
@@ -37,26 +34,12 @@ def keep(
         "study": found[STUDY]["adversary"],
         "nearest": nearest_adversaries(found, "l2"),
     }
-    with runs.replacing(folder / _FILE) as partial:
-        np.savez(
-            partial,
-            allow_pickle=False,
-            **{
-                name: array[:_SHOWN].reshape(-1, *shape)
-                for name, array in arrays.items()
-            },
-        )
+    shown = {name: a[:_SHOWN].reshape(-1, *shape) for name, a in arrays.items()}
+    pieces.write(folder / _FILE, shown)
 
 
 def grid(rows: Sequence[Row]) -> Drawn:
-    """Draws the adversaries of the models trained without noise.
-
-    Args:
-        rows: of each model.
-
-    Returns:
-        The figure; None where no run directory is there any more.
-    """
+    """Draws the adversaries of the models trained without noise, if they are kept."""
     pictures, titles = [], []
     for row in rows:
         path = row["folder"] / _FILE

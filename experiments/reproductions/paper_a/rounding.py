@@ -25,7 +25,7 @@ def _measured(bench: Bench, protocol: None) -> dict[str, Any]:
     bench.expect(1)
     networks = bench.subject.networks
     if networks is None:
-        raise AssertionError(f"{bench.subject.target.label} is no sign network")
+        raise AssertionError(f"{bench.name} is no sign network")
     training, test = (
         data.as_features(bench.subject.split(name)) for name in ("train", "test")
     )

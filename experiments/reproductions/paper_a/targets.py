@@ -12,7 +12,7 @@ from typing import Any
 from experiments import attacked_models
 from experiments.configs import network, zero_one
 from experiments.reproductions.paper_a.classical import Classical
-from experiments.studies.study import Place, Scale
+from experiments.studies.study import Scale
 from experiments.studies.target import Foreign, Target
 from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, Sgd
@@ -47,8 +47,8 @@ class _Authors(Foreign):
         there = _AUTHORS.exists()
         return "" if there else f"the authors' networks are not at {_AUTHORS}"
 
-    def model(self, place: Place) -> attacked_models.Model:
-        return attacked_models.load(str(_AUTHORS), self.double, place.data_dir)
+    def model(self) -> attacked_models.Model:
+        return attacked_models.load(str(_AUTHORS), self.double)
 
 
 def targets(scale: Scale) -> list[Target]:
@@ -72,8 +72,7 @@ def directories(scale: Scale) -> list[str]:
 def with_classical(scale: Scale) -> list[Target]:
     """Lists the models of a scale, and scikit-learn's, which few attacks meet.
 
-    Args:
-        scale: the scale; a smoke test has none of scikit-learn's.
+    A smoke test has none of scikit-learn's.
     """
     names = () if scale == "smoke" else ("linear_svm", "random_forest")
     return targets(scale) + [described(name, 0.0, scale) for name in names]
@@ -128,10 +127,7 @@ def _zero_one(preset: str, **laptop: Any) -> Any:
 
 
 def _network(
-    name: str,
-    config: Config,
-    laptop: int,
-    combine: Any = "probabilities",
+    name: str, config: Config, laptop: int, combine: Any = "probabilities"
 ) -> Any:
     """Makes what trains networks by gradients, on a laptop for so many epochs."""
     convolutional = name in CONVOLUTIONAL

@@ -12,14 +12,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.attacked_models import Images, Model
 from experiments.published import WHITE_BOX_0V1
 from experiments.reproductions.paper_a.targets import targets
-from experiments.studies.bench import Bench, Images, Subject, each, votes_of
+from experiments.studies.bench import Bench, each, votes_of
 from experiments.studies.columns import Columns, at, published, sheet
 from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
 from zeroone_jax.models import zero_one
-from zeroone_jax.types import Array
 
 _EPSILON, _STEP = 16 / 255, 2 / 255
 _KEY = 0
@@ -74,8 +74,8 @@ def _measured(bench: Bench, protocol: Protocol) -> dict[str, Any]:
             _votes, planned["smooth"], subject.networks, images, protocol.votes
         )
         votes = {"accuracy": bench.kept("votes", make)["accuracy"].tolist()}
-    clean = _accuracy(subject.model.label_fn(images.x), images.y)
-    return {"clean": clean, "left": left, "votes": votes}
+    clean = np.mean(~subject.fooled(images.x, images.y))
+    return {"clean": float(clean), "left": left, "votes": votes}
 
 
 def _attacks(protocol: Protocol, is_sign: bool) -> Mapping[str, Any]:
@@ -103,15 +103,11 @@ def _attacks(protocol: Protocol, is_sign: bool) -> Mapping[str, Any]:
     }
 
 
-def _left(attack: Any, subject: Subject, images: Images) -> dict[str, np.ndarray]:
+def _left(attack: Any, subject: Model, images: Images) -> dict[str, np.ndarray]:
     """The accuracy that an attack leaves; the model itself has the last word."""
     x, y, _ = images
-    if subject.networks is not None:
-        found = subject.by_weights(attack, images)
-    else:
-        found = attack(jax.random.key(_KEY), subject.model.logits_fn, x, y)
-    labels = subject.model.label_fn(found.adversary)
-    return {"accuracy": np.array(_accuracy(labels, y))}
+    found = attack(jax.random.key(_KEY), subject.logits_fn, x, y)
+    return {"accuracy": np.mean(~subject.fooled(found.adversary, y))}
 
 
 def _votes(
@@ -123,12 +119,8 @@ def _votes(
     for vote in votes_of(networks)[:count]:
         adversary = attack(jax.random.key(_KEY), vote, x, y).adversary
         labels = zero_one.votes(networks, adversary)[:count]
-        matrix.append([_accuracy(said, y) for said in labels])
+        matrix.append(np.mean(np.asarray(labels) == np.asarray(y), axis=1))
     return {"accuracy": np.array(matrix)}
-
-
-def _accuracy(labels: Array, y: Array) -> float:
-    return float(np.mean(np.asarray(labels) == np.asarray(y)))
 
 
 def _of_votes(others: bool, row: Row) -> float | None:

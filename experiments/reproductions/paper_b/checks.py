@@ -6,12 +6,10 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from experiments import command_line, network_evaluation, train_network
-from experiments.configs.network import Experiment
+from experiments import attacked_models, command_line, network_evaluation
 from experiments.reproductions.paper_b import methods
 from experiments.studies.study import Drawn, Row, Scale, Study, Together
-from zeroone_jax import attacks, data
-from zeroone_jax import runs as run_files
+from zeroone_jax import attacks
 from zeroone_jax.evaluation import (
     gradient_masking,
     robust_figures,
@@ -19,7 +17,6 @@ from zeroone_jax.evaluation import (
     tables,
     transfer,
 )
-from zeroone_jax.models import network as networks
 from zeroone_jax.types import Array, LogitsFn
 
 _METHODS = ("natural", "pgd", "trades", "sense_0.1", "sense_0.5", "sense_0.9")
@@ -50,10 +47,7 @@ def _trained(
     Raises:
         command_line.UserError: a network is not there.
     """
-    settings = rows[0]["config"]
-    wanted = settings["data"]
-    split = data.load(wanted["name"], "test", tuple(wanted["classes"]) or None)
-    models: dict[str, LogitsFn] = {}
+    models = {}
     for row in rows:
         path = row["folder"] / "network.npz"
         if not path.exists():
@@ -61,11 +55,11 @@ def _trained(
                 f"{path} is not there: the result was made elsewhere. Move it away to "
                 "train the network here"
             )
-        trained = run_files.from_json(row["config"], Experiment)
-        network = train_network.build(trained, split)
-        models[row["method"]] = network.bind(networks.load(path, network))
-    x, y = network_evaluation.test_images(split)
-    return settings, models, (x[:count], y[:count])
+        models[row["method"]] = attacked_models.load(str(path.parent), False)
+    source = next(iter(models.values())).source
+    x, y = network_evaluation.test_images(command_line.load(source, "test"))
+    logits_fns = {name: model.logits_fn for name, model in models.items()}
+    return rows[0]["config"], logits_fns, (x[:count], y[:count])
 
 
 def _transferred(rows: Sequence[Row]) -> dict[str, Any]:

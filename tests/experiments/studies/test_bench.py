@@ -33,15 +33,12 @@ class Bright(Foreign):
     def missing(self):
         return "" if self.threshold < 1 else "too bright"
 
-    def model(self, place):
-        def label_fn(x):
-            return (
-                np.asarray(x).reshape(len(x), -1).mean(axis=1) > self.threshold
-            ).astype(int)
+    def model(self):
+        def logits_fn(x):
+            return x.reshape(len(x), -1).mean(axis=1) - self.threshold
 
         source = attacked_models.Source(self.path, (0, 1))
-        dtype = jnp.dtype(jnp.float32)
-        return attacked_models.Model(label_fn, label_fn, source, dtype)
+        return attacked_models.Model(logits_fn, source, jnp.dtype(jnp.float32))
 
 
 MODELS = [targets.described(name, 0.0, "smoke") for name in ("mlp01", "sigmoid")]
@@ -66,7 +63,7 @@ def test_pieces_are_made_once_and_their_time_adds_up(tmp_path, capsys):
         made.append(1)
         return {"x": np.arange(3.0)}
 
-    place = Place(tmp_path, tmp_path, None)
+    place = Place(tmp_path, tmp_path)
     for _ in range(2):
         with opened_at(tmp_path / "run", {}, resume=True) as run:
             bench = benches.Bench("work", {}, run, place, training=5.0)
@@ -108,7 +105,7 @@ def test_a_study_of_models_is_one_record(two_classes, tmp_path, caplog):
         runs=lambda scale: benches.each(models, measure, Protocol(images=4)),
         tables={"table.md": tables},
     )
-    place = Place(tmp_path / "runs", tmp_path, None)
+    place = Place(tmp_path / "runs", tmp_path)
     for _ in range(2):
         complete(brightness.runs("smoke"), tmp_path, place)
     assert measured == ["low", "high"]

@@ -36,7 +36,7 @@ class Square(study.Run):
 @pytest.fixture
 def place(tmp_path: pathlib.Path) -> study.Place:
     (tmp_path / "results").mkdir()
-    return study.Place(tmp_path / "runs", tmp_path / "results", None)
+    return study.Place(tmp_path / "runs", tmp_path / "results")
 
 
 def squares(rows):

@@ -84,7 +84,7 @@ def test_tuples_and_none_are_read_as_they_were_meant(tmp_path):
         ([], "empty"),
         (choices("sise", [1]), r"config\.sise.*Did you mean: config\.size"),
         (choices("size", ["big"]), "big"),
-        (choices("seed", [0.5]), r"'seed': 0\.5.*invalid literal"),
+        (choices("seed", [0.5]), r"'seed': 0\.5.*'0\.5' is not one of: a whole number"),
         (choices("name", [3]), "name is 3, a int, but the setting is a str"),
         (choices("size", [-1.0]), "must not be negative"),
         ([{"seed": 1}, {"seed": 1}], "Two runs would fill one directory"),
