@@ -157,12 +157,11 @@ class _Suite(Work):
 
     @property
     def wants_targets(self) -> bool:
-        return self.suite.targeted and not self.suite.every_class
+        return self.suite.targeted
 
     @property
     def takes_starts(self) -> bool:
-        stages = self.suite.stages
-        return all(stage.attack.starts_from_adversary for stage in stages)
+        return self.suite.starts_from_adversary
 
     def do(self, batch: Batch, report: Callable[[int], None]) -> dict[str, np.ndarray]:
         fn = batch.label_fn if self.suite.needs == "labels" else batch.model

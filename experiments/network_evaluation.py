@@ -29,7 +29,7 @@ _WATCHED, _WATCHING_STEPS = 1000, 10
 _CHUNK = 1000
 
 
-def plan(settings: Evaluation, available: int) -> plans.Evaluation:
+def plan(settings: Evaluation, available: int) -> attacks.suite.Suite:
     """Makes the plan of attacks.
 
     Args:
@@ -118,7 +118,7 @@ def watched(
 def evaluate(
     run: runs.RunDirectory,
     seed: int,
-    planned: plans.Evaluation,
+    planned: attacks.suite.Suite,
     logits_fn: LogitsFn,
     images: tuple[Array, Array],
     on_attack: Callable[[int, str], None],
@@ -157,7 +157,7 @@ def _evaluated(
     key: Key,
     logits_fn: LogitsFn,
     images: tuple[Array, Array],
-    planned: plans.Evaluation,
+    planned: attacks.suite.Suite,
     name: str,
 ) -> dict[str, Any]:
     """Attacks by one attack of the plan, and gives the outcome as JSON's types."""

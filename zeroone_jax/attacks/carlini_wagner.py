@@ -138,9 +138,7 @@ class CarliniWagner(Attack, name="carlini_wagner"):
     confidence: Number = 0.0
     abort_early: bool = True
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("l2",)
-    in_ball: ClassVar = False
 
     def __post_init__(self) -> None:
         """Checks the settings."""

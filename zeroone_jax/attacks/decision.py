@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -12,7 +11,7 @@ from zeroone_jax import checks, loops
 from zeroone_jax.attacks import run
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
-from zeroone_jax.attacks.paid import only, paid
+from zeroone_jax.attacks.paid import PaidLabelFn, only
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.attacks.state import Course, State, image_keys, where
 from zeroone_jax.types import Array, Key, LabelFn
@@ -52,7 +51,6 @@ class DecisionAttack(Attack):
     max_queries: int | None = None
 
     needs: ClassVar = "labels"
-    in_ball: ClassVar = False
     starts_from_adversary: ClassVar = True
 
     def __post_init__(self) -> None:
@@ -84,7 +82,7 @@ class DecisionAttack(Attack):
         holds adversaries, counts as a query of every image.
         """
         arguments = (key, fn, x, y, start, observer)
-        if paid(fn) is None or not checks.is_known(start):
+        if not isinstance(fn, PaidLabelFn) or not checks.is_known(start):
             return super().watch(*arguments, **options)
         attack = self
         if self.max_queries is not None:
@@ -125,9 +123,7 @@ class DecisionAttack(Attack):
 
     def step_keys(self, key: Key, state: State) -> Array:
         """Makes the images' keys of this step, keys [n]."""
-        keys = image_keys(key, state.x, state.y)
-        stream = _STEPS + state.iteration
-        return jax.vmap(jax.random.fold_in, (0, None))(keys, stream)
+        return image_keys(key, state.x, state.y, _STEPS + state.iteration)
 
     def finish(self, key: Key, fn: LabelFn, state: State) -> State:
         """Brings the best adversaries to the boundary, and a margin back from it."""
@@ -204,7 +200,7 @@ class WalkFromAdversary(DecisionAttack):
         if start is not None:
             everywhere = jnp.ones(x.shape[:1], bool)
             return Found(start, hits(start, everywhere), queries + 1)
-        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), _START)
+        keys = image_keys(key, x, y, _START)
         return find_start(
             hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
         )

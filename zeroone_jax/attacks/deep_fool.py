@@ -79,9 +79,7 @@ class DeepFool(Attack, name="deep_fool"):
     overshoot: Number = 0.02
     candidates: int = 10
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2")
-    in_ball: ClassVar = False
 
     def __post_init__(self) -> None:
         """Checks the settings."""

@@ -95,7 +95,6 @@ class HyperplaneCrossing(_SignNetworkAttack, name="hyperplane_crossing"):
 
     epsilon: Number
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf",)
     in_ball: ClassVar = True
 

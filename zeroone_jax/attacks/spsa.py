@@ -75,7 +75,6 @@ class SimultaneousPerturbation(Attack, name="spsa"):
     block: int = 16
     chunk: int = 32
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf",)
     in_ball: ClassVar = True
 
@@ -156,9 +155,7 @@ class SimultaneousPerturbation(Attack, name="spsa"):
             float [n, ...]; of a targeted attack, of minus the margin.
         """
         x, y, point = state.x, state.y, state.memory.point
-        keys = jax.vmap(jax.random.fold_in, (0, None))(
-            image_keys(key, x, y), state.iteration
-        )
+        keys = image_keys(key, x, y, state.iteration)
 
         def add_block(block: Array, total: Array) -> Array:
             samples = block * self.block + jnp.arange(self.block, dtype=jnp.int32)

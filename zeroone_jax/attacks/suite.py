@@ -13,11 +13,16 @@ from zeroone_jax.attacks.boundary import Boundary
 from zeroone_jax.attacks.deep_fool import DeepFool
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump
-from zeroone_jax.attacks.pgd import ProjectedGradientDescent, fast_gradient_sign_method
+from zeroone_jax.attacks.pgd import (
+    PAPERS,
+    ProjectedGradientDescent,
+    fast_gradient_sign_method,
+)
 from zeroone_jax.attacks.ray_s import RayS
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation
 from zeroone_jax.attacks.square import Square
-from zeroone_jax.attacks.suite_run import Stage, StageReport, Suite, SuiteReport
+from zeroone_jax.attacks.suite_run import Stage, Suite
+from zeroone_jax.attacks.tally import StageReport, SuiteReport
 
 __all__ = [
     "Stage",
@@ -265,8 +270,7 @@ def paper_b(
                 step_size=step_size,
                 iterations=100,
                 restarts=5,
-                fit_box=False,
-                loss="cross_entropy",
+                **PAPERS,
             ),
         ),
         Stage(name="deep_fool", attack=DeepFool(norm="linf")),

@@ -15,7 +15,6 @@ import numpy as np
 
 from zeroone_jax import losses, tracing
 from zeroone_jax.attacks.apgd import AutoPGD, Info
-from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.paid import model_of
 from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
@@ -35,7 +34,7 @@ def find(
     fn: LogitsFn | LabelFn,
     x: Array,
     y: Array,
-    attacks: Sequence[Attack],
+    attacks: Sequence[Any],
     black_box: np.ndarray,
     attacked: np.ndarray,
     broken: np.ndarray,
