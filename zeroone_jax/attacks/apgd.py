@@ -143,7 +143,6 @@ class AutoPGD(Attack, name="apgd"):
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(
@@ -173,12 +172,7 @@ class AutoPGD(Attack, name="apgd"):
         return tuple(sorted(set(found)))
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or a random point of the ball, and chooses the targets."""
         point = self._starts(key, x, y, jnp.asarray(0))

@@ -141,7 +141,6 @@ class CarliniWagner(Attack, name="carlini_wagner"):
     norms: ClassVar = ("l2",)
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(search_steps=self.search_steps, iterations=self.iterations)
         checks.positive(
@@ -151,12 +150,7 @@ class CarliniWagner(Attack, name="carlini_wagner"):
         checks.not_negative(confidence=self.confidence)
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts the first descent at the image, or at `start`."""
         del key

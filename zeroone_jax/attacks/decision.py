@@ -7,13 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from zeroone_jax import checks, loops
+from zeroone_jax import checks
 from zeroone_jax.attacks import run
 from zeroone_jax.attacks.attack import Attack
-from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
+from zeroone_jax.attacks.oracle import (
+    Found,
+    Hits,
+    StartKind,
+    bisect,
+    find_start,
+    first_hit,
+)
 from zeroone_jax.attacks.paid import PaidLabelFn, only
 from zeroone_jax.attacks.perturbation import Norm, each, size
-from zeroone_jax.attacks.state import Course, State, image_keys, where
+from zeroone_jax.attacks.state import Course, State, image_keys
 from zeroone_jax.types import Array, Key, LabelFn
 
 # Streams of an image's key; steps use those from _STEPS on.
@@ -54,7 +61,6 @@ class DecisionAttack(Attack):
     starts_from_adversary: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         if self.max_queries is None:
             return
@@ -145,28 +151,14 @@ class DecisionAttack(Attack):
         margin = MARGIN + least / jnp.maximum(distance, least)
         times = jnp.asarray(BACKING_OFF, state.x.dtype)
 
-        def searching(carry: tuple[Array, Found]) -> Array:
-            turn, found = carry
-            return state.found & ~found.hit & (turn < len(BACKING_OFF))
-
-        def back_off(carry: tuple[Array, Found]) -> tuple[Array, Found]:
-            turn, found = carry
-            asking = searching(carry)
+        def back_off(turn: Array) -> Array:
             farther = each(1 + times[turn] * margin, state.x)
-            point = jnp.clip(state.x + farther * perturbation, 0, 1)
-            hit = asking & hits(point, asking)
-            return turn + 1, Found(
-                where(hit, point, found.point),
-                found.hit | hit,
-                found.queries + asking.astype(jnp.int32),
-            )
+            return jnp.clip(state.x + farther * perturbation, 0, 1)
 
-        none = jnp.zeros_like(state.found)
-        settled = loops.while_loop(
-            lambda carry: jnp.any(searching(carry)),
-            back_off,
-            (jnp.asarray(0, jnp.int32), Found(state.adversary, none, near.queries)),
-        )[1]
+        budget = near.queries + len(BACKING_OFF)
+        settled = first_hit(
+            hits, back_off, state.found, state.adversary, near.queries, budget
+        )
         return state._replace(adversary=settled.point, queries=settled.queries)
 
 
@@ -186,7 +178,6 @@ class WalkFromAdversary(DecisionAttack):
     start_draws: int = 100
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.one_of("start_noise", self.start_noise, ("blended", "uniform"))
         checks.counts(start_draws=self.start_draws)

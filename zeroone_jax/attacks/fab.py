@@ -103,7 +103,6 @@ class FastAdaptiveBoundary(Attack, name="fab"):
     norms: ClassVar = ("linf", "l2", "l1")
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(iterations=self.iterations, restarts=self.restarts)
         checks.positive(epsilon=self.epsilon)
@@ -119,12 +118,7 @@ class FastAdaptiveBoundary(Attack, name="fab"):
         checks.within("(0,1)", beta=self.beta)
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts the first run at the image, or at `start`, and ranks the classes."""
         shortening, z, _ = shorten.begin(functools.partial(self._margin, fn, y), x)

@@ -108,7 +108,6 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(iterations=self.iterations, restarts=self.restarts)
@@ -121,12 +120,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
             )
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, a random point of the ball, or the image."""
         point, velocity, optimizer = self._fresh(key, x, y, jnp.asarray(0))

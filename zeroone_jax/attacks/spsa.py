@@ -79,7 +79,6 @@ class SimultaneousPerturbation(Attack, name="spsa"):
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(
             epsilon=self.epsilon, delta=self.delta, learning_rate=self.learning_rate
@@ -93,12 +92,7 @@ class SimultaneousPerturbation(Attack, name="spsa"):
             )
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or at the image."""
         point = x if start is None else project(start, x, self.epsilon, self.norm)

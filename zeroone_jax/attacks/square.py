@@ -80,7 +80,6 @@ class Square(Attack, name="square"):
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(max_queries=self.max_queries)
@@ -94,12 +93,7 @@ class Square(Attack, name="square"):
             checks.counts(schedule_queries=self.schedule_queries)
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or at stripes or a grid of patterns; asks nothing yet."""
         images = x.reshape(len(x), *self._shape(x))
