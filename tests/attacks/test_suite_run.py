@@ -155,7 +155,7 @@ def test_a_suite_may_be_an_attack_of_another():
     assert both.broken == flat.stages[1].broken + flat.stages[2].broken
     # A suite looks at each image once by itself.
     looks = (np.asarray(report.strongest) != 0) & (np.arange(N) > 0)
-    np.testing.assert_array_equal(report.queries, flat.queries + looks)
+    np.testing.assert_array_equal(report.queries, np.asarray(flat.queries) + looks)
     # What the inner suite says of its figures is not lost.
     assert any("the gradients mislead" in text for text in report.warnings)
 
