@@ -94,8 +94,8 @@ def work(experiment: configs.Experiment) -> Work:
             name,
             suite.norm,
             functools.partial(_by_suite, suite, experiment),
-            wants_targets=suite.targeted and not suite.every_class,
-            takes_starts=all(one.attack.starts_from_adversary for one in suite.stages),
+            wants_targets=suite.targeted,
+            takes_starts=suite.starts_from_adversary,
         )
     return Work(
         name,

@@ -27,7 +27,7 @@ _WATCHED, _WATCHING_STEPS = 1000, 10
 _CHUNK = 1000
 
 
-def plan(settings: Evaluation, available: int) -> plans.Evaluation:
+def plan(settings: Evaluation, available: int) -> attacks.suite.Suite:
     """Makes the plan of attacks.
 
     Args:

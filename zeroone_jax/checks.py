@@ -4,7 +4,8 @@ Shapes and types are checked always, values where they are known: inside a calle
 `jax.jit` there are none, and only the shapes are looked at.
 """
 
-from typing import Any, TypeGuard
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from zeroone_jax.types import Array, Key, Number
+
+_ARRAYS = (jax.Array, np.ndarray)
 
 
 def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Array:
@@ -29,7 +32,7 @@ def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Arr
         TypeError: x is not a float array.
         ValueError: its shape is wrong, or a value is NaN or outside [0,1].
     """
-    if not _is_array(x, jnp.floating):
+    if not isinstance(x, _ARRAYS) or not jnp.issubdtype(x.dtype, jnp.floating):
         kind = getattr(x, "dtype", type(x).__name__)
         raise TypeError(f"{name} is {kind}, but must be a float array in [0,1]")
     if x.dtype.itemsize < 4:
@@ -43,7 +46,8 @@ def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Arr
         raise ValueError(f"{name} has shape {x.shape}, but x has {shape}")
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"{name} has shape {x.shape}, but must be [n, ...], n >= 1")
-    if isinstance(x, jax.core.Tracer) or _in_box(x):
+    # Told without copying them to the host.
+    if isinstance(x, jax.core.Tracer) or jnp.all((x >= 0) & (x <= 1)):
         return x
     host = np.asarray(x)
     wrong = np.argwhere(~((host >= 0) & (host <= 1)))
@@ -70,7 +74,7 @@ def labels(y: ArrayLike, count: int, classes: int | None, name: str = "y") -> Ar
         TypeError: y is not an integer array.
         ValueError: its shape is wrong, or a label is not in 0..classes-1.
     """
-    if not _is_array(y, jnp.integer):
+    if not isinstance(y, _ARRAYS) or not jnp.issubdtype(y.dtype, jnp.integer):
         kind = getattr(y, "dtype", type(y).__name__)
         raise TypeError(f"{name} is {kind}, but must be an integer array of labels")
     y = jnp.asarray(y)
@@ -104,8 +108,8 @@ def key(key: Key) -> None:
         raise TypeError(f"key has shape {key.shape}, but one key must be given")
 
 
-def within(interval: str, **numbers: Number) -> None:
-    """Checks that settings, where they are known, lie in an interval.
+def within(interval: str, **numbers: Number | None) -> None:
+    """Checks that settings, where they are given and known, lie in an interval.
 
     Args:
         interval: as in "(0,1]"; a bracket belongs to it, a parenthesis does not.
@@ -122,41 +126,38 @@ def within(interval: str, **numbers: Number) -> None:
         ValueError: share is 1.0, but must be in [0,1)
     """
     low, high = map(float, interval[1:-1].split(","))
-    for name, value in numbers.items():
-        if not is_known(value):
-            continue
-        known = np.asarray(value)
+
+    def inside(known: np.ndarray) -> Any:
         above = known >= low if interval[0] == "[" else known > low
-        below = known <= high if interval[-1] == "]" else known < high
-        if not np.all(above & below):
-            raise ValueError(f"{name} is {value}, but must be in {interval}")
+        return above & (known <= high if interval[-1] == "]" else known < high)
+
+    _refuse_unless(inside, f"be in {interval}", numbers)
 
 
-def positive(**numbers: Number) -> None:
-    """Checks that settings are positive and finite, where they are known.
+def positive(**numbers: Number | None) -> None:
+    """Checks that settings are positive and finite, where they are given and known.
 
     In an array 0 is allowed, of an image or a pixel that stays as it is.
 
     Raises:
         ValueError: one is not.
     """
-    for name, value in numbers.items():
-        if not is_known(value):
-            continue
-        is_above = np.ndim(value) > 0 or value > 0
-        if not (_is_not_negative(value) and is_above):
-            raise ValueError(f"{name} is {value}, but must be above 0")
+    _refuse_unless(
+        lambda known: np.isfinite(known) & (known >= 0 if known.ndim else known > 0),
+        "be above 0",
+        numbers,
+    )
 
 
-def not_negative(**numbers: Number) -> None:
-    """Checks that settings are at least 0 and finite, where they are known.
+def not_negative(**numbers: Number | None) -> None:
+    """Checks that settings are 0 or more and finite, where they are given and known.
 
     Raises:
         ValueError: one is not.
     """
-    for name, value in numbers.items():
-        if is_known(value) and not _is_not_negative(value):
-            raise ValueError(f"{name} is {value}, but must not be negative")
+    _refuse_unless(
+        lambda known: np.isfinite(known) & (known >= 0), "not be negative", numbers
+    )
 
 
 def counts(**numbers: int) -> None:
@@ -199,17 +200,10 @@ def is_known(value: Any) -> bool:
     return value is not None and not isinstance(value, jax.core.Tracer)
 
 
-def _is_array(value: Any, kind: Any) -> TypeGuard[Array]:
-    return isinstance(value, jax.Array | np.ndarray) and jnp.issubdtype(
-        value.dtype, kind
-    )
-
-
-def _in_box(x: Array) -> bool:
-    """Whether all pixels are in [0,1]; told without copying them to the host."""
-    return bool(jnp.all((x >= 0) & (x <= 1)))
-
-
-def _is_not_negative(value: Number) -> bool:
-    known = np.asarray(value)
-    return bool(np.all(np.isfinite(known) & (known >= 0)))
+def _refuse_unless(
+    holds: Callable[[np.ndarray], Any], wanted: str, numbers: dict[str, Number | None]
+) -> None:
+    """Refuses numbers that are known and of which something does not hold."""
+    for name, value in numbers.items():
+        if is_known(value) and not np.all(holds(np.asarray(value))):
+            raise ValueError(f"{name} is {value}, but must {wanted}")

@@ -20,8 +20,10 @@ Example:
     (Array([[3., 3.]], dtype=float32), Array([[0., 0.]], dtype=float32))
 """
 
+import dataclasses
 import functools
 import hashlib
+import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -36,45 +38,34 @@ from zeroone_jax.types import Array
 _CUSTOM = frozenset({"custom_jvp_call", "custom_vjp_call"})
 """Primitives that hold functions, made anew by each trace, beside what they do."""
 
+_JITTED = ("jit", "pjit")
+
 _JAX = str(pathlib.Path(jax.__file__).parent)
 
 
-@jax.tree_util.register_pytree_node_class
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["arrays"], meta_fields=["program"]
+)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Captured:
     """A function of images that owns its arrays.
 
     Attributes:
         program: what is done, compared by value.
         arrays: what it is done with, the leaves.
-        output: shape and type of the result for the images that it was captured with;
-            any pytree of them, where the function returns one.
     """
 
-    def __init__(self, program: "_Program", arrays: Sequence[Array]) -> None:
-        """Takes a program and its arrays."""
-        self.program = program
-        self.arrays = tuple(arrays)
-
-    @property
-    def output(self) -> Any:
-        """What the program tells."""
-        return self.program.output
+    program: "_Program"
+    arrays: tuple[Array, ...]
 
     def __call__(self, x: Array) -> Any:
         """Does what the function does, with these arrays, for any number of images.
 
         A number not met before is traced: use it before the function changes again.
         """
-        return self.program(self.arrays, x)
-
-    def tree_flatten(self) -> tuple[tuple[Array, ...], "_Program"]:
-        """For JAX: the arrays are leaves, the program is compared."""
-        return self.arrays, self.program
-
-    @classmethod
-    def tree_unflatten(cls, program: "_Program", arrays: Sequence[Array]) -> "Captured":
-        """For JAX."""
-        return cls(program, arrays)
+        closed, output = self.program.trace(x)
+        results = _run(closed, [x], functools.partial(self.program.given, self.arrays))
+        return jax.tree.unflatten(jax.tree.structure(output), results)
 
 
 def capture(function: Callable[[Array], Any], x: Any, sloped: bool = True) -> Captured:
@@ -109,21 +100,23 @@ class _Program:
 
     Attributes:
         arrays: those of the function that it was made of.
-        output: shape and type of the result.
+        output: shape and type of the result for the images that it was captured with;
+            any pytree of them, where the function returns one.
     """
 
     def __init__(self, function: Callable[[Array], Any], x: Any, sloped: bool) -> None:
         self._function = function
         self._traces: dict[Any, tuple[core.ClosedJaxpr, Any]] = {}
-        closed, self.output = self._trace(x)
-        self.arrays = _unlike(_arrays(closed))
-        self._places = {id(array): place for place, array in enumerate(self.arrays)}
+        closed, self.output = self.trace(x)
+        own = _arrays(closed)
+        self.arrays = tuple(own.values())
+        self._places = dict(zip(own, itertools.count()))
         reader = _Reader(self._places)
         signature = [reader.read(closed)]
-        kinds = [leaf.dtype for leaf in jax.tree.leaves(self.output)]
-        sloped &= all(jnp.issubdtype(kind, jnp.inexact) for kind in kinds)
-        if sloped and _has_rules(closed.jaxpr):
-            signature.append(reader.read(_sloped(function, x, self.output)))
+        if sloped and reader.has_rules:
+            leaves = jax.tree.leaves(self.output)
+            if all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves):
+                signature.append(reader.read(_sloped(function, x, self.output)))
         self._signature = (str(jax.tree.structure(self.output)), *signature)
         self._hash = hash(self._signature)
 
@@ -133,12 +126,8 @@ class _Program:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Program) and self._signature == other._signature
 
-    def __call__(self, arrays: Sequence[Array], x: Array) -> Any:
-        closed, output = self._trace(x)
-        results = _run(closed, [x], functools.partial(self._given, arrays))
-        return jax.tree.unflatten(jax.tree.structure(output), results)
-
-    def _trace(self, x: Any) -> tuple[core.ClosedJaxpr, Any]:
+    def trace(self, x: Any) -> tuple[core.ClosedJaxpr, Any]:
+        """The operations for as many images, and the result's shape and type."""
         kind = jax.typeof(x) if isinstance(x, jax.Array) else (x.shape, x.dtype)
         if kind not in self._traces:
             # JAX remembers traces by the function's identity: it must be another.
@@ -147,7 +136,7 @@ class _Program:
             )(x)
         return self._traces[kind]
 
-    def _given(self, arrays: Sequence[Array], array: Any) -> Any:
+    def given(self, arrays: Sequence[Array], array: Any) -> Any:
         """What stands for an array of the function's own."""
         place = self._places.get(id(array))
         if place is None:
@@ -160,9 +149,14 @@ class _Program:
 
 
 class _Reader:
-    """Writes what a program does as a value that can be hashed and compared."""
+    """Writes what a program does as a value that can be hashed and compared.
+
+    Attributes:
+        has_rules: whether some rule of derivation in what was read is not JAX's own.
+    """
 
     def __init__(self, places: dict[int, int]) -> None:
+        self.has_rules = False
         self._places = places
 
     def read(self, closed: core.ClosedJaxpr) -> tuple[Any, ...]:
@@ -174,29 +168,35 @@ class _Reader:
             return names.setdefault(variable, len(names))
 
         jaxpr = closed.jaxpr
-        inputs = [(name(v), str(v.aval)) for v in (*jaxpr.constvars, *jaxpr.invars)]
-        operations = tuple(
-            (
+        read: list[Any] = [
+            (name(v), str(v.aval)) for v in (*jaxpr.constvars, *jaxpr.invars)
+        ]
+        for equation in jaxpr.eqns:
+            parameters = equation.params
+            if equation.primitive.name in _CUSTOM:
+                inner = parameters["call_jaxpr"]
+                source = inner.jaxpr.debug_info.func_filename
+                self.has_rules |= source is None or not source.startswith(_JAX)
+                kinds = core.ClosedJaxpr | int
+                parameters = {
+                    key: value
+                    for key, value in parameters.items()
+                    if isinstance(value, kinds)
+                }
+            read += (
                 equation.primitive.name,
                 tuple(map(name, equation.invars)),
                 tuple((name(v), str(v.aval)) for v in equation.outvars),
-                self._parameters(equation),
+                self._value(parameters),
             )
-            for equation in jaxpr.eqns
-        )
-        outputs = tuple(map(name, jaxpr.outvars))
-        arrays = tuple(map(self._array, closed.consts))
-        return tuple(inputs), operations, outputs, arrays
-
-    def _parameters(self, equation: core.JaxprEqn) -> tuple[Any, ...]:
-        custom = equation.primitive.name in _CUSTOM
-        return tuple(
-            (name, self._value(value))
-            for name, value in sorted(equation.params.items())
-            if not custom or isinstance(value, core.ClosedJaxpr | int)
+        return (
+            *read,
+            tuple(map(name, jaxpr.outvars)),
+            tuple(map(self._value, closed.consts)),
         )
 
     def _value(self, value: Any) -> Any:
+        """A parameter; of arrays, an argument by its place, any other by contents."""
         if isinstance(value, core.ClosedJaxpr):
             return self.read(value)
         if isinstance(value, core.Jaxpr):
@@ -206,22 +206,19 @@ class _Reader:
         if isinstance(value, dict):
             return tuple((key, self._value(value[key])) for key in sorted(value))
         if isinstance(value, np.ndarray | jax.Array):
-            return self._array(value)
+            place = self._places.get(id(value))
+            if place is not None:
+                return place
+            if isinstance(value, jax.core.Tracer) or _is_key(value):
+                return ("array", id(value))
+            host = np.asarray(value)
+            digest = hashlib.sha256(host.tobytes()).digest()
+            return (host.shape, str(host.dtype), digest)
         try:
             hash(value)
         except TypeError:
             return repr(value)
         return value
-
-    def _array(self, array: Any) -> Any:
-        """An argument by its place; any other array by its contents."""
-        place = self._places.get(id(array))
-        if place is not None:
-            return place
-        if isinstance(array, jax.core.Tracer) or _is_key(array):
-            return ("array", id(array))
-        host = np.asarray(array)
-        return (host.shape, str(host.dtype), hashlib.sha256(host.tobytes()).digest())
 
 
 def _sloped(function: Callable[[Array], Any], x: Any, output: Any) -> core.ClosedJaxpr:
@@ -234,48 +231,19 @@ def _sloped(function: Callable[[Array], Any], x: Any, output: Any) -> core.Close
     return jax.make_jaxpr(both)(x, output)
 
 
-def _has_rules(jaxpr: core.Jaxpr) -> bool:
-    """Whether some rule of derivation is not JAX's own."""
-    for equation in jaxpr.eqns:
-        inner = list(_inner(equation))
-        if equation.primitive.name in _CUSTOM:
-            source = inner[0].jaxpr.debug_info.func_filename
-            if source is None or not source.startswith(_JAX):
-                return True
-        if any(_has_rules(closed.jaxpr) for closed in inner):
-            return True
-    return False
-
-
-def _inner(equation: core.JaxprEqn) -> Iterable[core.ClosedJaxpr]:
-    for value in equation.params.values():
-        for part in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(part, core.ClosedJaxpr):
-                yield part
-            elif isinstance(part, core.Jaxpr):
-                yield core.ClosedJaxpr(part, ())
-
-
-def _jitted(equation: core.JaxprEqn) -> core.ClosedJaxpr | None:
-    """The program of a jitted function that has arrays of its own, else None."""
-    if equation.primitive.name not in ("jit", "pjit"):
-        return None
-    inner = equation.params["jaxpr"]
-    return inner if _arrays(inner) else None
-
-
-def _arrays(closed: core.ClosedJaxpr) -> list[Any]:
-    """The arrays of a program and of the jitted functions in it."""
-    found = list(closed.consts)
+def _arrays(closed: core.ClosedJaxpr) -> dict[int, Any]:
+    """The arrays of a program and of the jitted functions in it, each once, by id."""
+    found = {id(array): array for array in closed.consts}
     for equation in closed.jaxpr.eqns:
-        if equation.primitive.name in ("jit", "pjit"):
-            found += _arrays(equation.params["jaxpr"])
+        if equation.primitive.name in _JITTED:
+            found |= _arrays(equation.params["jaxpr"])
     return found
 
 
-def _unlike(arrays: Iterable[Any]) -> tuple[Any, ...]:
-    """Each array once, in order."""
-    return tuple({id(array): array for array in arrays}.values())
+def _owns_arrays(equation: core.JaxprEqn) -> bool:
+    """Whether it is a call of a jitted function that has arrays of its own."""
+    jitted = equation.primitive.name in _JITTED
+    return jitted and bool(_arrays(equation.params["jaxpr"]))
 
 
 def _run(
@@ -289,13 +257,18 @@ def _run(
     def read(variables: Iterable[Any]) -> list[Any]:
         return [v.val if isinstance(v, core.Literal) else values[v] for v in variables]
 
-    waiting: list[core.JaxprEqn] = []
-
-    def run_waiting() -> None:
-        made = [v for equation in waiting for v in equation.outvars]
-        needed = _unlike(
+    for owns_arrays, group in itertools.groupby(jaxpr.eqns, _owns_arrays):
+        equations = list(group)
+        if owns_arrays:
+            for equation in equations:
+                inner = equation.params["jaxpr"]
+                results = _run(inner, read(equation.invars), given)
+                values.update(zip(equation.outvars, results, strict=True))
+            continue
+        made = [v for equation in equations for v in equation.outvars]
+        needed = dict.fromkeys(
             v
-            for equation in waiting
+            for equation in equations
             for v in equation.invars
             if not isinstance(v, core.Literal) and v in values
         )
@@ -303,22 +276,11 @@ def _run(
             constvars=[],
             invars=list(needed),
             outvars=made,
-            eqns=list(waiting),
+            eqns=equations,
             debug_info=jaxpr.debug_info.with_unknown_names(),
         )
         results = core.jaxpr_as_fun(core.ClosedJaxpr(part, ()))(*read(needed))
         values.update(zip(made, results, strict=True))
-        waiting.clear()
-
-    for equation in jaxpr.eqns:
-        inner = _jitted(equation)
-        if inner is None:
-            waiting.append(equation)
-            continue
-        run_waiting()
-        results = _run(inner, read(equation.invars), given)
-        values.update(zip(equation.outvars, results, strict=True))
-    run_waiting()
     return read(jaxpr.outvars)
 
 

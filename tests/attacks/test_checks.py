@@ -101,7 +101,7 @@ def test_keys(key, message):
 )
 def test_logits_functions(function, error, message):
     with pytest.raises(error, match=message):
-        arguments.logits_function(function, X, "pgd")
+        arguments.model(function, X, "logits", "pgd")
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_logits_functions(function, error, message):
 )
 def test_label_functions(function, error, message):
     with pytest.raises(error, match=message):
-        arguments.label_function(function, X, "boundary")
+        arguments.model(function, X, "labels", "boundary")
 
 
 @pytest.mark.parametrize(
     ("outputs", "classes"), [((2,), 2), ((2, 1), 2), ((2, 2), 2), ((2, 7), 7)]
 )
 def test_classes_are_counted(outputs, classes):
-    found = arguments.logits_function(lambda x: jnp.zeros(outputs), X, "pgd")
+    found = arguments.model(lambda x: jnp.zeros(outputs), X, "logits", "pgd")
     assert found == classes
 
 
@@ -152,6 +152,6 @@ def test_numbers_that_must_be_counts(number):
 
 
 def test_choices():
-    arguments.norm("l2")
+    checks.one_of("norm", "l2", ("l1", "l2"))
     with pytest.raises(ValueError, match=r"norm is 'l1', but must be one of 'l2'$"):
-        arguments.norm("l1", ("l2",))
+        checks.one_of("norm", "l1", ("l2",))

@@ -156,11 +156,8 @@ def test_random_points_fill_the_ball_evenly(norm):
     """The share within r of the centre is r**d, in each coordinate's sign half."""
     epsilon, dimension = 0.1, 3
     keys = jax.random.split(jax.random.key(0), 4000)
-    x = jnp.full((dimension,), 0.5)
-    draw = jax.jit(
-        jax.vmap(lambda key: perturbation.random_in_ball(key, x, epsilon, norm))
-    )
-    moves = draw(keys) - x[None]
+    x = jnp.full((len(keys), dimension), 0.5)
+    moves = perturbation.random_in_ball(keys, x, epsilon, norm) - x
     sizes = perturbation.size(moves, norm)
     assert float(sizes.max()) <= np.float32(epsilon)
     for share in (0.5, 0.8):
@@ -173,10 +170,11 @@ def test_random_points_fill_the_ball_evenly(norm):
 @pytest.mark.parametrize("norm", perturbation.NORMS)
 def test_random_points_stay_in_the_box(norm):
     x = jnp.array([[0.0, 1.0], [1.0, 0.0]])
-    point = perturbation.random_in_ball(jax.random.key(1), x, 2.0, norm)
-    assert point.shape == x.shape
+    keys = jax.random.key(1)[None]
+    point = perturbation.random_in_ball(keys, x[None], 2.0, norm)
+    assert point.shape == (1, *x.shape)
     assert jnp.all((point >= 0) & (point <= 1))
-    assert float(perturbation.size((point - x)[None], norm)[0]) <= 2
+    assert float(perturbation.size(point - x[None], norm)[0]) <= 2
 
 
 @pytest.mark.parametrize("norm", perturbation.NORMS)
@@ -184,11 +182,8 @@ def test_random_points_fill_what_ball_and_box_share(norm):
     """At a corner of the box they fill an orthant of the ball, and leave its faces."""
     epsilon, dimension = 0.1, 3
     keys = jax.random.split(jax.random.key(0), 4000)
-    x = jnp.array([0.0, 1.0, 0.5])
-    draw = jax.jit(
-        jax.vmap(lambda key: perturbation.random_in_ball_and_box(key, x, epsilon, norm))
-    )
-    moves = draw(keys) - x[None]
+    x = jnp.tile(jnp.array([[0.0, 1.0, 0.5]]), (len(keys), 1))
+    moves = perturbation.random_in_ball(keys, x, epsilon, norm, fit_box=True) - x
     sizes = perturbation.size(moves, norm)
     assert float(sizes.max()) <= np.float32(epsilon)
     assert jnp.mean(moves[:, 0] > 0) > 0.99
@@ -202,10 +197,8 @@ def test_random_points_fill_what_ball_and_box_share(norm):
 
 def test_linf_points_are_even_between_the_borders():
     keys = jax.random.split(jax.random.key(0), 4000)
-    x = jnp.array([0.0, 0.03, 0.5, 0.98])
-    points = jax.vmap(
-        lambda key: perturbation.random_in_ball_and_box(key, x, 0.1, "linf")
-    )(keys)
+    x = jnp.tile(jnp.array([[0.0, 0.03, 0.5, 0.98]]), (len(keys), 1))
+    points = perturbation.random_in_ball(keys, x, 0.1, "linf", fit_box=True)
     low, high = np.array([0, 0, 0.4, 0.88]), np.array([0.1, 0.13, 0.6, 1])
     place = (np.asarray(points) - low) / (high - low)
     for share in (0.1, 0.5, 0.9):
@@ -214,9 +207,9 @@ def test_linf_points_are_even_between_the_borders():
 
 @pytest.mark.parametrize("norm", perturbation.NORMS)
 def test_far_from_the_borders_the_box_does_not_matter(norm):
-    x = jnp.full((50,), 0.5)
+    x = jnp.full((1, 50), 0.5)
     inside, clipped = (
-        draw(jax.random.key(3), x, 0.1, norm)
-        for draw in (perturbation.random_in_ball_and_box, perturbation.random_in_ball)
+        perturbation.random_in_ball(jax.random.key(3)[None], x, 0.1, norm, fit_box)
+        for fit_box in (True, False)
     )
     np.testing.assert_allclose(inside, clipped, atol=1e-7)

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from zeroone_jax import attacks, losses
-from zeroone_jax.attacks import suite_run
+from zeroone_jax.attacks import run
 from zeroone_jax.attacks.suite_run import Stage, Suite
 
 KEY = jax.random.key(0)
@@ -141,6 +141,25 @@ def test_every_attack_may_meet_every_image_in_a_ball_too():
     np.testing.assert_array_equal(left.strongest, report.strongest)
 
 
+def test_a_suite_may_be_an_attack_of_another():
+    inner = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31)
+    stages = (NEAR, Stage(name="both", attack=inner))
+    outer = Suite(stages=stages, norm="linf", epsilon=0.31)
+    report = outer(KEY, model, X, Y)
+    flat = Suite(stages=(NEAR, ONE, TWO), norm="linf", epsilon=0.31)(KEY, model, X, Y)
+    for name in ("adversary", "success", "distance"):
+        np.testing.assert_array_equal(getattr(report, name), getattr(flat, name))
+    assert report.robust_accuracy == flat.robust_accuracy
+    near, both = report.stages
+    assert (near.attacked, both.attacked) == (19, 19 - near.broken)
+    assert both.broken == flat.stages[1].broken + flat.stages[2].broken
+    # A suite looks at each image once by itself.
+    looks = (np.asarray(report.strongest) != 0) & (np.arange(N) > 0)
+    np.testing.assert_array_equal(report.queries, np.asarray(flat.queries) + looks)
+    # What the inner suite says of its figures is not lost.
+    assert any("the gradients mislead" in text for text in report.warnings)
+
+
 def test_costly_attacks_meet_the_first_images_only():
     few = dataclasses.replace(TWO, first=5)
     report = Suite(stages=(few,), norm="linf", epsilon=0.5)(KEY, model, X, Y)
@@ -158,7 +177,7 @@ def test_nobody_is_left():
 
 
 def test_sizes_are_few_and_near():
-    sizes = [suite_run.padded(count) for count in range(1, 3000)]
+    sizes = [run.padded(count) for count in range(1, 3000)]
     assert len(set(sizes)) <= 18
     for count, size in enumerate(sizes, start=1):
         assert count <= size <= max(8, 1.5 * count)

@@ -15,7 +15,7 @@ def fgsm(name="fgsm", epsilon=0.1, images=10, **settings):
 
 
 def plan(*planned, epsilon=0.1, paper="fgsm"):
-    return plans.Evaluation(name="x", epsilon=epsilon, stages=planned, paper=paper)
+    return suite.Suite(norm="linf", epsilon=epsilon, stages=planned, paper=paper)
 
 
 def test_cifar10_is_paper_bs_and_the_standard_suite():
@@ -64,6 +64,7 @@ def test_a_limited_plan_is_the_same_but_for_the_images():
         (lambda: plans.cifar10(epsilon=0), "epsilon is 0, but must be above 0"),
         (lambda: plans.mnist(epsilon=-0.3), "is -0.3, but must be above 0"),
         (lambda: plan(fgsm(), epsilon=0.0), "epsilon is 0.0"),
+        (lambda: plan(fgsm(), epsilon=None), "there is no epsilon to compare in"),
         (lambda: plan(fgsm(), paper="pgd"), "attack is 'pgd', but must be one of 'fg"),
         (lambda: plan(), "must be some"),
         (lambda: plan(fgsm(), fgsm()), "unlike names"),
@@ -83,4 +84,4 @@ def test_senseless_plans_are_refused(make, message):
 
 def test_plans_can_be_told_apart():
     assert plans.quick(0.1) == plans.quick(0.1)
-    assert dataclasses.replace(plans.quick(0.1), name="other") != plans.quick(0.1)
+    assert dataclasses.replace(plans.quick(0.1), paper="fgsm") != plans.quick(0.1)

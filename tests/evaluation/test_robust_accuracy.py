@@ -12,7 +12,7 @@ import pytest
 from tests.evaluation import linear_models
 from zeroone_jax import attacks, losses
 from zeroone_jax.attacks import suite
-from zeroone_jax.evaluation import plans, robust_accuracy
+from zeroone_jax.evaluation import robust_accuracy
 from zeroone_jax.evaluation.robust_accuracy import Outcome
 
 KEY = jax.random.key(0)
@@ -32,8 +32,8 @@ MADE = {
         epsilon=EPSILON,
     ),
 }
-PLAN = plans.Evaluation(
-    name="small",
+PLAN = suite.Suite(
+    norm="linf",
     epsilon=EPSILON,
     stages=tuple(
         suite.Stage(name=name, attack=attack, first=COUNTS[name])
@@ -91,8 +91,8 @@ def test_more_restarts_leave_no_more(linear):
     model, x = linear_models.winding(w, b), linear[1]
     once = attacks.pgd(epsilon=0.04, step_size=0.01, iterations=2)
     both = {"once": once, "often": dataclasses.replace(once, restarts=4)}
-    plan = plans.Evaluation(
-        name="restarts",
+    plan = suite.Suite(
+        norm="linf",
         epsilon=0.04,
         stages=tuple(
             suite.Stage(name=name, attack=attack, first=40)
@@ -115,8 +115,8 @@ def outcome(name, robust, correct=None):
 
 
 def test_the_worst_case_by_hand():
-    plan = plans.Evaluation(
-        name="by hand",
+    plan = suite.Suite(
+        norm="linf",
         epsilon=EPSILON,
         stages=tuple(
             suite.Stage(name=name, attack=MADE["fgsm"], first=images)
@@ -137,6 +137,8 @@ def test_the_worst_case_by_hand():
         robust_accuracy.summarize(outcomes[:1], plan)
     with pytest.raises(ValueError, match="each once"):
         robust_accuracy.summarize([*outcomes, outcomes[0]], plan)
+    with pytest.raises(ValueError, match="no attack that stands for a paper's"):
+        robust_accuracy.summarize(outcomes, dataclasses.replace(plan, paper=None))
 
 
 def test_outcomes_go_through_json():
@@ -168,7 +170,7 @@ def test_images_without_a_label_are_neither_right_nor_robust():
 
     attack = attacks.pgd(epsilon=0.01, iterations=2)
     planned = suite.Stage(name="pgd", attack=attack, first=len(x))
-    plan = plans.Evaluation(name="one", epsilon=0.01, stages=(planned,), paper="pgd")
+    plan = suite.Suite(norm="linf", epsilon=0.01, stages=(planned,), paper="pgd")
     y = jnp.asarray([0, 0, 1, 1], jnp.int32)
     with pytest.warns(RuntimeWarning, match="NaN or infinite at 1 of 4"):
         outcome = robust_accuracy.evaluate_one(KEY, blind, x, y, plan, "pgd")

@@ -21,9 +21,10 @@ from zeroone_jax.attacks.perturbation import (
     each,
     largest_radius,
     project,
+    random_in_ball,
     size,
 )
-from zeroone_jax.attacks.state import State, where
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn, Number
 
 Targeted: TypeAlias = Literal[
@@ -138,12 +139,10 @@ class AutoPGD(Attack, name="apgd"):
     target_classes: int = 9
     fit_box: bool = True
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2")
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(
@@ -173,12 +172,7 @@ class AutoPGD(Attack, name="apgd"):
         return tuple(sorted(set(found)))
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or a random point of the ball, and chooses the targets."""
         point = self._starts(key, x, y, jnp.asarray(0))
@@ -306,7 +300,8 @@ class AutoPGD(Attack, name="apgd"):
         return windows
 
     def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
-        return climb.starts(key, x, y, restart, self.epsilon, self.norm, self.fit_box)
+        keys = image_keys(key, x, y, restart)
+        return random_in_ball(keys, x, self.epsilon, self.norm, self.fit_box)
 
     def _fresh(self, point: Array, targets: Array) -> Memory:
         """A restart's memory, before its first point is looked at."""

@@ -1,35 +1,61 @@
-"""Refuses what an attack cannot work with: models, norms, radii, starts."""
+"""Refuses what an attack cannot work with: models, radii, starts."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from zeroone_jax import checks, losses, tracing
+from zeroone_jax import losses, tracing
 from zeroone_jax.attacks import perturbation
 from zeroone_jax.types import Array, Number
 
 
-def logits_function(
-    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct, attack: str
-) -> int:
-    """Checks a `LogitsFn` by its output's shape, without running it.
+def model(
+    function: Callable[[Array], Any],
+    x: Array | jax.ShapeDtypeStruct,
+    needs: Literal["logits", "labels"],
+    attack: str,
+) -> int | None:
+    """Checks a model by its output's shape, without running it.
 
     Returns:
-        The number of classes.
+        The number of classes; None of a function of labels, which does not tell.
 
     Raises:
-        TypeError: the function gives labels, or no float array.
+        TypeError: the function returns something else than the attack needs.
         ValueError: its output has a wrong shape.
     """
-    out = _output(function, x)
-    if jnp.issubdtype(out.dtype, jnp.integer):
+    if not callable(function):
+        raise TypeError(f"the model is {function!r}, but must be a function of images")
+    if isinstance(function, tracing.Captured):
+        out = function.program.output
+    else:
+        out = jax.eval_shape(function, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    if not isinstance(out, jax.ShapeDtypeStruct):
+        raise TypeError(
+            f"the function returns {jax.tree.structure(out)}, but must return one array"
+        )
+    returned = f"{out.dtype}{list(out.shape)}"
+    are_labels = jnp.issubdtype(out.dtype, jnp.integer)
+    if needs == "labels":
+        if not are_labels:
+            raise TypeError(
+                f"{attack} asks for labels, but the function given returns {returned}: "
+                "wrap logits as attacks.as_label_fn(logits_fn)"
+            )
+        if out.shape != x.shape[:1]:
+            raise ValueError(
+                f"the function returns labels of shape {out.shape} for {x.shape[0]} "
+                f"images, but must return [{x.shape[0]}]"
+            )
+        return None
+    if are_labels:
         raise TypeError(
             f"{attack} needs gradients of logits, but the function given returns "
-            f"labels ({out.dtype}{list(out.shape)}): give it a function that returns "
-            "logits, or take an attack that needs labels only, such as hop_skip_jump"
+            f"labels ({returned}): give it a function that returns logits, or take an "
+            "attack that needs labels only, such as hop_skip_jump"
         )
     if not jnp.issubdtype(out.dtype, jnp.floating):
         raise TypeError(f"the function returns {out.dtype}, but must return logits")
@@ -39,29 +65,6 @@ def logits_function(
             "return [n, classes], or [n] or [n, 1] for two classes"
         )
     return jax.eval_shape(losses.as_logits, out).shape[1]
-
-
-def label_function(
-    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct, attack: str
-) -> None:
-    """Checks a `LabelFn` by its output's shape, without running it.
-
-    Raises:
-        TypeError: the function returns logits, or no integer array.
-        ValueError: its output has a wrong shape.
-    """
-    out = _output(function, x)
-    if not jnp.issubdtype(out.dtype, jnp.integer):
-        raise TypeError(
-            f"{attack} asks for labels, but the function given returns "
-            f"{out.dtype}{list(out.shape)}: wrap logits as "
-            "attacks.as_label_fn(logits_fn)"
-        )
-    if out.shape != (x.shape[0],):
-        raise ValueError(
-            f"the function returns labels of shape {out.shape} for {x.shape[0]} "
-            f"images, but must return [{x.shape[0]}]"
-        )
 
 
 def unlabelled(missing: Array) -> str:
@@ -103,15 +106,6 @@ def adversarial_start(wrong: Array) -> None:
         )
 
 
-def norm(value: Any, allowed: tuple[Any, ...] = perturbation.NORMS) -> None:
-    """Checks the name of a norm.
-
-    Raises:
-        ValueError: the attack does not know it.
-    """
-    checks.one_of("norm", value, allowed)
-
-
 def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
     """Checks the shape of a radius, and gives it the images' rank and type.
 
@@ -145,19 +139,3 @@ def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
         )
     value = perturbation.radius(epsilon, x)
     return jnp.broadcast_to(value, (len(x), *value.shape[1:]))
-
-
-def _output(
-    function: Callable[[Array], Any], x: Array | jax.ShapeDtypeStruct
-) -> jax.ShapeDtypeStruct:
-    if isinstance(function, tracing.Captured):
-        out = function.output
-    elif callable(function):
-        out = jax.eval_shape(function, jax.ShapeDtypeStruct(x.shape, x.dtype))
-    else:
-        raise TypeError(f"the model is {function!r}, but must be a function of images")
-    if not isinstance(out, jax.ShapeDtypeStruct):
-        raise TypeError(
-            f"the function returns {jax.tree.structure(out)}, but must return one array"
-        )
-    return out

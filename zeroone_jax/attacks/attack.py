@@ -51,11 +51,11 @@ class Attack(Settings, abc.ABC):
     chunk: int = 256
     levels: int | None = None
 
-    needs: ClassVar[Literal["logits", "labels"]]
+    needs: ClassVar[Literal["logits", "labels"]] = "logits"
     """What the function given must return."""
     norms: ClassVar[tuple[Norm, ...]]
     """The norms the attack knows."""
-    in_ball: ClassVar[bool]
+    in_ball: ClassVar[bool] = False
     """Whether it searches a ball of radius `epsilon`, or for the least distance."""
     starts_from_adversary: ClassVar[bool] = False
     """Whether `start` must hold adversaries already."""
@@ -66,7 +66,7 @@ class Attack(Settings, abc.ABC):
         Raises:
             ValueError: a setting is out of its range.
         """
-        arguments.norm(self.norm, self.norms)
+        checks.one_of("norm", self.norm, self.norms)
         checks.counts(chunk=self.chunk)
         if self.levels is not None:
             checks.counts(levels=self.levels)
@@ -227,7 +227,6 @@ class Attack(Settings, abc.ABC):
         checks.key(key)
         x = checks.images("x", x)
         given = x.shape
-        y = checks.labels(y, len(x), None)
         if start is not None:
             start = checks.images("start", start, x.shape).astype(x.dtype)
         if isinstance(fn, Classifier) and len(fn.image_shape) == 3:
@@ -238,11 +237,8 @@ class Attack(Settings, abc.ABC):
         # The model is traced for as many images as are compiled for.
         images = jax.ShapeDtypeStruct((room or len(x), *x.shape[1:]), x.dtype)
         model = self.model(fn, images)
-        if self.needs == "logits":
-            classes = arguments.logits_function(model, images, self.name)
-            checks.labels(y, len(x), classes)
-        else:
-            arguments.label_function(model, images, self.name)
+        classes = arguments.model(model, images, self.needs, self.name)
+        y = checks.labels(y, len(x), classes)
         attack = self.settled(x)
         if start is not None and self.starts_from_adversary and checks.is_known(start):
             found = predict(model, start, self.chunk, room)

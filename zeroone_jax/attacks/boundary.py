@@ -97,7 +97,6 @@ class Boundary(WalkFromAdversary, name="boundary"):
     norms: ClassVar = ("l2",)
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(
             iterations=self.iterations, samples=self.samples, trials=self.trials
@@ -107,12 +106,7 @@ class Boundary(WalkFromAdversary, name="boundary"):
         checks.one_of("law", self.law, ("signs", "gaussian"))
 
     def init(
-        self,
-        key: Key,
-        fn: LabelFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start."""
         found = self.find_start(key, fn, x, y, start)

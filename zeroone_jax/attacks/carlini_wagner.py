@@ -138,12 +138,9 @@ class CarliniWagner(Attack, name="carlini_wagner"):
     confidence: Number = 0.0
     abort_early: bool = True
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("l2",)
-    in_ball: ClassVar = False
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(search_steps=self.search_steps, iterations=self.iterations)
         checks.positive(
@@ -153,12 +150,7 @@ class CarliniWagner(Attack, name="carlini_wagner"):
         checks.not_negative(confidence=self.confidence)
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts the first descent at the image, or at `start`."""
         del key

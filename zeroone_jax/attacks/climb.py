@@ -12,12 +12,9 @@ from zeroone_jax.attacks.perturbation import (
     each,
     largest_radius,
     radius,
-    random_in_ball,
-    random_in_ball_and_box,
     room,
 )
-from zeroone_jax.attacks.state import image_keys
-from zeroone_jax.types import Array, Key, Number
+from zeroone_jax.types import Array, Number
 
 Loss: TypeAlias = (
     Literal["margin", "cross_entropy", "dlr"] | Callable[[Array, Array], Array]
@@ -99,44 +96,6 @@ def value(loss: Loss, outputs: Array, y: Array, stretched: Array) -> Array:
             f"return [{len(y)}]"
         )
     return found.astype(outputs.dtype)
-
-
-def starts(
-    key: Key,
-    x: Array,
-    y: Array,
-    restart: Array,
-    epsilon: Number,
-    norm: Norm,
-    fit_box: bool,
-) -> Array:
-    """Draws the first points of a restart, each image by its own key.
-
-    Args:
-        key: the attack's key.
-        x: float [n, ...] in [0,1].
-        y: i32 [n], part of the images' keys.
-        restart: i32 [], its number.
-        epsilon: the ball's radius, as for `perturbation.radius`.
-        norm: the ball's.
-        fit_box: whether points are drawn from ball and box together, or from the ball,
-            and then clipped.
-
-    Returns:
-        float [n, ...].
-    """
-    draw = random_in_ball_and_box if fit_box else random_in_ball
-    keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), restart)
-    balls = of_each(epsilon, x)
-    return jax.vmap(draw, (0, 0, 0, None))(keys, x, balls, norm)
-
-
-def of_each(epsilon: Number, x: Array) -> Array:
-    """The radius to map over images: float [n], or one for each pixel, [n, ...]."""
-    value = radius(epsilon, x)
-    if value.shape[1:] == (1,) * (x.ndim - 1):
-        return jnp.broadcast_to(value.reshape(-1), x.shape[:1])
-    return jnp.broadcast_to(value, x.shape)
 
 
 def fitted(step: Array, x: Array, epsilon: Number, norm: Norm, fit_box: bool) -> Array:

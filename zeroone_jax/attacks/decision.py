@@ -3,18 +3,24 @@
 import dataclasses
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from zeroone_jax import checks, loops
+from zeroone_jax import checks
 from zeroone_jax.attacks import run
 from zeroone_jax.attacks.attack import Attack
-from zeroone_jax.attacks.oracle import Found, Hits, StartKind, bisect, find_start
-from zeroone_jax.attacks.paid import only, paid
+from zeroone_jax.attacks.oracle import (
+    Found,
+    Hits,
+    StartKind,
+    bisect,
+    find_start,
+    first_hit,
+)
+from zeroone_jax.attacks.paid import PaidLabelFn, only
 from zeroone_jax.attacks.perturbation import Norm, each, size
-from zeroone_jax.attacks.state import Course, State, image_keys, where
+from zeroone_jax.attacks.state import Course, State, image_keys
 from zeroone_jax.types import Array, Key, LabelFn
 
 # Streams of an image's key; steps use those from _STEPS on.
@@ -52,11 +58,9 @@ class DecisionAttack(Attack):
     max_queries: int | None = None
 
     needs: ClassVar = "labels"
-    in_ball: ClassVar = False
     starts_from_adversary: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         if self.max_queries is None:
             return
@@ -84,7 +88,7 @@ class DecisionAttack(Attack):
         holds adversaries, counts as a query of every image.
         """
         arguments = (key, fn, x, y, start, observer)
-        if paid(fn) is None or not checks.is_known(start):
+        if not isinstance(fn, PaidLabelFn) or not checks.is_known(start):
             return super().watch(*arguments, **options)
         attack = self
         if self.max_queries is not None:
@@ -125,9 +129,7 @@ class DecisionAttack(Attack):
 
     def step_keys(self, key: Key, state: State) -> Array:
         """Makes the images' keys of this step, keys [n]."""
-        keys = image_keys(key, state.x, state.y)
-        stream = _STEPS + state.iteration
-        return jax.vmap(jax.random.fold_in, (0, None))(keys, stream)
+        return image_keys(key, state.x, state.y, _STEPS + state.iteration)
 
     def finish(self, key: Key, fn: LabelFn, state: State) -> State:
         """Brings the best adversaries to the boundary, and a margin back from it."""
@@ -149,28 +151,14 @@ class DecisionAttack(Attack):
         margin = MARGIN + least / jnp.maximum(distance, least)
         times = jnp.asarray(BACKING_OFF, state.x.dtype)
 
-        def searching(carry: tuple[Array, Found]) -> Array:
-            turn, found = carry
-            return state.found & ~found.hit & (turn < len(BACKING_OFF))
-
-        def back_off(carry: tuple[Array, Found]) -> tuple[Array, Found]:
-            turn, found = carry
-            asking = searching(carry)
+        def back_off(turn: Array) -> Array:
             farther = each(1 + times[turn] * margin, state.x)
-            point = jnp.clip(state.x + farther * perturbation, 0, 1)
-            hit = asking & hits(point, asking)
-            return turn + 1, Found(
-                where(hit, point, found.point),
-                found.hit | hit,
-                found.queries + asking.astype(jnp.int32),
-            )
+            return jnp.clip(state.x + farther * perturbation, 0, 1)
 
-        none = jnp.zeros_like(state.found)
-        settled = loops.while_loop(
-            lambda carry: jnp.any(searching(carry)),
-            back_off,
-            (jnp.asarray(0, jnp.int32), Found(state.adversary, none, near.queries)),
-        )[1]
+        budget = near.queries + len(BACKING_OFF)
+        settled = first_hit(
+            hits, back_off, state.found, state.adversary, near.queries, budget
+        )
         return state._replace(adversary=settled.point, queries=settled.queries)
 
 
@@ -190,7 +178,6 @@ class WalkFromAdversary(DecisionAttack):
     start_draws: int = 100
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.one_of("start_noise", self.start_noise, ("blended", "uniform"))
         checks.counts(start_draws=self.start_draws)
@@ -204,7 +191,7 @@ class WalkFromAdversary(DecisionAttack):
         if start is not None:
             everywhere = jnp.ones(x.shape[:1], bool)
             return Found(start, hits(start, everywhere), queries + 1)
-        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), _START)
+        keys = image_keys(key, x, y, _START)
         return find_start(
             hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
         )

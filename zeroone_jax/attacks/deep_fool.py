@@ -79,12 +79,9 @@ class DeepFool(Attack, name="deep_fool"):
     overshoot: Number = 0.02
     candidates: int = 10
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2")
-    in_ball: ClassVar = False
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(iterations=self.iterations, candidates=self.candidates)
         if self.targeted:
@@ -100,12 +97,7 @@ class DeepFool(Attack, name="deep_fool"):
             )
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at the image, or at `start`, and chooses the classes to look at."""
         shortening, z, _ = shorten.begin(

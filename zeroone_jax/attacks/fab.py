@@ -100,16 +100,12 @@ class FastAdaptiveBoundary(Attack, name="fab"):
     eta: Number = 1.05
     beta: Number = 0.9
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2", "l1")
-    in_ball: ClassVar = False
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(iterations=self.iterations, restarts=self.restarts)
-        if self.epsilon is not None:
-            checks.positive(epsilon=self.epsilon)
+        checks.positive(epsilon=self.epsilon)
         if self.target_classes is not None:
             checks.counts(target_classes=self.target_classes)
             if self.targeted:
@@ -122,12 +118,7 @@ class FastAdaptiveBoundary(Attack, name="fab"):
         checks.within("(0,1)", beta=self.beta)
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts the first run at the image, or at `start`, and ranks the classes."""
         shortening, z, _ = shorten.begin(functools.partial(self._margin, fn, y), x)
@@ -236,7 +227,7 @@ class FastAdaptiveBoundary(Attack, name="fab"):
         largest = jnp.asarray(_RADIUS[self.norm], x.dtype)
         if self.epsilon is not None:
             largest = largest_radius(self.epsilon, x)
-        keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), run)
+        keys = image_keys(key, x, y, run)
         draw = jax.random.uniform if self.norm == "linf" else jax.random.normal
         limits = (-1, 1) if self.norm == "linf" else ()
         noise = jax.vmap(lambda key: draw(key, x.shape[1:], x.dtype, *limits))(keys)

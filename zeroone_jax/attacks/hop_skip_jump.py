@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from zeroone_jax import checks, loops
 from zeroone_jax.attacks import directions
 from zeroone_jax.attacks.decision import WalkFromAdversary
-from zeroone_jax.attacks.oracle import bisect
+from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn, Number
@@ -104,7 +104,6 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
     norms: ClassVar = ("l2", "linf")
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.counts(
             iterations=self.iterations,
@@ -118,12 +117,7 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
             checks.positive(radius=self.radius)
 
     def init(
-        self,
-        key: Key,
-        fn: LabelFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
         found = self.find_start(key, fn, x, y, start)
@@ -274,30 +268,15 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
             The points (the old ones where there is no hit), the lengths (0 there), and
             the queries used.
         """
-        hits, budget = self.hits(fn, state.y), self.budget(state.x)
         start = state.memory.point
 
-        def searching(carry: tuple[Array, Array, Array, Array]) -> Array:
-            turn, _, done, queries = carry
-            return state.active & ~done & (turn < _HALVINGS) & (queries < budget)
+        def halved(turn: Array) -> Array:
+            shorter = each(jnp.ldexp(length, -turn), start)
+            return jnp.clip(start + shorter * normal, 0, 1)
 
-        def halve(
-            carry: tuple[Array, Array, Array, Array],
-        ) -> tuple[Array, Array, Array, Array]:
-            turn, length, done, queries = carry
-            asking = searching(carry)
-            hit = asking & hits(self._along(start, normal, length), asking)
-            shorter = jnp.where(asking & ~hit, length / 2, length)
-            return turn + 1, shorter, done | hit, queries + asking.astype(jnp.int32)
-
-        none = jnp.zeros_like(state.active)
-        _, length, done, queries = loops.while_loop(
-            lambda carry: jnp.any(searching(carry)),
-            halve,
-            (jnp.asarray(0, jnp.int32), length, none, queries),
-        )
-        point = where(done, self._along(start, normal, length), start)
-        return point, jnp.where(done, length, 0), queries
-
-    def _along(self, point: Array, normal: Array, length: Array) -> Array:
-        return jnp.clip(point + each(length, point) * normal, 0, 1)
+        hits = self.hits(fn, state.y)
+        budget = jnp.minimum(self.budget(state.x), queries + _HALVINGS)
+        point, hit, used = first_hit(hits, halved, state.active, start, queries, budget)
+        # Every query but the first has halved it.
+        length = jnp.ldexp(length, 1 - (used - queries))
+        return point, jnp.where(hit, length, 0), used

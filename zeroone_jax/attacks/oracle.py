@@ -1,7 +1,8 @@
 """What decision attacks share: asking for labels, starting, and finding the boundary.
 
 A point is a hit where the model labels it as the attack wants. Everything here works on
-all images at once, counts each image's queries, and stops at each image's own budget.
+all images at once: `active`, bool [n], are those to ask about, `queries`, i32 [n], are
+those used so far, and `budget`, i32 [n], those that may be used in all.
 """
 
 from collections.abc import Callable
@@ -76,40 +77,96 @@ def bisect(
         hits: tells hits.
         x: float [n, ...], the images, no hits.
         point: float [n, ...], hits.
-        active: bool [n], which ones to bring nearer; the others stay.
+        active: which ones to bring nearer; the others stay.
         tolerance: float [n] or [], the share of the way at which to stop halving.
-        queries: i32 [n], used so far.
-        budget: i32 [n], how many may be used in all.
+        queries: see above.
+        budget: see above.
         norm: see `toward`.
 
     Returns:
         The nearest hits seen, and the queries used.
     """
-    count = len(x)
-    tolerance = jnp.broadcast_to(jnp.asarray(tolerance, x.dtype), (count,))
+
+    def at(share: Array) -> Array:
+        return toward(x, point, share, norm)
+
+    whole = jnp.ones(x.shape[:1], x.dtype)
+    share, queries = halve(hits, at, whole, active, tolerance, queries, budget)
+    nearest = where(active & (share < 1), at(share), point)
+    return Found(nearest, active, queries)
+
+
+def halve(
+    hits: Hits,
+    at: Callable[[Array], Array],
+    high: Array,
+    active: Array,
+    tolerance: float | Array,
+    queries: Array,
+    budget: Array,
+) -> tuple[Array, Array]:
+    """Finds the least number whose point is a hit, by halving the way from 0.
+
+    `at` gives points float [n, ...] of numbers float [n], of which `high` are hits.
+    Returned are the least numbers seen of hits, and the queries used.
+    """
 
     def unfinished(carry: tuple[Array, Array, Array]) -> Array:
         low, high, queries = carry
         return active & (high - low > tolerance) & (queries < budget)
 
-    def halve(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def ask(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         low, high, queries = carry
         asking = unfinished(carry)
         middle = (low + high) / 2
-        hit = hits(toward(x, point, middle, norm), asking)
+        hit = hits(at(middle), asking)
         return (
             jnp.where(asking & ~hit, middle, low),
             jnp.where(asking & hit, middle, high),
             queries + asking.astype(jnp.int32),
         )
 
-    _, high, queries = loops.while_loop(
+    return loops.while_loop(
         lambda carry: jnp.any(unfinished(carry)),
-        halve,
-        (jnp.zeros(count, x.dtype), jnp.ones(count, x.dtype), queries),
-    )
-    nearest = where(active & (high < 1), toward(x, point, high, norm), point)
-    return Found(nearest, active, queries)
+        ask,
+        (jnp.zeros_like(high), high, queries),
+    )[1:]
+
+
+def first_hit(
+    hits: Hits,
+    propose: Callable[[Array], Array],
+    active: Array,
+    fallback: Array,
+    queries: Array,
+    budget: Array,
+) -> Found:
+    """Finds the first hit of every image among points float [n, ...], one a turn.
+
+    `propose` gives the points of a turn, i32 []; images without a hit have `fallback`.
+    """
+
+    def searching(carry: tuple[Array, Found]) -> Array:
+        _, found = carry
+        return active & ~found.hit & (found.queries < budget)
+
+    def ask(carry: tuple[Array, Found]) -> tuple[Array, Found]:
+        turn, found = carry
+        asking = searching(carry)
+        point = propose(turn)
+        hit = asking & hits(point, asking)
+        return turn + 1, Found(
+            where(hit, point, found.point),
+            found.hit | hit,
+            found.queries + asking.astype(jnp.int32),
+        )
+
+    first = Found(fallback, jnp.zeros_like(active), queries)
+    return loops.while_loop(
+        lambda carry: jnp.any(searching(carry)),
+        ask,
+        (jnp.asarray(0, jnp.int32), first),
+    )[1]
 
 
 def find_start(
@@ -119,14 +176,14 @@ def find_start(
 
     Args:
         hits: tells hits.
-        keys: keys [n], one for each image.
+        keys: keys [n].
         x: float [n, ...], the images.
         kind: "uniform": even noise in [0,1], as the papers do. "blended": noise of
             random contrast around a random grey, mixed with the image in shares of
             1/8, 1/4, 1/2 and 1 in turn; it starts nearer, and reaches classes that
             plain noise, which always looks the same to a model, does not.
         draws: how many times each image may draw.
-        budget: i32 [n], how many queries may be used.
+        budget: see above.
 
     Returns:
         The first hit of each image, the image itself where there was none, and the
@@ -142,27 +199,11 @@ def find_start(
         level = jax.random.uniform(grey, (), image.dtype)
         return level + jax.random.uniform(contrast, (), image.dtype) * (even - level)
 
-    def searching(carry: tuple[Array, Found]) -> Array:
-        turn, found = carry
-        return (turn < draws * len(shares)) & ~found.hit & (found.queries < budget)
-
-    def draw_one(carry: tuple[Array, Found]) -> tuple[Array, Found]:
-        turn, found = carry
-        asking = searching(carry)
+    def propose(turn: Array) -> Array:
         drawn = jax.vmap(noise, (0, None, 0))(keys, turn // len(shares), x)
-        share = shares[turn % len(shares)]
-        point = x + share * (drawn - x)
-        hit = hits(point, asking) & asking
-        return turn + 1, Found(
-            where(hit, point, found.point),
-            found.hit | hit,
-            found.queries + asking.astype(jnp.int32),
-        )
+        return x + shares[turn % len(shares)] * (drawn - x)
 
-    none = jnp.zeros(len(x), bool)
-    first = Found(x, none, jnp.zeros(len(x), jnp.int32))
-    return loops.while_loop(
-        lambda carry: jnp.any(searching(carry)),
-        draw_one,
-        (jnp.asarray(0, jnp.int32), first),
-    )[1]
+    everywhere = jnp.ones(len(x), bool)
+    none = jnp.zeros(len(x), jnp.int32)
+    budget = jnp.minimum(budget, draws * len(shares))
+    return first_hit(hits, propose, everywhere, x, none, budget)

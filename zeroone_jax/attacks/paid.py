@@ -50,12 +50,7 @@ def model_of(fn: LogitsFn | LabelFn, x: Any, sloped: bool = True) -> Any:
     Returns:
         The model itself if it is paid for, otherwise as `tracing.capture` gives it.
     """
-    return paid(fn) or tracing.capture(fn, x, sloped)
-
-
-def paid(fn: Any) -> PaidLabelFn | None:
-    """The model, if it is one that is paid for."""
-    return fn if isinstance(fn, PaidLabelFn) else None
+    return fn if isinstance(fn, PaidLabelFn) else tracing.capture(fn, x, sloped)
 
 
 def only(fn: LogitsFn | LabelFn, rows: Array) -> LogitsFn | LabelFn:
@@ -69,7 +64,6 @@ def only(fn: LogitsFn | LabelFn, rows: Array) -> LogitsFn | LabelFn:
         The model, which asks about no other images if it is paid for. Other models are
         returned as they are.
     """
-    found = paid(fn)
-    if found is None:
+    if not isinstance(fn, PaidLabelFn):
         return fn
-    return PaidLabelFn(found.ask, rows if found.rows is None else found.rows & rows)
+    return PaidLabelFn(fn.ask, rows if fn.rows is None else fn.rows & rows)

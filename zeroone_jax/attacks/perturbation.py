@@ -88,7 +88,15 @@ def radius(epsilon: float | Array, x: Array) -> Array:
         float [n, 1, ...], or of the shape of x, in its type. Numbers that are known
         are rounded down, so that the ball is no larger than was said.
     """
-    value = _not_above(epsilon, x.dtype)
+    if isinstance(epsilon, jax.core.Tracer):
+        value = epsilon.astype(x.dtype)
+    else:
+        exact = np.asarray(epsilon)
+        rounded = exact.astype(x.dtype)
+        below = np.nextafter(rounded, x.dtype.type(-np.inf))
+        value = jnp.asarray(
+            np.where(rounded.astype(np.float64) > exact, below, rounded)
+        )
     if value.ndim == x.ndim:
         return value
     return each(jnp.broadcast_to(value, x.shape[:1]), x)
@@ -164,16 +172,6 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
     return jnp.clip(jnp.where(stays, point, projected), 0, 1)
 
 
-def _not_above(number: float | Array, dtype: jnp.dtype) -> Array:
-    """The largest floats of a type that are not above numbers, where they are known."""
-    if isinstance(number, jax.core.Tracer):
-        return number.astype(dtype)
-    exact = np.asarray(number)
-    rounded = exact.astype(dtype)
-    below = np.nextafter(rounded, dtype.type(-np.inf))
-    return jnp.asarray(np.where(rounded.astype(np.float64) > exact, below, rounded))
-
-
 def _exceeds(above: Array, below: Array, limit: Array) -> Array:
     """Whether `above - below`, which floats may not hold, is more than a limit."""
     difference = above - below
@@ -183,34 +181,35 @@ def _exceeds(above: Array, below: Array, limit: Array) -> Array:
     return (difference > limit) | ((difference == limit) & (rest > 0))
 
 
-def random_in_ball(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Array:
-    """Draws a point evenly in the ball around one image, then clips it to the box.
+def random_in_ball(
+    keys: Array, x: Array, epsilon: float | Array, norm: Norm, fit_box: bool = False
+) -> Array:
+    """Draws a point in the ball around each image, and in the box.
 
     Args:
-        key: a random key.
-        x: float [...], one image in [0,1].
-        epsilon: the radius, float [] > 0, or one for each pixel.
+        keys: keys [n].
+        x: float [n, ...] in [0,1].
+        epsilon: the radius, > 0, as for `radius`.
         norm: "linf", "l2" or "l1".
+        fit_box: whether points are even in what ball and box share (`fitted` tells how
+            even). Otherwise they are even in the ball, then clipped, and crowd at the
+            border of the box: half of the pixels of a black image stay black.
 
     Returns:
-        float [...].
+        float [n, ...].
     """
-    noise = _noise(key, x, epsilon, norm)
-    return project((x + noise)[None], x[None], _for_one(epsilon), norm)[0]
+    shape, dtype = x.shape[1:], x.dtype
 
+    def draw(key: Key) -> Array:
+        if norm == "linf":
+            return jax.random.uniform(key, shape, dtype, -1, 1)
+        order = 2.0 if norm == "l2" else 1.0
+        flat = jax.random.ball(key, math.prod(shape), order, dtype=dtype)
+        return flat.reshape(shape)
 
-def random_in_ball_and_box(
-    key: Key, x: Array, epsilon: float | Array, norm: Norm
-) -> Array:
-    """Draws a point evenly in what the ball around one image and the box share.
-
-    Clipped points of the ball crowd at the border of the box: half of the pixels of a
-    black image would stay black. Arguments and result as of `random_in_ball`; see
-    `fitted` for how even the points are.
-    """
-    noise = _noise(key, x, epsilon, norm)
-    point = fitted(noise[None], x[None], _for_one(epsilon), norm)
-    return project(point, x[None], _for_one(epsilon), norm)[0]
+    noise = jax.vmap(draw)(keys) * radius(jnp.asarray(epsilon, dtype), x)
+    point = fitted(noise, x, epsilon, norm) if fit_box else x + noise
+    return project(point, x, epsilon, norm)
 
 
 def fitted(noise: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
@@ -251,21 +250,6 @@ def room(x: Array, epsilon: float | Array) -> tuple[Array, Array]:
     """
     epsilon = jnp.asarray(epsilon, x.dtype)
     return jnp.minimum(x, epsilon), jnp.minimum(1 - x, epsilon)
-
-
-def _for_one(epsilon: float | Array) -> float | Array:
-    """The radius of the only image of a batch."""
-    return jnp.asarray(epsilon)[None] if jnp.ndim(epsilon) else epsilon
-
-
-def _noise(key: Key, x: Array, epsilon: float | Array, norm: Norm) -> Array:
-    """Draws a point evenly in the ball around 0, of the shape of one image."""
-    epsilon = jnp.asarray(epsilon, x.dtype)
-    if norm == "linf":
-        return jax.random.uniform(key, x.shape, x.dtype, -1, 1) * epsilon
-    order = 2.0 if norm == "l2" else 1.0
-    noise = jax.random.ball(key, math.prod(x.shape), order, dtype=x.dtype)
-    return noise.reshape(x.shape) * epsilon
 
 
 def _onto_l1(perturbation: Array, radius: Array) -> Array:

@@ -19,10 +19,14 @@ from zeroone_jax.attacks.perturbation import (
     each,
     largest_radius,
     project,
+    random_in_ball,
     size,
 )
-from zeroone_jax.attacks.state import State, where
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn, Number
+
+PAPERS: dict[str, Any] = {"loss": "cross_entropy", "fit_box": False}
+"""What the papers' PGD climbs, and that it clips its starts."""
 
 
 class Memory(NamedTuple):
@@ -100,41 +104,32 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     loss: climb.Loss = "margin"
     early_stop: bool = True
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2", "l1")
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(iterations=self.iterations, restarts=self.restarts)
-        if self.step_size is not None:
-            checks.positive(step_size=self.step_size)
+        checks.positive(step_size=self.step_size)
         climb.check(self.loss, tuple(climb.LOSSES))
-        if self.momentum is not None:
-            checks.not_negative(momentum=self.momentum)
+        checks.not_negative(momentum=self.momentum)
         if self.restarts > 1 and not self.random_start:
             raise ValueError(
                 f"restarts is {self.restarts}, but without random_start all are alike"
             )
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, a random point of the ball, or the image."""
-        point = self._starts(key, x, y, jnp.asarray(0))
+        point, velocity, optimizer = self._fresh(key, x, y, jnp.asarray(0))
         if start is not None:
             point = project(start, x, self.epsilon, self.norm)
         memory = Memory(
             point=point,
-            velocity=self._at_rest(x),
-            optimizer=self._optimizer_state(x),
+            velocity=velocity,
+            optimizer=optimizer,
             stretch=jnp.ones(x.shape[:1], x.dtype),
             loss=jnp.full(x.shape[:1], -jnp.inf, x.dtype),
         )
@@ -164,9 +159,9 @@ class ProjectedGradientDescent(Attack, name="pgd"):
 
         def begin_again() -> tuple[Any, ...]:
             restart = (state.iteration + 1) // (self.iterations + 1)
-            point = self._starts(key, x, y, restart)
-            rest = (point, self._at_rest(x), self._optimizer_state(x))
-            return (*total_loss(memory.point)[1], jnp.zeros(len(x), x.dtype), *rest)
+            level = jnp.zeros(len(x), x.dtype)
+            first = self._fresh(key, x, y, restart)
+            return (*total_loss(memory.point)[1], level, *first)
 
         # The last point of a restart is looked at only. One branch does all there is
         # to do with a gradient: what leaves a branch is copied.
@@ -191,30 +186,23 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         state = state.onward(memory.point, better, found, active, following)
         return state, Info(told, labels, slope)
 
-    def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
-        if not self.random_start:
-            return x
-        return climb.starts(key, x, y, restart, self.epsilon, self.norm, self.fit_box)
-
-    def _at_rest(self, x: Array) -> Array:
-        """No velocity, which without momentum takes no memory either."""
+    def _fresh(
+        self, key: Key, x: Array, y: Array, restart: Array
+    ) -> tuple[Array, Array, Any]:
+        """A restart's first points, velocity and state of the optimizer."""
+        point = x
+        if self.random_start:
+            keys = image_keys(key, x, y, restart)
+            point = random_in_ball(keys, x, self.epsilon, self.norm, self.fit_box)
+        # Without momentum, velocity takes no memory.
         shape = (len(x), 0) if self.momentum is None else x.shape
-        return jnp.zeros(shape, x.dtype)
-
-    def _optimizer_state(self, x: Array) -> Any:
-        if self.optimizer is None:
-            return ()
-        return jax.vmap(self.optimizer.init)(x)
-
-    def _step_sizes(self, x: Array) -> Array:
-        """How far steps go, in a box in its widest pixel: [] or [n, 1, ...]."""
-        if self.step_size is not None:
-            return jnp.asarray(self.step_size, x.dtype)
-        return each(2.5 * largest_radius(self.epsilon, x) / self.iterations, x)
+        optimizer = () if self.optimizer is None else jax.vmap(self.optimizer.init)(x)
+        return point, jnp.zeros(shape, x.dtype), optimizer
 
     def _move(
         self, memory: Memory, gradient: Array, x: Array
     ) -> tuple[Array, Array, Any]:
+        """Where a move leads, with what velocity and state of the optimizer."""
         if self.norm == "l1":
             leaves = ((memory.point <= 0) & (gradient < 0)) | (
                 (memory.point >= 1) & (gradient > 0)
@@ -226,9 +214,13 @@ class ProjectedGradientDescent(Attack, name="pgd"):
             unit = gradient / jnp.where(length > 0, length, 1)
             uphill = velocity = self.momentum * memory.velocity + unit
         if self.optimizer is None:
-            step = self._step_sizes(x) * direction(uphill, self.norm)
-            ball = (self.epsilon, self.norm, self.fit_box)
-            point = memory.point + climb.fitted(step, x, *ball)
+            # How far steps go, in a box in its widest pixel.
+            length = each(2.5 * largest_radius(self.epsilon, x) / self.iterations, x)
+            if self.step_size is not None:
+                length = jnp.asarray(self.step_size, x.dtype)
+            step = length * direction(uphill, self.norm)
+            step = climb.fitted(step, x, self.epsilon, self.norm, self.fit_box)
+            point = memory.point + step
         else:
             move, optimizer = jax.vmap(self.optimizer.update)(
                 -uphill, optimizer, memory.point

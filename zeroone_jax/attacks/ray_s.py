@@ -11,8 +11,9 @@ from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
-from zeroone_jax import checks, loops
+from zeroone_jax import checks
 from zeroone_jax.attacks.decision import DecisionAttack
+from zeroone_jax.attacks.oracle import halve
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn, Number
@@ -67,19 +68,13 @@ class RayS(DecisionAttack, name="ray_s"):
     norms: ClassVar = ("linf",)
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(tolerance=self.tolerance)
         if self.max_queries is None:
             raise ValueError("max_queries is None, but RayS has no other end")
 
     def init(
-        self,
-        key: Key,
-        fn: LabelFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Takes the first direction, at the largest radius there is."""
         signs = jnp.ones_like(x)
@@ -122,26 +117,8 @@ class RayS(DecisionAttack, name="ray_s"):
 
         kept = state.active & hits(at(memory.radius), state.active)
         queries = state.queries + state.active.astype(jnp.int32)
-
-        def searching(carry: tuple[Array, Array, Array]) -> Array:
-            low, high, queries = carry
-            return kept & (high - low > self.tolerance) & (queries < budget)
-
-        def halve(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            low, high, queries = carry
-            asking = searching(carry)
-            middle = (low + high) / 2
-            hit = hits(at(middle), asking)
-            return (
-                jnp.where(asking & ~hit, middle, low),
-                jnp.where(asking & hit, middle, high),
-                queries + asking.astype(jnp.int32),
-            )
-
-        _, radius, queries = loops.while_loop(
-            lambda carry: jnp.any(searching(carry)),
-            halve,
-            (jnp.zeros_like(memory.radius), memory.radius, queries),
+        radius, queries = halve(
+            hits, at, memory.radius, kept, self.tolerance, queries, budget
         )
         adversary = where(kept, at(radius), state.adversary)
         # The box may have kept the adversary nearer than the radius.

@@ -121,6 +121,19 @@ def beside(tree: Any, x: Array) -> Any:
     return jax.tree.map(move, tree)
 
 
+def padded(count: int) -> int:
+    """The room for so many images that are left: one of few, at most 3/2 of them.
+
+    Every size is compiled for. Of 2^k and 3 2^k, 8 or more, it is the next.
+
+    Example:
+        >>> [padded(count) for count in (1, 9, 13, 200, 900)]
+        [8, 12, 16, 256, 1024]
+    """
+    power = max(8, 1 << (count - 1).bit_length())
+    return 3 * power // 4 if power > 8 and count <= 3 * power // 4 else power
+
+
 def _filled(batch: Batch, multiple: int) -> Batch:
     """Fills a batch up to a multiple of so many places."""
     count = len(batch.x)
@@ -181,11 +194,8 @@ def _in_chunks(
     # them finish at once.
     order = jnp.argsort(~to_do, stable=True)
     ordered = batch.map(lambda array: array[order])
-
-    def one_chunk(part: Batch, labels: Array, to_do: Array) -> Course:
-        return _attack_chunk(key, fn, part, labels, to_do & part.real, observer)
-
-    found = _by_chunks(one_chunk, ordered, labels[order], to_do[order])
+    attacked = functools.partial(_attack_chunk, key, fn, observer)
+    found = _by_chunks(attacked, ordered, labels[order], to_do[order])
     back = jnp.argsort(order)
     return jax.tree.map(lambda array: array[back], found)
 
@@ -212,13 +222,14 @@ def _by_chunks(function: Callable[..., Any], batch: Batch, *others: Array) -> An
 def _attack_chunk(
     key: Key,
     fn: Any,
+    observer: Observer | None,
     batch: Batch,
     labels: Array,
     to_do: Array,
-    observer: Observer | None,
 ) -> Course:
     """Runs the attack's steps."""
-    attack, x, y, start, _ = batch
+    attack, x, y, start, real = batch
+    to_do &= real
     state = loops.cond(
         jnp.any(to_do),
         lambda: attack.init(key, only(fn, to_do), x, y, start),

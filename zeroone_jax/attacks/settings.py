@@ -39,21 +39,23 @@ class Settings:
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    name: ClassVar[str]
+    """What it is called."""
+    _numbers: ClassVar[frozenset[str]]
 
     def __init_subclass__(cls, name: str | None = None) -> None:
         """Makes the class what it is."""
         super().__init_subclass__()
         dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
+        cls.name = name or cls.__name__
+        cls._numbers = frozenset(
+            field.name for field in dataclasses.fields(cls) if _names_number(field.type)
+        )
         if name is not None:
             tagged.register(name)(cls)
         jax.tree_util.register_pytree_with_keys(
             cls, _flatten, lambda structure, leaves: _unflatten(cls, structure, leaves)
         )
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return tagged.name_of(type(self))
 
     def __repr__(self) -> str:
         fields = dataclasses.fields(self)
@@ -65,7 +67,7 @@ def _flatten(settings: Settings) -> tuple[Any, Any]:
     leaves, rest = [], []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if _names_number(field.type) and not isinstance(value, str):
+        if field.name in settings._numbers and not isinstance(value, str):
             leaves.append((jax.tree_util.GetAttrKey(field.name), value))
         else:
             rest.append((field.name, value))

@@ -95,12 +95,10 @@ class HyperplaneCrossing(_SignNetworkAttack, name="hyperplane_crossing"):
 
     epsilon: Number
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf",)
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
 
@@ -164,7 +162,6 @@ class SurrogateGradient(
     sharpness: tuple[Number, ...] = (1.0, 4.0, 16.0, 64.0)
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.one_of("estimator", self.estimator, ("smooth", "straight_through"))
         rising = (0.0, *self.sharpness)

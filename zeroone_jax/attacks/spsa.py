@@ -75,12 +75,10 @@ class SimultaneousPerturbation(Attack, name="spsa"):
     block: int = 16
     chunk: int = 32
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf",)
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(
             epsilon=self.epsilon, delta=self.delta, learning_rate=self.learning_rate
@@ -94,12 +92,7 @@ class SimultaneousPerturbation(Attack, name="spsa"):
             )
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or at the image."""
         point = x if start is None else project(start, x, self.epsilon, self.norm)
@@ -156,9 +149,7 @@ class SimultaneousPerturbation(Attack, name="spsa"):
             float [n, ...]; of a targeted attack, of minus the margin.
         """
         x, y, point = state.x, state.y, state.memory.point
-        keys = jax.vmap(jax.random.fold_in, (0, None))(
-            image_keys(key, x, y), state.iteration
-        )
+        keys = image_keys(key, x, y, state.iteration)
 
         def add_block(block: Array, total: Array) -> Array:
             samples = block * self.block + jnp.arange(self.block, dtype=jnp.int32)

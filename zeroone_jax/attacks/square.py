@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import checks, losses
-from zeroone_jax.attacks import climb, square_moves
+from zeroone_jax.attacks import square_moves
 from zeroone_jax.attacks.attack import Attack
-from zeroone_jax.attacks.perturbation import project
+from zeroone_jax.attacks.perturbation import project, radius
 from zeroone_jax.attacks.state import State, image_keys
 from zeroone_jax.types import Array, Key, LogitsFn, Number
 
@@ -76,12 +76,10 @@ class Square(Attack, name="square"):
     initial_share: Number = 0.8
     schedule_queries: int | None = None
 
-    needs: ClassVar = "logits"
     norms: ClassVar = ("linf", "l2")
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(epsilon=self.epsilon)
         checks.counts(max_queries=self.max_queries)
@@ -95,17 +93,12 @@ class Square(Attack, name="square"):
             checks.counts(schedule_queries=self.schedule_queries)
 
     def init(
-        self,
-        key: Key,
-        fn: LogitsFn,
-        x: Array,
-        y: Array,
-        start: Array | None = None,
+        self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or at stripes or a grid of patterns; asks nothing yet."""
         images = x.reshape(len(x), *self._shape(x))
         if start is None:
-            keys = jax.vmap(jax.random.fold_in, (0, None))(image_keys(key, x, y), 0)
+            keys = image_keys(key, x, y, 0)
             pattern = {"linf": square_moves.stripes, "l2": square_moves.grid}[self.norm]
             drawn = jax.vmap(pattern)(keys, images, self._radii(x))
             start = drawn.reshape(x.shape)
@@ -141,12 +134,9 @@ class Square(Attack, name="square"):
         """The best points with one square changed, inside ball and box."""
         x = state.x
         shape = self._shape(x)
-        keys = jax.vmap(jax.random.fold_in, (0, None))(
-            image_keys(key, x, state.y), state.iteration
-        )
         move = {"linf": square_moves.move_linf, "l2": square_moves.move_l2}[self.norm]
         moved = jax.vmap(move, (0, 0, 0, None, 0))(
-            keys,
+            image_keys(key, x, state.y, state.iteration),
             state.adversary.reshape(len(x), *shape),
             x.reshape(len(x), *shape),
             side,
@@ -156,8 +146,10 @@ class Square(Attack, name="square"):
 
     def _radii(self, x: Array) -> Array:
         """The radius of each image, [n], or of each pixel, [n, h, w, c]."""
-        radii = climb.of_each(self.epsilon, x)
-        return radii if radii.ndim == 1 else radii.reshape(len(x), *self._shape(x))
+        radii = radius(self.epsilon, x)
+        if radii.shape[1:] == (1,) * (x.ndim - 1):
+            return jnp.broadcast_to(radii.reshape(-1), x.shape[:1])
+        return jnp.broadcast_to(radii, x.shape).reshape(len(x), *self._shape(x))
 
     def _side(self, iteration: Array, shape: tuple[int, int, int]) -> Array:
         """The side of this step's squares, i32 []."""

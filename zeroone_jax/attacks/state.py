@@ -126,13 +126,16 @@ class State(NamedTuple):
         )
 
 
-def image_keys(key: Key, x: Array, y: Array) -> Array:
+def image_keys(
+    key: Key, x: Array, y: Array, stream: int | Array | None = None
+) -> Array:
     """Gives every image a random key of its own.
 
     Args:
         key: a random key.
         x: float [n, ...].
         y: i32 [n].
+        stream: i32 [], the number of a restart or a step, for keys of its own.
 
     Returns:
         keys [n]: `key` with a fingerprint of the image's bits and of its label folded
@@ -150,7 +153,10 @@ def image_keys(key: Key, x: Array, y: Array) -> Array:
     mixed = (mixed ^ (mixed >> 13)) * jnp.uint32(0xC2B2AE35)
     total = jnp.sum(mixed ^ (mixed >> 16), axis=1, dtype=jnp.uint32)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, total)
-    return jax.vmap(jax.random.fold_in)(keys, y)
+    keys = jax.vmap(jax.random.fold_in)(keys, y)
+    if stream is None:
+        return keys
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, stream)
 
 
 def where(chosen: Array, new: Any, old: Any) -> Any:

@@ -5,19 +5,28 @@ another; see `suite_run.Suite` for what becomes of the images, and `SuiteReport`
 what is told.
 """
 
+import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, Literal
 
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.boundary import Boundary
+from zeroone_jax.attacks.decision import DecisionAttack
 from zeroone_jax.attacks.deep_fool import DeepFool
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump
-from zeroone_jax.attacks.pgd import ProjectedGradientDescent, fast_gradient_sign_method
+from zeroone_jax.attacks.pgd import (
+    PAPERS,
+    ProjectedGradientDescent,
+    fast_gradient_sign_method,
+)
 from zeroone_jax.attacks.ray_s import RayS
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation
 from zeroone_jax.attacks.square import Square
-from zeroone_jax.attacks.suite_run import Stage, StageReport, Suite, SuiteReport
+from zeroone_jax.attacks.suite_run import Stage, Suite
+from zeroone_jax.attacks.tally import StageReport, SuiteReport
 
 __all__ = [
     "Stage",
@@ -58,42 +67,13 @@ def standard(
     Raises:
         ValueError: a setting is out of its range.
     """
-    return Suite(
-        stages=(
-            Stage(
-                name="apgd_ce",
-                attack=AutoPGD(
-                    norm=norm, epsilon=epsilon, loss="cross_entropy", fit_box=False
-                ),
-            ),
-            Stage(
-                name="apgd_targeted",
-                attack=AutoPGD(
-                    norm=norm, epsilon=epsilon, loss="targeted_dlr", fit_box=False
-                ),
-            ),
-            Stage(
-                name="fab_targeted",
-                attack=FastAdaptiveBoundary(
-                    norm=norm, epsilon=epsilon, target_classes=9
-                ),
-            ),
-            Stage(
-                name="square",
-                attack=Square(
-                    norm=norm,
-                    epsilon=epsilon,
-                    max_queries=5000,
-                    schedule_queries=10_000,
-                ),
-                black_box=True,
-            ),
-        ),
-        norm=norm,
-        epsilon=epsilon,
-        every=every,
-        levels=levels,
-    )
+    goal: dict[str, Any] = {"norm": norm, "epsilon": epsilon}
+    return _suite(
+        apgd_ce=AutoPGD(loss="cross_entropy", fit_box=False, **goal),
+        apgd_targeted=AutoPGD(loss="targeted_dlr", fit_box=False, **goal),
+        fab_targeted=FastAdaptiveBoundary(target_classes=9, **goal),
+        square=Square(max_queries=5000, schedule_queries=10_000, **goal),
+    )(every=every, levels=levels, **goal)
 
 
 def targeted(
@@ -123,19 +103,12 @@ def targeted(
         ValueError: a setting is out of its range.
     """
     goal: dict[str, Any] = {"norm": norm, "epsilon": epsilon, "targeted": True}
-    square = Square(max_queries=5000, schedule_queries=10_000, **goal)
-    return Suite(
-        stages=(
-            Stage(name="apgd_margin", attack=AutoPGD(loss="margin", **goal)),
-            Stage(name="apgd_ce", attack=AutoPGD(loss="cross_entropy", **goal)),
-            Stage(name="fab", attack=FastAdaptiveBoundary(**goal)),
-            Stage(name="square", attack=square, black_box=True),
-        ),
-        norm=norm,
-        epsilon=epsilon,
-        every_class=every_class,
-        levels=levels,
-    )
+    return _suite(
+        apgd_margin=AutoPGD(loss="margin", **goal),
+        apgd_ce=AutoPGD(loss="cross_entropy", **goal),
+        fab=FastAdaptiveBoundary(**goal),
+        square=Square(max_queries=5000, schedule_queries=10_000, **goal),
+    )(norm=norm, epsilon=epsilon, every_class=every_class, levels=levels)
 
 
 def decision(
@@ -163,29 +136,13 @@ def decision(
     Raises:
         ValueError: a setting is out of its range.
     """
-    other: Attack = RayS(max_queries=max_queries)
-    if norm == "l2":
-        other = Boundary(max_queries=max_queries)
-    return Suite(
-        stages=(
-            Stage(
-                name="hop_skip_jump_adaptive",
-                attack=HopSkipJump(
-                    norm=norm, radius="adaptive", max_queries=max_queries
-                ),
-                black_box=True,
-            ),
-            Stage(
-                name="hop_skip_jump",
-                attack=HopSkipJump(norm=norm, max_queries=max_queries),
-                black_box=True,
-            ),
-            Stage(name=other.name, attack=other, black_box=True),
-        ),
-        norm=norm,
-        epsilon=epsilon,
-        levels=levels,
-    )
+    goal: dict[str, Any] = {"norm": norm, "max_queries": max_queries}
+    other = Boundary(**goal) if norm == "l2" else RayS(**goal)
+    return _suite(
+        hop_skip_jump_adaptive=HopSkipJump(radius="adaptive", **goal),
+        hop_skip_jump=HopSkipJump(**goal),
+        **{other.name: other},
+    )(norm=norm, epsilon=epsilon, levels=levels)
 
 
 def paper_a() -> Suite:
@@ -200,33 +157,18 @@ def paper_a() -> Suite:
     Returns:
         The `Suite`, for functions of labels.
     """
-    return Suite(
-        stages=(
-            Stage(
-                name="boundary",
-                attack=Boundary(
-                    iterations=100,
-                    samples=100,
-                    trials=100,
-                    sideways=0.01,
-                    forward=0.01,
-                    law="gaussian",
-                ),
-                black_box=True,
-            ),
-            Stage(
-                name="hop_skip_jump",
-                attack=HopSkipJump(iterations=100, law="gaussian"),
-                black_box=True,
-            ),
-            Stage(
-                name="hop_skip_jump_adaptive",
-                attack=HopSkipJump(iterations=100, radius="adaptive"),
-                black_box=True,
-            ),
+    return _suite(
+        boundary=Boundary(
+            iterations=100,
+            samples=100,
+            trials=100,
+            sideways=0.01,
+            forward=0.01,
+            law="gaussian",
         ),
-        norm="l2",
-    )
+        hop_skip_jump=HopSkipJump(iterations=100, law="gaussian"),
+        hop_skip_jump_adaptive=HopSkipJump(iterations=100, radius="adaptive"),
+    )(norm="l2")
 
 
 def paper_b(
@@ -256,29 +198,25 @@ def paper_b(
     Raises:
         ValueError: a setting is out of its range.
     """
-    paper = (
-        Stage(name="fgsm", attack=fast_gradient_sign_method(epsilon=epsilon)),
-        Stage(
-            name="pgd",
-            attack=ProjectedGradientDescent(
-                epsilon=epsilon,
-                step_size=step_size,
-                iterations=100,
-                restarts=5,
-                fit_box=False,
-                loss="cross_entropy",
-            ),
-        ),
-        Stage(name="deep_fool", attack=DeepFool(norm="linf")),
-        Stage(name="fab", attack=FastAdaptiveBoundary(norm="linf", epsilon=epsilon)),
-        Stage(
-            name="spsa",
-            attack=SimultaneousPerturbation(epsilon=epsilon),
-            black_box=True,
-            first=100,
-        ),
-    )
+    goal: dict[str, Any] = {"norm": "linf", "epsilon": epsilon}
+    pgd = {"step_size": step_size, "iterations": 100, "restarts": 5, **PAPERS}
+    paper = _suite(
+        fgsm=fast_gradient_sign_method(**goal),
+        pgd=ProjectedGradientDescent(**goal, **pgd),
+        deep_fool=DeepFool(norm="linf"),
+        fab=FastAdaptiveBoundary(**goal),
+        spsa=SimultaneousPerturbation(**goal),
+    )(every=every, levels=levels, **goal)
+    few = paper.limited_to(100).stage("spsa")
     beside = standard("linf", epsilon).stages
-    return Suite(
-        stages=paper + beside, norm="linf", epsilon=epsilon, every=every, levels=levels
+    return dataclasses.replace(paper, stages=(*paper.stages[:-1], few, *beside))
+
+
+def _suite(**attacks: Attack) -> Callable[..., Suite]:
+    """Makes suites of attacks by their names."""
+    blind = (DecisionAttack, SimultaneousPerturbation, Square)
+    stages = tuple(
+        Stage(name=name, attack=attack, black_box=isinstance(attack, blind))
+        for name, attack in attacks.items()
     )
+    return functools.partial(Suite, stages=stages)

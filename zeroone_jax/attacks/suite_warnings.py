@@ -6,7 +6,7 @@ of ours, on the convergence of AutoPGD.
 
 import dataclasses
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +15,6 @@ import numpy as np
 
 from zeroone_jax import losses, tracing
 from zeroone_jax.attacks.apgd import AutoPGD, Info
-from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.paid import model_of
 from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
@@ -35,7 +34,7 @@ def find(
     fn: LogitsFn | LabelFn,
     x: Array,
     y: Array,
-    attacks: Sequence[Attack],
+    attacks: Sequence[Any],
     black_box: np.ndarray,
     attacked: np.ndarray,
     broken: np.ndarray,
@@ -56,29 +55,54 @@ def find(
         Sentences; none if nothing was found.
     """
     model = model_of(fn, x)
-    some, size = next(_chunks(x))
-    outputs = np.asarray(_outputs(model, some)[:size])
-    again = np.asarray(_outputs(model, some)[:size])
-    warnings = [_randomised(outputs, again)]
-    if not warnings[0]:
-        warnings.append(_dependent(*_companions(model, some[:size])))
-    gradients = any(
-        attack.needs == "logits" and not blind
-        for attack, blind in zip(attacks, black_box, strict=True)
-    )
+    some = jnp.asarray(np.asarray(x)[:_CHUNK])
+    outputs, again = (np.asarray(_outputs(model, some)) for _ in range(2))
+    differ = _differ(outputs, again)
+    warnings = []
+    if differ.any():
+        warnings.append(
+            f"The model is random: asked twice, it gave {differ.sum()} of "
+            f"{len(differ)} images other outputs. Attacks that expect one answer "
+            "overrate it: give attacks.expectation of it."
+        )
+    else:
+        differ = _differ(*_companions(model, some))
+        if differ.any():
+            warnings.append(
+                "The model depends on its batch: beside other images it gave "
+                f"{differ.sum()} of {len(differ)} images other outputs "
+                f"({differ.mean():.0%}). Give it in evaluation mode, as with batch "
+                "normalisation by running statistics."
+            )
+    needs = np.array([attack.needs for attack in attacks])
+    by_gradients = np.any((needs == "logits") & ~black_box)
     if np.issubdtype(outputs.dtype, np.floating):
-        warnings.append(_probabilities(outputs))
-        if gradients:
-            y_some = jnp.pad(y[:size], (0, len(some) - size))
-            blind = np.asarray(_no_gradient(model, some, y_some))[:size]
-            warnings.append(_masked(blind))
-    warnings.append(_black_box_only(black_box, attacked, broken))
+        if _are_probabilities(outputs):
+            warnings.append(
+                "The model returns probabilities: their gradients vanish where it is "
+                "sure. Give its logits."
+            )
+        blind = np.zeros(len(some), bool)
+        if by_gradients:
+            blind = np.asarray(_no_gradient(model, some, y[:_CHUNK]))
+        if blind.any():
+            warnings.append(
+                f"The gradient is 0 at {blind.sum()} of {len(blind)} images: attacks "
+                "that follow gradients are blind there."
+            )
+    tried, found = attacked[~black_box].any(axis=0), broken[~black_box].any(axis=0)
+    only = broken[black_box].any(axis=0) & tried & ~found
+    if only.mean() > _BLACK_BOX_SHARE:
+        warnings.append(
+            f"Attacks without gradients broke {only.sum()} images that those with "
+            "gradients could not: the gradients mislead. Use more queries and "
+            "restarts, or an attack made for this model."
+        )
     left = np.flatnonzero(attacked.any(axis=0) & ~broken.any(axis=0))
-    for attack in attacks:
-        if isinstance(attack, AutoPGD) and len(left):
-            warnings.append(_not_converged(attack, key, fn, x, y, left))
-            break
-    return tuple(warning for warning in warnings if warning)
+    climbs = [attack for attack in attacks if isinstance(attack, AutoPGD)]
+    if climbs and len(left):
+        warnings += _not_converged(climbs[0], key, fn, x, y, left)
+    return tuple(warnings)
 
 
 def contradictions(changed: np.ndarray) -> tuple[str, ...]:
@@ -121,64 +145,10 @@ def _companions(model: tracing.Captured, x: Array) -> tuple[np.ndarray, np.ndarr
     return np.asarray(beside)[: len(half)], np.asarray(among)[: len(half) - 1 : -1]
 
 
-def _dependent(outputs: np.ndarray, again: np.ndarray) -> str:
-    differ = _differ(outputs, again)
-    if not differ.any():
-        return ""
-    return (
-        f"The model depends on its batch: beside other images it gave {differ.sum()} "
-        f"of {len(differ)} images other outputs ({differ.mean():.0%}). Give it in "
-        "evaluation mode, as with batch normalisation by running statistics."
-    )
-
-
-def _randomised(outputs: np.ndarray, again: np.ndarray) -> str:
-    differ = _differ(outputs, again)
-    if not differ.any():
-        return ""
-    return (
-        f"The model is random: asked twice, it gave {differ.sum()} of {len(differ)} "
-        "images other outputs. Attacks that expect one answer overrate it: give "
-        "attacks.expectation of it."
-    )
-
-
-def _probabilities(outputs: np.ndarray) -> str:
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
-        return ""
-    total = outputs.sum(axis=1)
-    if not np.isfinite(outputs).all():
-        return ""
-    if outputs.min() < 0 or np.abs(total - 1).max() > 1e-5:
-        return ""
-    return (
-        "The model returns probabilities: their gradients vanish where it is sure. "
-        "Give its logits."
-    )
-
-
-def _masked(blind: np.ndarray) -> str:
-    if not blind.any():
-        return ""
-    return (
-        f"The gradient is 0 at {blind.sum()} of {len(blind)} images: attacks that "
-        "follow gradients are blind there."
-    )
-
-
-def _black_box_only(
-    black_box: np.ndarray, attacked: np.ndarray, broken: np.ndarray
-) -> str:
-    by_gradients = broken[~black_box].any(axis=0)
-    tried = attacked[~black_box].any(axis=0)
-    only = broken[black_box].any(axis=0) & tried & ~by_gradients
-    if only.mean() <= _BLACK_BOX_SHARE:
-        return ""
-    return (
-        f"Attacks without gradients broke {only.sum()} images that those with "
-        "gradients could not: the gradients mislead. Use more queries and restarts, "
-        "or an attack made for this model."
-    )
+def _are_probabilities(outputs: np.ndarray) -> bool:
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or not np.isfinite(outputs).all():
+        return False
+    return outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() <= 1e-5
 
 
 def _not_converged(
@@ -188,7 +158,7 @@ def _not_converged(
     x: Array,
     y: Array,
     left: np.ndarray,
-) -> str:
+) -> list[str]:
     images = left[:_CONVERGENCE_IMAGES]
     count = len(images)
     once = dataclasses.replace(attack, restarts=1, target_classes=1)
@@ -208,23 +178,13 @@ def _not_converged(
     rise = highest[-1] - highest[0]
     rising = highest[-1] - highest[late] > _LATE_GAIN * np.maximum(rise, 1e-12)
     if rising.mean() <= _LATE_SHARE:
-        return ""
-    return (
+        return []
+    return [
         f"AutoPGD has not converged: in the moves after the last but one checkpoint, "
         f"{late} of {attack.iterations}, the loss still rose by more than "
         f"{_LATE_GAIN:.0%} of its whole rise at {rising.sum()} of {count} unbroken "
         "images. Use more iterations."
-    )
-
-
-def _chunks(x: Array) -> Iterator[tuple[Array, int]]:
-    """Parts of images [n, ...] of one size, and how many of each are real."""
-    host = np.asarray(x)
-    chunk = min(_CHUNK, len(x))
-    for first in range(0, len(x), chunk):
-        part = host[first : first + chunk]
-        fill = np.repeat(part[:1], chunk - len(part), axis=0)
-        yield jnp.asarray(np.concatenate([part, fill])), len(part)
+    ]
 
 
 @jax.jit

@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from zeroone_jax.evaluation.drawing import COLOURS, MARKERS, legend, picture, plain
+
 _TEXT_SIZE = 13
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-_COLOUR = _COLOURS[0]
+_COLOURS = COLOURS[:4]
+_MARKERS = "osD^"
 _SHADE = (25, 75)
 
 
@@ -54,8 +56,8 @@ def adversaries(
     ):
         noise = (adversary - image) * amplification(adversary - image)
         pictures = (image, 0.5 + noise / 2, adversary)
-        for axes, picture, word in zip(row, pictures, words, strict=True):
-            _draw(axes, picture, word)
+        for axes, one, word in zip(row, pictures, words, strict=True):
+            _draw(axes, one, word)
     return figure
 
 
@@ -92,13 +94,13 @@ def distance_curve(
     )
     shaded = np.isfinite(high)
     axes.fill_between(
-        queries[shaded], low[shaded], high[shaded], color=_COLOUR, alpha=0.2, lw=0
+        queries[shaded], low[shaded], high[shaded], color=_COLOURS[0], alpha=0.2, lw=0
     )
     drawn = np.isfinite(middle)
     axes.plot(
         queries[drawn],
         middle[drawn],
-        color=_COLOUR,
+        color=_COLOURS[0],
         lw=2,
         marker="o",
         markersize=4,
@@ -107,12 +109,7 @@ def distance_curve(
     axes.set_xscale("log")
     if drawn.any() and middle[drawn].min() > 0:
         axes.set_yscale("log")
-    axes.set_xlabel("queries an image", fontsize=_TEXT_SIZE)
-    axes.set_ylabel(f"distance ({norm})", fontsize=_TEXT_SIZE)
-    axes.grid(color="0.9", which="both")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
+    plain(axes, _TEXT_SIZE, "queries an image", f"distance ({norm})", which="both")
     axes.legend(fontsize=_TEXT_SIZE - 1, frameon=False)
     return figure
 
@@ -138,7 +135,7 @@ def distortions(found: Mapping[str, Mapping[str, np.ndarray]], norm: str) -> Fig
             for share in (_SHADE[0], 50, _SHADE[1])
         )
         height = rows + 0.22 * (place - (len(found) - 1) / 2)
-        colour, marker = _COLOURS[place], "osD^"[place]
+        colour, marker = _COLOURS[place], _MARKERS[place]
         axes.hlines(height, low, high, color=colour, lw=2, alpha=0.6)
         axes.plot(middle, height, marker, color=colour, markersize=8, label=way)
     axes.set_yticks(range(len(models)), models)
@@ -149,20 +146,9 @@ def distortions(found: Mapping[str, Mapping[str, np.ndarray]], norm: str) -> Fig
     axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
-    axes.set_xlabel(
-        f"distance to the nearest adversary found ({norm}), median and middle half",
-        fontsize=_TEXT_SIZE,
-    )
-    axes.grid(axis="x", which="both", color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
-    figure.legend(
-        loc="outside upper center",
-        ncols=len(found),
-        fontsize=_TEXT_SIZE - 1,
-        frameon=False,
-    )
+    label = f"distance to the nearest adversary found ({norm}), median and middle half"
+    plain(axes, _TEXT_SIZE, label, axis="x", which="both")
+    legend(figure, axes, _TEXT_SIZE - 1, len(found))
     return figure
 
 
@@ -190,28 +176,16 @@ def medians(
         every = np.array(list(models.values()))
         axes.vlines(places, every.min(axis=0), every.max(axis=0), color="0.8", lw=1.5)
         for (name, values), colour, marker in zip(
-            models.items(), _COLOURS, "osD^", strict=False
+            models.items(), _COLOURS, _MARKERS, strict=False
         ):
             axes.plot(places, values, marker, color=colour, markersize=7, label=name)
         axes.set_ylim(bottom=0)
         axes.set_title(attack, fontsize=_TEXT_SIZE, loc="left")
-        axes.set_ylabel(f"median distance ({norm})", fontsize=_TEXT_SIZE)
-        axes.grid(axis="y", color="0.9")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=_TEXT_SIZE - 1)
+        plain(axes, _TEXT_SIZE, up=f"median distance ({norm})", axis="y")
         axes.margins(x=0.01)
     panels[-1, 0].set_xticks(places, names, rotation=90)
     panels[-1, 0].set_xlabel(label, fontsize=_TEXT_SIZE)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside upper center",
-        ncols=len(labels),
-        fontsize=_TEXT_SIZE,
-        frameon=False,
-    )
+    legend(figure, panels[0, 0], _TEXT_SIZE, len(next(iter(found.values()))))
     return figure
 
 
@@ -233,7 +207,7 @@ def accuracies(
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     styles = itertools.product(
-        ("-", "--", ":", "-."), zip(_COLOURS, "os^D", strict=True)
+        ("-", "--", ":", "-."), zip(_COLOURS, MARKERS[:4], strict=True)
     )
     for (name, seen), (line, (colour, marker)) in zip(
         shares.items(), itertools.cycle(styles), strict=False
@@ -255,13 +229,8 @@ def accuracies(
         axes.set_xscale("log", base=2)
         axes.set_xticks(places, [_fraction(place) for place in places])
     axes.set_ylim(0, 1)
-    axes.set_xlabel(label, fontsize=_TEXT_SIZE)
-    axes.set_ylabel("accuracy", fontsize=_TEXT_SIZE)
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(which="both", labelsize=_TEXT_SIZE - 1)
-    figure.legend(loc="outside right upper", fontsize=_TEXT_SIZE - 2, frameon=False)
+    plain(axes, _TEXT_SIZE, label, "accuracy")
+    legend(figure, axes, _TEXT_SIZE - 2, 1, "right upper")
     return figure
 
 
@@ -277,13 +246,13 @@ def picture_grid(
     rows, columns = len(pictures), len(pictures[0])
     figure = Figure(figsize=(1.1 * columns, 1.3 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, picture, title in zip(
+    for axes, image, title in zip(
         grid.flat,
         itertools.chain.from_iterable(pictures),
         itertools.chain.from_iterable(titles),
         strict=True,
     ):
-        _draw(axes, picture, title)
+        _draw(axes, image, title)
     return figure
 
 
@@ -302,12 +271,8 @@ def _percentile(distances: np.ndarray, share: int) -> np.ndarray:
     return (lower + higher) / 2
 
 
-def _draw(axes: Axes, picture: np.ndarray, title: str) -> None:
-    picture = np.clip(picture, 0, 1)
-    shown = picture[..., 0] if picture.shape[-1] == 1 else picture
-    axes.set_axis_on()
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title, fontsize=_TEXT_SIZE - 2)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_color("0.7")
+def _draw(axes: Axes, image: np.ndarray, title: str) -> None:
+    image = np.clip(image, 0, 1)
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
+    picture(axes, shown, title, interpolation="nearest", **grey)

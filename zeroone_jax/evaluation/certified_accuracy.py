@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from zeroone_jax.evaluation.drawing import COLOURS, plain
 from zeroone_jax.evaluation.tables import Table
 
 _TEXT_SIZE = 13
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _DASHES = ("-", "--", "-.", ":")
 _SHARE = 0.05
 
@@ -97,18 +97,13 @@ def figure(curves: Mapping[str, np.ndarray], norm: str) -> Figure:
         axes.plot(
             at,
             shares(distances, at),
-            color=_COLOURS[place % len(_COLOURS)],
+            color=COLOURS[place % len(COLOURS)],
             ls=_DASHES[place % len(_DASHES)],
             lw=2,
             label=name,
         )
-    axes.set_xlabel(f"radius ({norm})", fontsize=_TEXT_SIZE)
-    axes.set_ylabel("share of images right", fontsize=_TEXT_SIZE)
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, at[-1])
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=_TEXT_SIZE - 1)
+    plain(axes, _TEXT_SIZE, f"radius ({norm})", "share of images right")
     axes.legend(fontsize=_TEXT_SIZE - 1, frameon=False)
     return drawn

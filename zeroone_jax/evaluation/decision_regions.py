@@ -15,7 +15,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-_COLOURS = ("#0072B2", "#D55E00")
+from zeroone_jax.evaluation.drawing import COLOURS
+
+_COLOURS = COLOURS[:2]
 _MARKERS = ("o", "^")
 _TEXT_SIZE = 13
 _DPI = 80

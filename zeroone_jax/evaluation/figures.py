@@ -1,8 +1,4 @@
-"""Figures of training runs, drawn without a display and legible at half size.
-
-Colours are those of Okabe and Ito and the purple-orange scale of ColorBrewer, which
-colour-blind readers can tell apart.
-"""
+"""Figures of training runs; weights in the purple-orange scale of ColorBrewer."""
 
 import itertools
 import pathlib
@@ -17,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+from zeroone_jax.evaluation.drawing import COLOURS, picture, plain
+
 _DIVERGING = "PuOr"
 _TEXT_SIZE = 14
 _MAX_UNITS = 20
@@ -54,7 +51,7 @@ def training_curves(curves: Sequence[Curve]) -> Figure:
     """
     figure = Figure(figsize=(10, 8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    for curve, colour in zip(curves, itertools.cycle(_COLOURS), strict=False):
+    for curve, colour in zip(curves, itertools.cycle(COLOURS), strict=False):
         accuracy = curve.pocket_accuracy
         top.fill_between(
             curve.iteration,
@@ -79,16 +76,11 @@ def training_curves(curves: Sequence[Curve]) -> Figure:
                 lw=2,
                 label=f"{curve.name}, {unit}",
             )
-    top.set_ylabel("train accuracy\nmean and range of networks", fontsize=_TEXT_SIZE)
-    bottom.set_ylabel("visits that\ntook a move", fontsize=_TEXT_SIZE)
-    bottom.set_xlabel("iteration", fontsize=_TEXT_SIZE)
     bottom.set_ylim(-0.03, 1.03)
     for axes in (top, bottom):
         axes.margins(x=0.01)
-        axes.grid(color="0.9")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=_TEXT_SIZE - 1)
+    plain(top, _TEXT_SIZE, up="train accuracy\nmean and range of networks")
+    plain(bottom, _TEXT_SIZE, "iteration", "visits that\ntook a move")
     legend = {"fontsize": _TEXT_SIZE - 1, "frameon": False}
     top.legend(loc="lower right", **legend)
     # Above its panel, for its lines may run anywhere.
@@ -168,8 +160,4 @@ def _draw_unit(axes: Axes, weights: np.ndarray) -> None:
     strongest = np.abs(weights).argmax(axis=-1)[..., None]
     image = np.take_along_axis(weights, strongest, axis=-1)[..., 0]
     limit = np.abs(image).max() or 1.0
-    axes.set_axis_on()
-    axes.imshow(image, cmap=_DIVERGING, vmin=-limit, vmax=limit)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_color("0.7")
+    picture(axes, image, cmap=_DIVERGING, vmin=-limit, vmax=limit)

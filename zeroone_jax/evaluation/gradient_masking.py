@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import attacks
-from zeroone_jax.attacks.pgd import Info, ProjectedGradientDescent
+from zeroone_jax.attacks.pgd import PAPERS, Info, ProjectedGradientDescent
 from zeroone_jax.attacks.state import State
 from zeroone_jax.evaluation import query_curve
 from zeroone_jax.types import Array, Key, LogitsFn
@@ -54,8 +54,7 @@ def _papers(
         step_size=step_size,
         iterations=iterations,
         restarts=20,
-        fit_box=False,
-        loss="cross_entropy",
+        **PAPERS,
     )
 
 

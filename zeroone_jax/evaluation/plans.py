@@ -3,95 +3,25 @@
 Paper B's evaluation (section B5 of our notes), what others evaluate with, and
 AutoAttack's standard suite, which the paper does not have and no claim should be
 without: cross-entropy PGD overstates sensible training badly (section B6).
+
+A plan is a `Suite` in one Linf ball, whose stages each meet all their images. The last
+one is the strongest: the worst case over all is taken on the images that it meets.
+Attacks that look for the least distance succeed where they end within the ball.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self, TypeAlias
 
-from zeroone_jax import attacks, checks
-from zeroone_jax.attacks import suite
+from zeroone_jax import attacks
+from zeroone_jax.attacks.pgd import PAPERS
+from zeroone_jax.attacks.suite import Stage, Suite
+from zeroone_jax.attacks.suite import standard as auto_attack
+from zeroone_jax.attacks.suite_run import PAPER, STRONGEST
 
-PAPER = "paper's own"
-"""What rows of results call the paper's attack on the images of the last one."""
-
-STRONGEST = "strongest"
-"""What rows of results call the worst case over all attacks."""
+__all__ = ["PAPER", "STRONGEST", "cifar10", "mnist", "quick", "standard"]
 
 
-Stage: TypeAlias = suite.Stage[attacks.Attack | suite.Suite]
-"""A stage of an evaluation."""
-
-_PAPERS_PGD: dict[str, Any] = {"loss": "cross_entropy", "fit_box": False}
-"""What the papers' PGD climbs, and that it clips its starts."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """A plan of attacks in one ball, from the first to the strongest.
-
-    Attributes:
-        name: what the plan is called.
-        epsilon: the ball's radius, > 0, on the [0,1] pixel scale. Attacks that look
-            for the least distance succeed where they end within it.
-        stages: attacks, or suites of them, in the order of the results; each meets all
-            its images. The last one is the strongest: the worst case over all is taken
-            on the images that it meets.
-        paper: the name of the attack that stands for the paper's own evaluation.
-    """
-
-    name: str
-    epsilon: float
-    stages: tuple[Stage, ...]
-    paper: str
-
-    def __post_init__(self) -> None:
-        """Checks the plan.
-
-        Raises:
-            ValueError: the radius or a number of images is not positive, names are
-                missing, repeated or reserved, an attack is targeted, or it has another
-                radius or norm than the rest.
-        """
-        checks.positive(epsilon=self.epsilon)
-        names = [stage.name for stage in self.stages]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"attacks are {names}, but must be some, of unlike names")
-        for name in {PAPER, STRONGEST}.intersection(names):
-            raise ValueError(f"an attack is called {name!r}, which names a result")
-        norms = sorted({stage.attack.norm for stage in self.stages})
-        if len(norms) > 1:
-            raise ValueError(f"attacks have the norms {norms}, but must have one")
-        for stage in self.stages:
-            _check(stage, self.epsilon)
-        self.stage(self.paper)
-
-    def stage(self, name: str) -> Stage:
-        """Finds an attack by its name.
-
-        Raises:
-            ValueError: the plan has none of that name.
-        """
-        names = tuple(stage.name for stage in self.stages)
-        checks.one_of("attack", name, names)
-        return self.stages[names.index(name)]
-
-    def without(self, name: str) -> Self:
-        """The same plan without an attack, which is not the only or the paper's own."""
-        self.stage(name)
-        left = tuple(stage for stage in self.stages if stage.name != name)
-        return dataclasses.replace(self, stages=left)
-
-    def limited_to(self, images: int) -> Self:
-        """The same plan where no attack meets more images than so many."""
-        limited = tuple(
-            dataclasses.replace(stage, first=min(stage.first or images, images))
-            for stage in self.stages
-        )
-        return dataclasses.replace(self, stages=limited)
-
-
-def cifar10(epsilon: float = 8 / 255) -> Evaluation:
+def cifar10(epsilon: float = 8 / 255) -> Suite:
     """The plan for CIFAR-10's 10,000 test images, in Linf.
 
     Steps are of 2/255 (section B5); PGD-20 and CW-20, PGD on the margin, are what
@@ -107,45 +37,28 @@ def cifar10(epsilon: float = 8 / 255) -> Evaluation:
     Raises:
         ValueError: the radius is out of its range.
     """
-    return _paper_and_standard("cifar10", epsilon, {20: 2 / 255, 100: 2 / 255})
+    return _paper_and_standard(epsilon, {20: 2 / 255, 100: 2 / 255})
 
 
-def mnist(epsilon: float = 0.3) -> Evaluation:
+def mnist(epsilon: float = 0.3) -> Suite:
     """The plan for MNIST's 10,000 test images, in Linf.
 
     As for CIFAR-10, and PGD-40 with it, with steps of .01 (Madry et al. 2018). Twenty
     such steps would not cross the ball: those of PGD-20 and CW-20 are epsilon / 8.
-
-    Args:
-        epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ValueError: the radius is out of its range.
+    Argument, result and error as of `cifar10`.
     """
-    steps = {20: epsilon / 8, 40: 0.01, 100: 0.01}
-    return _paper_and_standard("mnist", epsilon, steps)
+    return _paper_and_standard(epsilon, {20: epsilon / 8, 40: 0.01, 100: 0.01})
 
 
-def quick(epsilon: float) -> Evaluation:
+def quick(epsilon: float) -> Suite:
     """A plan of a few gradients an image, to watch a network by; no evidence.
 
-    FGSM and PGD-20 on 1,000 images, and AutoPGD on both losses, 20 iterations each, on
-    the first 100.
-
-    Args:
-        epsilon: the Linf ball's radius, > 0, on the [0,1] pixel scale.
-
-    Returns:
-        The plan; PGD-20 stands for the paper's own attack.
-
-    Raises:
-        ValueError: the radius is out of its range.
+    FGSM and PGD-20, which stands for the paper's own attack, on 1,000 images, and
+    AutoPGD on both losses, 20 iterations each, on the first 100. Argument, result and
+    error as of `cifar10`.
     """
-    stages = tuple(
-        suite.Stage(
+    climbs = (
+        Stage(
             name=f"apgd_{loss}",
             attack=attacks.apgd(
                 epsilon=epsilon, iterations=20, loss=loss, fit_box=False
@@ -153,24 +66,18 @@ def quick(epsilon: float) -> Evaluation:
         )
         for loss in ("cross_entropy", "dlr")
     )
-    short = suite.Suite(stages=stages, norm="linf", epsilon=epsilon)
-    return Evaluation(
-        name="quick",
-        epsilon=epsilon,
-        stages=(
-            suite.Stage(name="fgsm", attack=attacks.fgsm(epsilon=epsilon), first=1000),
-            suite.Stage(
-                name="pgd_20",
-                attack=attacks.pgd(epsilon=epsilon, iterations=20, **_PAPERS_PGD),
-                first=1000,
-            ),
-            suite.Stage(name="apgd", attack=short, first=100),
-        ),
-        paper="pgd_20",
+    short = Suite(stages=tuple(climbs), norm="linf", epsilon=epsilon)
+    pgd = attacks.pgd(epsilon=epsilon, iterations=20, **PAPERS)
+    return _plan(
+        epsilon,
+        "pgd_20",
+        (attacks.fgsm(epsilon=epsilon), "fgsm", 1000),
+        (pgd, "pgd_20", 1000),
+        (short, "apgd", 100),
     )
 
 
-def standard(epsilon: float, step_size: float, restarts: int = 3) -> Evaluation:
+def standard(epsilon: float, step_size: float, restarts: int = 3) -> Suite:
     """A plan for comparing many networks: PGD-40, and the standard suite.
 
     Args:
@@ -189,74 +96,50 @@ def standard(epsilon: float, step_size: float, restarts: int = 3) -> Evaluation:
         step_size=step_size,
         iterations=40,
         restarts=restarts,
-        **_PAPERS_PGD,
+        **PAPERS,
     )
     name = f"pgd_40_worst_of_{restarts}"
-    return Evaluation(
-        name="standard",
-        epsilon=epsilon,
-        stages=(
-            suite.Stage(name=name, attack=pgd, first=10_000),
-            suite.Stage(
-                name="auto_attack",
-                attack=suite.standard("linf", epsilon),
-                first=1000,
-            ),
-        ),
-        paper=name,
+    return _plan(
+        epsilon,
+        name,
+        (pgd, name, 10_000),
+        (auto_attack("linf", epsilon), "auto_attack", 1000),
     )
 
 
-def _paper_and_standard(
-    name: str, epsilon: float, steps: Mapping[int, float]
-) -> Evaluation:
-    """Plans for 10,000 images.
-
-    Args:
-        name: the plan's.
-        epsilon: its radius.
-        steps: the step size of PGD by its number of steps, 20 and 100 among them.
-    """
+def _paper_and_standard(epsilon: float, steps: Mapping[int, float]) -> Suite:
+    """The plan of a radius and of PGD's step sizes by its numbers of steps."""
     pgd = {
-        f"pgd_{count}": attacks.pgd(
-            epsilon=epsilon, step_size=size, iterations=count, **_PAPERS_PGD
-        )
+        count: attacks.pgd(epsilon=epsilon, step_size=size, iterations=count, **PAPERS)
         for count, size in steps.items()
     }
-    everywhere: dict[str, attacks.Attack] = {
-        "fgsm": attacks.fgsm(epsilon=epsilon),
-        **pgd,
-        "pgd_100_worst_of_5": dataclasses.replace(pgd["pgd_100"], restarts=5),
-        "cw_20": dataclasses.replace(pgd["pgd_20"], loss="margin"),
-        "deep_fool": attacks.deep_fool(norm="linf"),
-    }
-    fab = attacks.fab(norm="linf", epsilon=epsilon)
-    spsa = attacks.spsa(epsilon=epsilon)
-    return Evaluation(
-        name=name,
-        epsilon=epsilon,
-        stages=(
-            *(
-                suite.Stage(name=name, attack=attack, first=10_000)
-                for name, attack in everywhere.items()
-            ),
-            suite.Stage(name="fab", attack=fab, first=1000),
-            suite.Stage(name="spsa", attack=spsa, first=100),
-            suite.Stage(
-                name="auto_attack",
-                attack=suite.standard("linf", epsilon),
-                first=1000,
-            ),
-        ),
-        paper="pgd_100_worst_of_5",
+    worst = dataclasses.replace(pgd[100], restarts=5)
+    margin = dataclasses.replace(pgd[20], loss="margin")
+    return _plan(
+        epsilon,
+        "pgd_100_worst_of_5",
+        (attacks.fgsm(epsilon=epsilon), "fgsm", 10_000),
+        *((attack, f"pgd_{count}", 10_000) for count, attack in pgd.items()),
+        (worst, "pgd_100_worst_of_5", 10_000),
+        (margin, "cw_20", 10_000),
+        (attacks.deep_fool(norm="linf"), "deep_fool", 10_000),
+        (attacks.fab(norm="linf", epsilon=epsilon), "fab", 1000),
+        (attacks.spsa(epsilon=epsilon), "spsa", 100),
+        (auto_attack("linf", epsilon), "auto_attack", 1000),
     )
 
 
-def _check(stage: Stage, epsilon: float) -> None:
-    if stage.first is not None:
-        checks.counts(first=stage.first)
-    if isinstance(stage.attack, attacks.Attack) and stage.attack.targeted:
-        raise ValueError(f"{stage.name} is targeted, but plans are not")
-    own = getattr(stage.attack, "epsilon", None)
-    if own is not None and own != epsilon:
-        raise ValueError(f"{stage.name} has epsilon {own}, but the plan has {epsilon}")
+def _plan(
+    epsilon: float, paper: str, *stages: tuple[attacks.Attack | Suite, str, int]
+) -> Suite:
+    """The plan of attacks, their names and how many images each meets."""
+    return Suite(
+        stages=tuple(
+            Stage(name=name, attack=attack, first=first)
+            for attack, name, first in stages
+        ),
+        norm="linf",
+        epsilon=epsilon,
+        every=True,
+        paper=paper,
+    )

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zeroone_jax import attacks
-from zeroone_jax.attacks import suite
-from zeroone_jax.evaluation.plans import PAPER, STRONGEST, Evaluation
+from zeroone_jax.attacks.suite import Suite, SuiteReport
+from zeroone_jax.attacks.suite_run import PAPER, STRONGEST
 from zeroone_jax.types import Array, Key, LogitsFn
 
 
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 
 
 def evaluate(
-    key: Key, logits_fn: LogitsFn, x: Array, y: Array, plan: Evaluation
+    key: Key, logits_fn: LogitsFn, x: Array, y: Array, plan: Suite
 ) -> list[Row]:
     """Attacks a network by a plan.
 
@@ -83,7 +83,7 @@ def evaluate(
 
 
 def evaluate_one(
-    key: Key, logits_fn: LogitsFn, x: Array, y: Array, plan: Evaluation, name: str
+    key: Key, logits_fn: LogitsFn, x: Array, y: Array, plan: Suite, name: str
 ) -> Outcome:
     """Attacks a network by one attack of a plan.
 
@@ -110,11 +110,11 @@ def evaluate_one(
     # At distance 0 are the images that were wrong already; without a label it is NaN.
     correct = distance > 0
     within = distance <= distance.dtype.type(plan.epsilon)
-    warnings = found.warnings if isinstance(found, suite.SuiteReport) else ()
+    warnings = found.warnings if isinstance(found, SuiteReport) else ()
     return Outcome(name, correct, correct & ~within, warnings)
 
 
-def summarize(outcomes: Sequence[Outcome], plan: Evaluation) -> list[Row]:
+def summarize(outcomes: Sequence[Outcome], plan: Suite) -> list[Row]:
     """Makes rows of what all attacks of a plan did.
 
     Args:
@@ -127,7 +127,8 @@ def summarize(outcomes: Sequence[Outcome], plan: Evaluation) -> list[Row]:
         own attack, and the worst case for every image over all attacks that met it.
 
     Raises:
-        ValueError: an outcome is missing, twice there, or not of this plan.
+        ValueError: an outcome is missing, twice there, or not of this plan, or this has
+            no attack that stands for a paper's.
     """
     expected = [stage.name for stage in plan.stages]
     given = {outcome.attack: outcome for outcome in outcomes}
@@ -136,6 +137,8 @@ def summarize(outcomes: Sequence[Outcome], plan: Evaluation) -> list[Row]:
             f"outcomes are of {[outcome.attack for outcome in outcomes]}, but must be "
             f"of {expected}, each once"
         )
+    if plan.paper is None:
+        raise ValueError("the plan has no attack that stands for a paper's: set paper")
     ordered = [given[name] for name in expected]
     last, paper = ordered[-1], given[plan.paper]
     images = min(len(last.robust), len(paper.robust))

@@ -1,8 +1,4 @@
-"""Figures of robustly trained networks, drawn without a display, legible at half size.
-
-Colours are those of Okabe and Ito and matplotlib's cividis, which colour-blind readers
-can tell apart; lines differ in their markers too.
-"""
+"""Figures of robustly trained networks."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +11,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
+from zeroone_jax.evaluation.drawing import COLOURS, MARKERS, legend, plain
 from zeroone_jax.evaluation.gradient_masking import Masking
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
 _TEXT_SIZE = 14
-_LEGEND = {"fontsize": _TEXT_SIZE - 1, "frameon": False}
 
 
 class AccuracyCurve(NamedTuple):
@@ -87,14 +81,12 @@ def masking(courses: Mapping[str, Masking]) -> Figure:
     # The loss of an undefended network is many times that of the others.
     top.set_yscale("log")
     top.yaxis.set_major_formatter("{x:g}")
-    top.set_ylabel("loss of the iterate (nats)\nmean and range of restarts")
-    bottom.set_ylabel("worst-case accuracy so far")
-    bottom.set_xlabel("PGD steps of each restart")
+    plain(top, _TEXT_SIZE, up="loss of the iterate (nats)\nmean and range of restarts")
+    plain(bottom, _TEXT_SIZE, "PGD steps of each restart", "worst-case accuracy so far")
     _in_percent(bottom)
     for axes in (top, bottom):
-        _plain(axes)
         axes.set_xlim(0, max(course.steps[-1] for course in courses.values()) * 1.1)
-    top.legend(**_LEGEND)
+    top.legend(fontsize=_TEXT_SIZE - 1, frameon=False)
     return figure
 
 
@@ -163,11 +155,11 @@ def accuracy_curves(curves: Sequence[AccuracyCurve], attack: str) -> Figure:
             axes.plot(curve.epoch, shares, label=curve.name, markevery=every, **style)
     for axes, name in zip(panels, ("natural images", f"under {attack}"), strict=True):
         axes.set_title(name, fontsize=_TEXT_SIZE + 1)
-        axes.set_xlabel("epoch")
-        _plain(axes)
+        up = "accuracy" if axes is panels[0] else ""
+        plain(axes, _TEXT_SIZE, "epoch", up)
     _in_percent(panels[0])
-    panels[0].set_ylabel("accuracy")
-    _legend_below(figure, panels[0])
+    columns = min(4, len(curves))
+    legend(figure, panels[0], _TEXT_SIZE - 1, columns, "lower center")
     return figure
 
 
@@ -201,13 +193,11 @@ def confidence_sweep(sweeps: Sequence[Sweep]) -> Figure:
                 color=style["color"],
                 path_effects=[withStroke(linewidth=4, foreground="white")],
             )
-    axes.set_xlabel("natural accuracy")
-    axes.set_ylabel("robust accuracy")
     axes.margins(0.12)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     _in_percent(axes)
-    _plain(axes)
-    _legend_below(figure, axes)
+    plain(axes, _TEXT_SIZE, "natural accuracy", "robust accuracy")
+    legend(figure, axes, _TEXT_SIZE - 1, min(4, len(sweeps)), "lower center")
     return figure
 
 
@@ -232,7 +222,7 @@ def _write_shares(axes: Axes, rows: np.ndarray) -> None:
 
 def _styles() -> Iterator[dict[str, Any]]:
     """Colours and markers, which go round."""
-    for colour, marker in itertools.cycle(zip(_COLOURS, _MARKERS, strict=True)):
+    for colour, marker in itertools.cycle(zip(COLOURS, MARKERS, strict=True)):
         yield {"color": colour, "marker": marker, "markersize": 6, "lw": 2}
 
 
@@ -240,18 +230,3 @@ def _in_percent(axes: Axes) -> None:
     # A little below 0, so that lines on it can be seen.
     axes.set_ylim(bottom=-0.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    columns = min(4, len(names))
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, **_LEGEND)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=_TEXT_SIZE - 1)
-    axes.xaxis.label.set_fontsize(_TEXT_SIZE)
-    axes.yaxis.label.set_fontsize(_TEXT_SIZE)

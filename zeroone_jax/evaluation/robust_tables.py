@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from zeroone_jax.attacks.suite_run import PAPER, STRONGEST
 from zeroone_jax.evaluation.gradient_masking import Masking
-from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 from zeroone_jax.evaluation.robust_accuracy import Row
 from zeroone_jax.evaluation.tables import Table
 from zeroone_jax.evaluation.transfer import Transfer

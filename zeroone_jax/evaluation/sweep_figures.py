@@ -1,8 +1,4 @@
-"""Figures of sweeps: results against a swept setting.
-
-Drawn without a display, legible at half size; colours are those of Okabe and Ito, which
-colour-blind readers can tell apart, and lines differ in their markers too.
-"""
+"""Figures of sweeps: results against a swept setting."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_MOST_LINES = len(_COLOURS)
+from zeroone_jax.evaluation.drawing import COLOURS, MARKERS, legend, plain
+
+_MOST_LINES = len(COLOURS)
 _TEXT_SIZE = 14
 _LETTERS = 68
 _FACTOR_OF_LOGARITHM = 10
@@ -64,24 +60,13 @@ def swept_field(label: str, panels: Mapping[str, Sequence[Point]]) -> Figure:
             _draw_lines(axes, panel, names, values)
         else:
             _draw_points(axes, panel, values)
-        axes.set_ylabel(textwrap.fill(metric, 30), fontsize=_TEXT_SIZE)
         axes.margins(0.05)
-        axes.grid(color="0.9")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=_TEXT_SIZE - 1)
+        plain(axes, _TEXT_SIZE, up=textwrap.fill(metric, 30))
     _scale(grid[-1], values)
     grid[-1].set_xlabel(textwrap.fill(label, _LETTERS), fontsize=_TEXT_SIZE)
     if are_lines and names != [""]:
-        handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="outside upper center",
-            ncols=2 if max(map(len, labels)) < _LETTERS // 2 else 1,
-            fontsize=_TEXT_SIZE - 1,
-            frameon=False,
-        )
+        columns = 2 if max(map(len, names)) < _LETTERS // 2 else 1
+        legend(figure, grid[0], _TEXT_SIZE - 1, columns)
     return figure
 
 
@@ -100,7 +85,7 @@ def _draw_lines(
     names: Sequence[str],
     values: Sequence[float | str],
 ) -> None:
-    for name, colour, marker in zip(names, _COLOURS, _MARKERS, strict=False):
+    for name, colour, marker in zip(names, COLOURS, MARKERS, strict=False):
         line = sorted(
             (_position(point.value, values), point.mean, point.standard_error)
             for point in points
@@ -129,8 +114,8 @@ def _draw_points(
         [point.mean for point in points],
         [point.standard_error for point in points],
         linestyle="none",
-        color=_COLOURS[0],
-        marker=_MARKERS[0],
+        color=COLOURS[0],
+        marker=MARKERS[0],
         markersize=8,
         capsize=4,
         alpha=0.7,

@@ -13,7 +13,7 @@ import numpy as np
 
 from zeroone_jax import checks
 from zeroone_jax.attacks import predict
-from zeroone_jax.attacks.pgd import ProjectedGradientDescent
+from zeroone_jax.attacks.pgd import PAPERS, ProjectedGradientDescent
 from zeroone_jax.types import Array, Key, LogitsFn
 
 
@@ -73,9 +73,8 @@ def transfer(
         epsilon=epsilon,
         step_size=step_size,
         iterations=iterations,
-        fit_box=False,
-        loss="cross_entropy",
         early_stop=False,
+        **PAPERS,
     )
     natural = np.stack([_correct(attack, model, x, y) for model in models])
     robust = np.empty((len(models), len(models), seeds, len(x)), bool)

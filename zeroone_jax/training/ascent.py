@@ -70,9 +70,8 @@ def random_start(
     Returns:
         float [n, ...], clipped to the box.
     """
-    radius = jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:1])
-    drawn = jax.vmap(random_in_ball, (0, 0, 0, None))
-    return drawn(image_keys(key, x, y), x, radius, norm)
+    radius = jnp.asarray(epsilon, x.dtype)
+    return random_in_ball(image_keys(key, x, y), x, radius, norm)
 
 
 def nearby_start(

@@ -64,7 +64,7 @@ def sensible_adversary(
             step: "cross_entropy", or "kl_to_natural", KL(f(x) || f(x')).
         ignored: see `Settings`.
         fit_box: whether random starts are even in ball and box together, instead of the
-            paper's way (`attacks.perturbation.random_in_ball_and_box`).
+            paper's way (`attacks.perturbation.random_in_ball`).
 
     Returns:
         float [n, ...] in [0,1] and in the ball; x itself where the confidence is 1,
@@ -85,7 +85,7 @@ def sensible_adversary(
     checks.one_of("divergence", divergence, get_args(Divergence))
     checks.key(key)
     x = checks.images("x", x)
-    y = checks.labels(y, len(x), arguments.logits_function(logits_fn, x, "this"))
+    y = checks.labels(y, len(x), arguments.model(logits_fn, x, "logits", "this"))
     if start is not None:
         start = checks.images("start", start, x.shape).astype(x.dtype)
     return search(key, logits_fn, x, y, settings, start, adaptive, divergence, fit_box)[

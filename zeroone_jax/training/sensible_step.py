@@ -15,12 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import checks, losses
-from zeroone_jax.attacks import arguments
 from zeroone_jax.attacks.perturbation import (
     direction,
     project,
     random_in_ball,
-    random_in_ball_and_box,
 )
 from zeroone_jax.attacks.state import image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
@@ -59,7 +57,7 @@ class Settings:
         Raises:
             ValueError: a setting is out of its range.
         """
-        arguments.norm(self.norm, get_args(SensibleNorm))
+        checks.one_of("norm", self.norm, get_args(SensibleNorm))
         checks.one_of("ignored", self.ignored, get_args(Ignored))
         steps = self.steps
         if not isinstance(steps, int | np.integer) or steps < 0:
@@ -138,9 +136,7 @@ def init(
     if start is not None:
         point = project(start, x, epsilon, norm)
     elif norm == "linf" or fit_box:
-        draw = random_in_ball_and_box if fit_box else random_in_ball
-        drawn = jax.vmap(draw, (0, 0, None, None))
-        point = drawn(image_keys(key, x, y), x, epsilon, norm)
+        point = random_in_ball(image_keys(key, x, y), x, epsilon, norm, fit_box)
     else:
 
         def uniform(key: Key) -> Array:

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import checks, losses, tagged
-from zeroone_jax.attacks import arguments
-from zeroone_jax.attacks.perturbation import Norm
+from zeroone_jax.attacks.perturbation import NORMS, Norm
 from zeroone_jax.training.ascent import ascend, nearby_start, random_start
 from zeroone_jax.training.objectives.frame import (
     Batch,
@@ -81,7 +80,7 @@ class InBall(Objective):
         Raises:
             ValueError: a setting is out of its range.
         """
-        arguments.norm(self.norm)
+        checks.one_of("norm", self.norm, NORMS)
         checks.positive(epsilon=self.epsilon, step_size=self.step_size)
         checks.counts(steps=self.steps)
         checks.not_negative(ramp=self.ramp)

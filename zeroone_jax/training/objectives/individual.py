@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import checks, losses, tagged
-from zeroone_jax.attacks import arguments
-from zeroone_jax.attacks.perturbation import Norm, direction, each, project
+from zeroone_jax.attacks.perturbation import NORMS, Norm, direction, each, project
 from zeroone_jax.attacks.state import where
 from zeroone_jax.training.ascent import ascend, random_start
 from zeroone_jax.training.objectives.adversarial import InBall, plain_loss
@@ -217,7 +216,7 @@ class MaxMargin(Objective):
         Raises:
             ValueError: a setting is out of its range.
         """
-        arguments.norm(self.norm)
+        checks.one_of("norm", self.norm, NORMS)
         checks.positive(max_margin=self.max_margin, first_margin=self.first_margin)
         checks.counts(steps=self.steps)
         if not 0 <= self.natural_share < 1:
