@@ -17,10 +17,10 @@ from typing import Final
 
 import flax.linen as nn
 
-from zeroone_jax.models.residual import BatchNorm, Convolution
+from zeroone_jax.models.residual import BatchNorm, Convolution, stages
 from zeroone_jax.types import Array
 
-_CHANNELS: Final = (64, 128, 256, 512)
+_CHANNELS: Final = [64, 128, 256, 512]
 _BLOCKS: Final = 2
 
 
@@ -66,8 +66,5 @@ class Module(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Computes logits; training normalises by the batch's statistics."""
         x = Convolution(_CHANNELS[0])(x)
-        for stage, channels in enumerate(_CHANNELS):
-            for block in range(_BLOCKS):
-                stride = 2 if stage > 0 and block == 0 else 1
-                x = Block(channels, stride)(x, train)
+        x = stages(x, train, Block, _BLOCKS, _CHANNELS)
         return nn.Dense(self.classes, param_dtype=x.dtype)(x.mean((1, 2)))

@@ -11,6 +11,7 @@ Example:
     312202
 """
 
+import functools
 from typing import Final
 
 import flax.linen as nn
@@ -43,22 +44,14 @@ class Module(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Computes logits; training drops units and needs a key named "dropout"."""
-
-        def convolved(x: Array, channels: int) -> Array:
-            return nn.Conv(
-                channels,
-                (3, 3),
-                padding=0,
-                param_dtype=x.dtype,
-                conv_general_dilated=convolve,
-            )(x)
-
+        dense = functools.partial(nn.Dense, param_dtype=x.dtype)
+        conv = functools.partial(
+            nn.Conv, padding=0, param_dtype=x.dtype, conv_general_dilated=convolve
+        )
         for channels in _CHANNELS:
-            x = nn.relu(convolved(x, channels))
+            x = nn.relu(conv(channels, (3, 3))(x))
             # ReLU keeps the order of numbers: pooling first leaves it less to do.
-            x = nn.relu(max_pool(convolved(x, channels)))
-        x = x.reshape(len(x), -1)
-        x = nn.relu(nn.Dense(_HIDDEN, param_dtype=x.dtype)(x))
+            x = nn.relu(max_pool(conv(channels, (3, 3))(x)))
+        x = nn.relu(dense(_HIDDEN)(x.reshape(len(x), -1)))
         x = nn.Dropout(0.5, deterministic=not train)(x)
-        x = nn.relu(nn.Dense(_HIDDEN, param_dtype=x.dtype)(x))
-        return nn.Dense(self.classes, param_dtype=x.dtype)(x)
+        return dense(self.classes)(nn.relu(dense(_HIDDEN)(x)))

@@ -18,10 +18,10 @@ from typing import Final
 import flax.linen as nn
 
 from zeroone_jax.models.preact_resnet import Block
-from zeroone_jax.models.residual import BatchNorm, Convolution
+from zeroone_jax.models.residual import BatchNorm, Convolution, stages
 from zeroone_jax.types import Array
 
-_CHANNELS: Final = (16, 32, 64)
+_CHANNELS: Final = [16, 32, 64]
 
 
 class Module(nn.Module):
@@ -58,11 +58,7 @@ class Module(nn.Module):
         # Arguments of the call are counted from 0, the module itself: `train` is 2.
         kind = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
         x = Convolution(_CHANNELS[0])(x)
-        for stage, channels in enumerate(_CHANNELS):
-            for block in range(blocks):
-                stride = 2 if stage > 0 and block == 0 else 1
-                # Named, for flax would name blocks with and without remat differently.
-                name = f"Block_{stage * blocks + block}"
-                x = kind(channels * self.width, stride, name=name)(x, train)
+        channels = [self.width * narrow for narrow in _CHANNELS]
+        x = stages(x, train, kind, blocks, channels)
         x = nn.relu(BatchNorm()(x, train))
         return nn.Dense(self.classes, param_dtype=x.dtype)(x.mean((1, 2)))
