@@ -127,11 +127,7 @@ def from_first(make: Callable[[], Any], failure: type[Exception]) -> Any:
 
 
 def wait(place: str) -> None:
-    """Waits until every process has come here.
-
-    Args:
-        place: the same in every process, another for every place.
-    """
+    """Waits until every process has come here; each place has a name of its own."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(place)
 

@@ -269,13 +269,7 @@ class RunDirectory:
 
 
 def read_summary(directory: pathlib.Path) -> dict[str, Any] | None:
-    """Reads the summary of a run, which need not be open.
-
-    Args:
-        directory: the run directory.
-
-    Returns:
-        The summary, of JSON's types; None if the run is not finished.
+    """Reads the summary of a run, which need not be open; None if it is not finished.
 
     Raises:
         files.DamagedError: it is damaged.
