@@ -67,8 +67,7 @@ def cross_entropy(outputs: Array, y: Array) -> Array:
     `-log softmax_y` rounds to 0 and its gradient with it (in float32 from a margin of
     17 on), which blinds whoever follows the gradient.
     """
-    z = as_logits(outputs)
-    behind = _others(z, y) - of_class(z, y)[:, None]
+    behind = _behind(as_logits(outputs), y)
     return jax.nn.softplus(jax.nn.logsumexp(behind, axis=1))
 
 
@@ -82,15 +81,14 @@ def soft_margin(outputs: Array, y: Array) -> Array:
     most the `margin`, and at least that less log(k - 1).
     """
     z = as_logits(outputs)
-    behind = _others(z, y) - of_class(z, y)[:, None]
+    behind = _behind(z, y)
     largest = jax.lax.stop_gradient(jnp.max(behind, axis=1))
     largest = jnp.where(jnp.isfinite(largest), largest, 0)
     behind = behind - largest[:, None]
     count = z.shape[1] - 1
     # y itself counts 0 in both. In differences from 1 nothing of tiny logits is lost;
     # where the mean is far from 1, nothing of it.
-    is_y = jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
-    less = jnp.sum(jnp.where(is_y, 0, jnp.expm1(behind)), axis=1) / count
+    less = jnp.sum(jnp.where(_is(z, y), 0, jnp.expm1(behind)), axis=1) / count
     mean = jnp.sum(jnp.exp(behind), axis=1) / count
     near = less > -0.5
     logarithm = jnp.where(near, jnp.log1p(jnp.where(near, less, 0)), jnp.log(mean))
@@ -103,7 +101,7 @@ def margin(outputs: Array, y: Array) -> Array:
     Positive exactly where y does not have the largest logit.
     """
     z = as_logits(outputs)
-    return jnp.max(_others(z, y), axis=1) - of_class(z, y)
+    return jnp.max(jnp.where(_is(z, y), -jnp.inf, z), axis=1) - of_class(z, y)
 
 
 def margin_to(outputs: Array, y: Array, target: Array) -> Array:
@@ -169,9 +167,14 @@ def of_class(z: Array, y: Array) -> Array:
     return jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
 
 
-def _others(z: Array, y: Array) -> Array:
-    is_y = jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
-    return jnp.where(is_y, -jnp.inf, z)
+def _is(z: Array, y: Array) -> Array:
+    """Where the classes y stand among logits, bool [n, k]."""
+    return jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
+
+
+def _behind(z: Array, y: Array) -> Array:
+    """What other classes' logits are above y's, float [n, k]; -inf at y itself."""
+    return jnp.where(_is(z, y), -jnp.inf, z) - of_class(z, y)[:, None]
 
 
 def _spread(top: Array, below: Array) -> Array:

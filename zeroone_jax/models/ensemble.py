@@ -24,7 +24,7 @@ from zeroone_jax.types import Array, Key
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """Several members of one architecture.
+    """Several members of one architecture, called like a `Network`.
 
     Attributes:
         network: what each member is.
@@ -50,16 +50,9 @@ class Ensemble:
     def apply(self, variables: Variables, x: Array) -> Array:
         """Computes the ensemble's logits.
 
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-
         Returns:
             [n, classes]: the logarithm of the mean of the softmax probabilities; or
             the share of members that vote for each class, which has no slope.
-
-        Raises:
-            ValueError: the images have another shape.
         """
         logits = self.members_logits(variables, x)
         if self.combine == "votes":

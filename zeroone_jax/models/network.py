@@ -48,6 +48,9 @@ class Variables:
 class Network:
     """A network for images of one shape.
 
+    Its methods take variables as `init` makes them, and images float [n, height, width,
+    channels]; they raise ValueError where these have another shape.
+
     Attributes:
         module: a flax module, called with images float [n, height, width, channels] and
             `train`, which gives logits [n, classes].
@@ -70,33 +73,17 @@ class Network:
     def apply(self, variables: Variables, x: Array) -> Array:
         """Computes logits in evaluation mode: running statistics, no dropout.
 
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-
         Returns:
             [n, classes] of the parameters' float type.
-
-        Raises:
-            ValueError: the images have another shape.
         """
-        logits = self._computed(variables, x, train=False)
-        return logits.astype(x.dtype)
+        return self._computed(variables, x, train=False).astype(x.dtype)
 
     def train(self, variables: Variables, x: Array, key: Key) -> tuple[Array, Any]:
-        """Computes logits in training mode: statistics of this batch, dropout.
-
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-            key: of the dropout.
+        """Computes logits in training mode: this batch's statistics, dropout by the key.
 
         Returns:
             Logits [n, classes] of the images' float type, and the new running
             statistics.
-
-        Raises:
-            ValueError: the images have another shape.
         """
         logits, changed = self._computed(
             variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
@@ -169,11 +156,7 @@ def save(path: pathlib.Path, variables: Variables) -> None:
 
 
 def load(path: pathlib.Path, network: _Applied) -> Variables:
-    """Reads what `save` wrote.
-
-    Args:
-        path: the file.
-        network: the network, or the ensemble, that the variables belong to.
+    """Reads what `save` wrote, of a network or an ensemble.
 
     Raises:
         ValueError: the file is damaged, or holds another network's variables.

@@ -51,7 +51,7 @@ def sensible_adversary(
         logits_fn: the model in evaluation mode: images to logits.
         x: float [n, ...] in [0,1].
         y: int [n], the labels.
-        epsilon: see `Settings`, as for all that is not described here.
+        epsilon: see `Settings`.
         step_size: see `Settings`.
         steps: see `Settings`.
         confidence: see `Settings`.

@@ -51,16 +51,9 @@ def init(
     config: Config,
     members: int = 1,
 ) -> State:
-    """Makes the state before the first update.
+    """Makes the state before the first update on `count` images.
 
-    Args:
-        key: the run's key.
-        network: what to train.
-        objective: what to train for.
-        count: the number of images.
-        config: how to train.
-        members: networks to train; of several, each array of the state has a leading
-            axis [members].
+    The other arguments are those of `fit`, as they are for `step`.
     """
 
     def one(key: Key) -> State:

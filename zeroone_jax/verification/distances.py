@@ -57,14 +57,13 @@ class Config:
 
 
 class Distance(NamedTuple):
-    """What is known of one image's distance.
+    """What is known of one image's distance, a row of `many.Distances`.
 
     Attributes:
         lower: no nearer point is labelled otherwise, whatever the margin.
-        infimum: points labelled otherwise come as near as this, on the hyperplanes; the
-            exact distance if it equals `lower`.
-        upper: the witness's distance, behind the hyperplanes by the margin.
-        witness: float [d], the witness; the image if none was found.
+        infimum: points labelled otherwise come as near as this, on the hyperplanes.
+        upper: the witness's distance.
+        witness: float [d].
         nodes: how many nodes were opened.
         seconds: how long it took.
     """
