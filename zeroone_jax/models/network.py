@@ -79,7 +79,7 @@ class Network:
         return self._computed(variables, x, train=False).astype(x.dtype)
 
     def train(self, variables: Variables, x: Array, key: Key) -> tuple[Array, Any]:
-        """Computes logits in training mode: this batch's statistics, dropout by the key.
+        """Computes logits in training mode: this batch's statistics, dropout by a key.
 
         Returns:
             Logits [n, classes] of the images' float type, and the new running
