@@ -26,8 +26,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import checks
 from zeroone_jax.types import Array
+
+_SURROGATES = ("smooth", "clipped")
 
 
 def sign(
@@ -56,7 +57,10 @@ def sign(
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"x is {x.dtype}, but must be of floats")
-    checks.one_of("surrogate", surrogate, ("smooth", "clipped"))
+    if surrogate not in _SURROGATES:
+        raise ValueError(
+            f"surrogate is {surrogate!r}, but must be 'smooth' or 'clipped'"
+        )
     widths = jnp.broadcast_to(_width(x, width), x.shape)
     if surrogate == "smooth":
         return _smooth(x, widths)
