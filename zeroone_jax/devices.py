@@ -34,21 +34,12 @@ def mesh(axis: str, devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def everywhere(tree: Any, mesh: Mesh) -> Any:
-    """Lays arrays whole on every device.
-
-    Args:
-        tree: arrays of JAX or NumPy and random keys, the same in every process.
-        mesh: the devices.
-    """
+    """Lays arrays, of JAX or NumPy, and random keys whole on every device."""
     return jax.tree.map(lambda leaf: _put(leaf, mesh, PartitionSpec()), tree)
 
 
 def spread(tree: Any, mesh: Mesh) -> Any:
-    """Lays arrays over the devices by their first axis, filled up to go evenly.
-
-    Args:
-        tree: arrays [n, ...] of JAX or NumPy, the same in every process.
-        mesh: the devices.
+    """Lays arrays [n, ...] over the devices by their rows, filled up to go evenly.
 
     Returns:
         Arrays [m, ...]; m is the next multiple of the number of devices, and what is
@@ -61,24 +52,12 @@ def spread(tree: Any, mesh: Mesh) -> Any:
 
 
 def own(tree: Any) -> Any:
-    """Copies arrays that lie everywhere to the process's own first device.
-
-    Args:
-        tree: arrays, whole on every device.
-    """
+    """Copies arrays that lie everywhere to the process's own first device."""
     return jax.tree.map(jnp.asarray, jax.device_get(tree))
 
 
 def filled(tree: Any, multiple: int) -> Any:
-    """Appends copies of the first row, so that the rows are a multiple.
-
-    Args:
-        tree: arrays [n, ...], n at least 1.
-        multiple: of what.
-
-    Returns:
-        Arrays [m, ...]; those that are a multiple already are left as they are.
-    """
+    """Appends copies of the first row to arrays [n, ...], so that n is a multiple."""
 
     def fill(array: Array) -> Array:
         missing = -len(array) % multiple

@@ -47,25 +47,24 @@ def damaged(
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def replacing(path: pathlib.Path, writer: str = "") -> Iterator[pathlib.Path]:
     """Writes a file completely or not at all.
 
     Args:
         path: where the file shall be; an old one is replaced.
+        writer: another for each of those who may write the file at the same time.
 
     Yields:
-        A path beside it, with the same ending, to write to.
+        A path beside it, with the same ending, to write to; a kill may leave it there.
     """
-    partial = partial_path(path)
-    yield partial
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)
-
-
-def partial_path(path: pathlib.Path) -> pathlib.Path:
-    """Where `replacing` writes before a file is whole; a kill may leave it there."""
-    return path.with_name(f"{_PARTIAL}{path.name}")
+    partial = path.with_name(f"{_PARTIAL}{writer}{path.name}")
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def is_partial(path: pathlib.Path) -> bool:
@@ -74,12 +73,7 @@ def is_partial(path: pathlib.Path) -> bool:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a JSON file completely or not at all.
-
-    Args:
-        path: where.
-        value: of JSON's types.
-    """
+    """Writes a value of JSON's types to a file, completely or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + "\n")
 
@@ -90,9 +84,6 @@ def read_json(path: pathlib.Path, remedy: str = "") -> dict[str, Any]:
     Args:
         path: the file.
         remedy: what the reader can do if it is damaged.
-
-    Returns:
-        The object.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -108,14 +99,7 @@ def read_json(path: pathlib.Path, remedy: str = "") -> dict[str, Any]:
 
 
 def json_object(text: bytes) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Args:
-        text: the object, and nothing else.
-
-    Raises:
-        ValueError: it is no JSON, or no object.
-    """
+    """Reads a JSON object; raises ValueError if the text is no JSON, or another."""
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object was expected, not {type(value).__name__}")

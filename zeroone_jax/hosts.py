@@ -104,9 +104,6 @@ def from_first(make: Callable[[], Any], failure: type[Exception]) -> Any:
         make: gives something of JSON's types; called in the first process only.
         failure: what it may raise, an exception made from a text. The others raise it
             too, where they would otherwise wait for ever.
-
-    Returns:
-        What it gave, in every process.
     """
     if jax.process_count() == 1:
         return make()
@@ -127,11 +124,7 @@ def from_first(make: Callable[[], Any], failure: type[Exception]) -> Any:
 
 
 def wait(place: str) -> None:
-    """Waits until every process has come here.
-
-    Args:
-        place: the same in every process, another for every place.
-    """
+    """Waits until every process has come here; each place has a name of its own."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(place)
 

@@ -20,13 +20,7 @@ Carry = TypeVar("Carry")
 def cond(
     chosen: Array, if_so: Callable[[], Carry], if_not: Callable[[], Carry]
 ) -> Carry:
-    """Chooses between two computations, as `jax.lax.cond` does.
-
-    Args:
-        chosen: bool [].
-        if_so: gives a pytree.
-        if_not: gives a pytree of the same shapes and types.
-    """
+    """Chooses between two computations, as `jax.lax.cond` does."""
     if not _inside_shard_map():
         return jax.lax.cond(chosen, if_so, if_not)
     kinds = [jax.eval_shape(branch) for branch in (if_so, if_not)]
@@ -38,13 +32,7 @@ def cond(
 def while_loop(
     going: Callable[[Carry], Array], body: Callable[[Carry], Carry], first: Carry
 ) -> Carry:
-    """Repeats as long as needed, as `jax.lax.while_loop` does.
-
-    Args:
-        going: of the carry, whether to go on, bool [].
-        body: from one carry to the next, a pytree of the same shapes and types.
-        first: the first carry.
-    """
+    """Repeats as long as needed, as `jax.lax.while_loop` does."""
     if not _inside_shard_map():
         return jax.lax.while_loop(going, body, first)
     first = _settled(body, first)
@@ -54,14 +42,7 @@ def while_loop(
 def fori_loop(
     start: int, end: int, body: Callable[[Array, Carry], Carry], first: Carry
 ) -> Carry:
-    """Repeats for the numbers from start to before end, as `jax.lax.fori_loop` does.
-
-    Args:
-        start: the first number.
-        end: the first that is not.
-        body: from a number, i32 [], and a carry to the next carry.
-        first: the first carry.
-    """
+    """Repeats for the numbers from start to before end, as `jax.lax.fori_loop` does."""
     if not _inside_shard_map():
         return jax.lax.fori_loop(start, end, body, first)
     number = jnp.asarray(start, jnp.int32)

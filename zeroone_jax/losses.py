@@ -1,7 +1,8 @@
 """Losses of single examples, for any number of classes, two included.
 
 Every function takes what a `LogitsFn` returns, `[n, k]`, or `[n]` or `[n, 1]` for two
-classes, where a positive number means class 1, and gives one number for each example.
+classes, where a positive number means class 1, labels y and targets i32 [n], and gives
+one number for each example, float [n].
 
 Example:
     >>> import jax.numpy as jnp
@@ -55,19 +56,18 @@ def labels(outputs: Array) -> Array:
 
 
 def zero_one(outputs: Array, y: Array) -> Array:
-    """The 01 loss, float [n]: 1 where the label is not y i32 [n]."""
+    """The 01 loss: 1 where the label is not y."""
     return (labels(outputs) != y).astype(outputs.dtype)
 
 
 def cross_entropy(outputs: Array, y: Array) -> Array:
-    """Cross-entropy in nats, float [n], of the softmax with the labels y i32 [n].
+    """Cross-entropy in nats of the softmax with the labels.
 
     Written as `log(1 + sum_{j != y} exp(z_j - z_y))`: of a confident model the usual
     `-log softmax_y` rounds to 0 and its gradient with it (in float32 from a margin of
     17 on), which blinds whoever follows the gradient.
     """
-    z = as_logits(outputs)
-    behind = _others(z, y) - of_class(z, y)[:, None]
+    behind = _behind(as_logits(outputs), y)
     return jax.nn.softplus(jax.nn.logsumexp(behind, axis=1))
 
 
@@ -77,25 +77,18 @@ def soft_margin(outputs: Array, y: Array) -> Array:
     For k classes the cross-entropy is `log(1 + (k - 1) exp(soft_margin))`: the two rise
     and fall together and their gradients have one direction, but this one neither
     vanishes where the model is sure (the cross-entropy's is exactly 0 in float32 from a
-    margin of 88 on) nor drowns in rounding where all logits are nearly equal.
-
-    Args:
-        outputs: float [n, k], [n] or [n, 1].
-        y: i32 [n].
-
-    Returns:
-        float [n], at most the `margin`, and at least that less log(k - 1).
+    margin of 88 on) nor drowns in rounding where all logits are nearly equal. It is at
+    most the `margin`, and at least that less log(k - 1).
     """
     z = as_logits(outputs)
-    behind = _others(z, y) - of_class(z, y)[:, None]
+    behind = _behind(z, y)
     largest = jax.lax.stop_gradient(jnp.max(behind, axis=1))
     largest = jnp.where(jnp.isfinite(largest), largest, 0)
     behind = behind - largest[:, None]
     count = z.shape[1] - 1
     # y itself counts 0 in both. In differences from 1 nothing of tiny logits is lost;
     # where the mean is far from 1, nothing of it.
-    is_y = jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
-    less = jnp.sum(jnp.where(is_y, 0, jnp.expm1(behind)), axis=1) / count
+    less = jnp.sum(jnp.where(_is(z, y), 0, jnp.expm1(behind)), axis=1) / count
     mean = jnp.sum(jnp.exp(behind), axis=1) / count
     near = less > -0.5
     logarithm = jnp.where(near, jnp.log1p(jnp.where(near, less, 0)), jnp.log(mean))
@@ -105,19 +98,14 @@ def soft_margin(outputs: Array, y: Array) -> Array:
 def margin(outputs: Array, y: Array) -> Array:
     """How far the best other class is ahead of y, `max_{j != y} z_j - z_y`.
 
-    Args:
-        outputs: float [n, k], [n] or [n, 1].
-        y: i32 [n].
-
-    Returns:
-        float [n], positive exactly where y does not have the largest logit.
+    Positive exactly where y does not have the largest logit.
     """
     z = as_logits(outputs)
-    return jnp.max(_others(z, y), axis=1) - of_class(z, y)
+    return jnp.max(jnp.where(_is(z, y), -jnp.inf, z), axis=1) - of_class(z, y)
 
 
 def margin_to(outputs: Array, y: Array, target: Array) -> Array:
-    """How far the class `target` i32 [n] is ahead of y, `z_target - z_y`, float [n]."""
+    """How far the class `target` is ahead of y, `z_target - z_y`."""
     z = as_logits(outputs)
     return of_class(z, target) - of_class(z, y)
 
@@ -126,16 +114,9 @@ def difference_of_logits_ratio(outputs: Array, y: Array) -> Array:
     """The DLR loss of Croce and Hein 2020 (AutoAttack), equation 6.
 
     The margin, divided by the distance of the largest logit from the third largest,
-    so that it depends neither on the logits' scale nor on their offset.
-
-    Args:
-        outputs: float [n, k], [n] or [n, 1].
-        y: i32 [n].
-
-    Returns:
-        float [n]. With two classes there is no third logit, and the ratio of what is
-        left is -1 or 1 with no gradient: the plain margin is returned instead. Classes
-        masked by -inf do not count.
+    so that it depends neither on the logits' scale nor on their offset. With two
+    classes there is no third logit, and the ratio of what is left is -1 or 1 with no
+    gradient: the plain margin is returned instead. Classes masked by -inf do not count.
     """
     z = as_logits(outputs)
     if z.shape[1] < 3:
@@ -149,16 +130,9 @@ def targeted_difference_of_logits_ratio(
 ) -> Array:
     """The targeted DLR loss of Croce and Hein 2020, equation 7.
 
-    Args:
-        outputs: float [n, k], [n] or [n, 1].
-        y: i32 [n].
-        target: i32 [n].
-
-    Returns:
-        float [n]: `(z_target - z_y) / (z_1 - (z_3 + z_4) / 2)`, with z_1, z_3, z_4 the
-        largest, third and fourth largest logits; of three classes, the third counts
-        as the fourth, and of two the numerator alone is returned. Classes masked by
-        -inf do not count.
+    `(z_target - z_y) / (z_1 - (z_3 + z_4) / 2)`, with z_1, z_3, z_4 the largest, third
+    and fourth largest logits; of three classes, the third counts as the fourth, and of
+    two the numerator alone is returned. Classes masked by -inf do not count.
     """
     z = as_logits(outputs)
     ahead = margin_to(z, y, target)
@@ -172,14 +146,10 @@ def targeted_difference_of_logits_ratio(
 
 
 def kl_divergence(outputs: Array, reference: Array) -> Array:
-    """Kullback-Leibler divergence in nats, float [n], of the softmax from a reference.
+    """Kullback-Leibler divergence in nats, `sum p log(p / q)`.
 
-    Args:
-        outputs: float [n, k], [n] or [n, 1], logits at the perturbed images.
-        reference: the same shape, logits at the images themselves.
-
-    Returns:
-        float [n]: `sum p log(p / q)`, p the softmax of `reference`, q of `outputs`.
+    p is the softmax of `reference`, logits at the images themselves, q that of
+    `outputs`, logits at the perturbed images.
     """
     log_p = jax.nn.log_softmax(as_logits(reference), axis=1)
     log_q = jax.nn.log_softmax(as_logits(outputs), axis=1)
@@ -197,9 +167,14 @@ def of_class(z: Array, y: Array) -> Array:
     return jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
 
 
-def _others(z: Array, y: Array) -> Array:
-    is_y = jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
-    return jnp.where(is_y, -jnp.inf, z)
+def _is(z: Array, y: Array) -> Array:
+    """Where the classes y stand among logits, bool [n, k]."""
+    return jnp.arange(z.shape[1], dtype=y.dtype)[None, :] == y[:, None]
+
+
+def _behind(z: Array, y: Array) -> Array:
+    """What other classes' logits are above y's, float [n, k]; -inf at y itself."""
+    return jnp.where(_is(z, y), -jnp.inf, z) - of_class(z, y)[:, None]
 
 
 def _spread(top: Array, below: Array) -> Array:

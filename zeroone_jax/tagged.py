@@ -29,14 +29,8 @@ _NAMES: dict[type, str] = {}
 def register(name: str) -> Callable[[type[Settings]], type[Settings]]:
     """Gives a dataclass the name that it has in JSON, for good.
 
-    Args:
-        name: no other class's.
-
-    Returns:
-        A decorator, which goes above that of the dataclass.
-
-    Raises:
-        ValueError: another class has the name.
+    A decorator, which goes above that of the dataclass. It raises ValueError where
+    another class has the name.
     """
 
     def named(settings: type[Settings]) -> type[Settings]:

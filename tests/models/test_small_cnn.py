@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.models import layers
-from zeroone_jax.models import small_cnn
+from zeroone_jax.models import cnn
 from zeroone_jax.models.network import Network
 
-NETWORK = Network(small_cnn.Module(classes=3), (17, 16, 2))
+NETWORK = Network(cnn.Small(classes=3), (17, 16, 2))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_dropout_keeps_half_of_the_units_doubled(variables):
 
 def test_published_size():
     x = jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.float32)
-    variables = jax.eval_shape(small_cnn.Module().init, jax.random.key(0), x)
+    variables = jax.eval_shape(cnn.Small().init, jax.random.key(0), x)
     # 28 pixels a side become 26, 24, by pooling 12, then 10, 8, by pooling 4.
     convolutions = 10 * 32 + (9 * 32 + 1) * (32 + 64) + (9 * 64 + 1) * 64
     written = convolutions + (4 * 4 * 64 + 1) * 200 + 201 * 200 + 201 * 10

@@ -149,9 +149,10 @@ def test_examples_are_alone():
 def test_halves_of_the_batch_go_the_same_way():
     x, y = tiny.images(5, count=130)
     settings = dataclasses.replace(SETTINGS, confidence=0.4)
-    whole, all_of_them = sensible.search(KEY, tiny.logits, x, y, settings)
+    first = sensible_step.init(KEY, tiny.logits, x, y, settings)
+    whole, all_of_them = sensible.search(tiny.logits, first, settings)
     with jax.set_mesh(devices.mesh("batch", jax.devices()[:1])):
-        halves, state = sensible.search(KEY, tiny.logits, x, y, settings)
+        halves, state = sensible.search(tiny.logits, first, settings)
     assert 65 < int(jnp.sum(state.ignored)) < 130
     np.testing.assert_allclose(halves, whole, atol=1e-6)
     np.testing.assert_array_equal(state.ignored, all_of_them.ignored)

@@ -13,13 +13,13 @@ outside of JAX is attacked through `adapters.foreign`, and is asked about no ima
 is done.
 """
 
+import inspect
+
 from zeroone_jax.attacks import suite
 from zeroone_jax.attacks.apgd import AutoPGD as apgd
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.boundary import Boundary as boundary
-from zeroone_jax.attacks.carlini_wagner import (
-    CarliniWagner as carlini_wagner,
-)
+from zeroone_jax.attacks.carlini_wagner import CarliniWagner as carlini_wagner
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool
 from zeroone_jax.attacks.expectation import expectation
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab
@@ -29,12 +29,8 @@ from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd
 from zeroone_jax.attacks.pgd import fast_gradient_sign_method as fgsm
 from zeroone_jax.attacks.predict import as_label_fn, predict
 from zeroone_jax.attacks.ray_s import RayS as ray_s
-from zeroone_jax.attacks.sign_network import (
-    HyperplaneCrossing as hyperplane_crossing,
-)
-from zeroone_jax.attacks.sign_network import (
-    SurrogateGradient as surrogate_gradient,
-)
+from zeroone_jax.attacks.sign_network import HyperplaneCrossing as hyperplane_crossing
+from zeroone_jax.attacks.sign_network import SurrogateGradient as surrogate_gradient
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa
 from zeroone_jax.attacks.square import Square as square
 from zeroone_jax.attacks.starts import nearest_start, random_start
@@ -42,31 +38,8 @@ from zeroone_jax.attacks.state import AttackResult, Course, State
 from zeroone_jax.attacks.substitute import Substitute
 from zeroone_jax.attacks.transfer import substitute_attack
 
-__all__ = [
-    "Attack",
-    "AttackResult",
-    "Course",
-    "Norm",
-    "State",
-    "Substitute",
-    "apgd",
-    "as_label_fn",
-    "boundary",
-    "carlini_wagner",
-    "deep_fool",
-    "expectation",
-    "fab",
-    "fgsm",
-    "hop_skip_jump",
-    "hyperplane_crossing",
-    "nearest_start",
-    "pgd",
-    "predict",
-    "random_start",
-    "ray_s",
-    "spsa",
-    "square",
-    "substitute_attack",
-    "suite",
-    "surrogate_gradient",
-]
+__all__ = sorted(
+    name
+    for name, value in globals().items()
+    if name == "suite" or not (name[0] == "_" or inspect.ismodule(value))
+)

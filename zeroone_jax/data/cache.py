@@ -5,12 +5,10 @@ manifest with their checksums. The manifest is written last: a kill on the way l
 a cache that does not verify and is built again.
 """
 
-import contextlib
+import functools
 import json
-import os
 import pathlib
-import tempfile
-from collections.abc import Iterator
+import uuid
 
 import numpy as np
 from absl import logging
@@ -23,42 +21,30 @@ _ARRAYS = ("images", "labels")
 
 
 def write(directory: pathlib.Path, split: str, decoded: Split) -> None:
-    """Keeps a whole split.
+    """Keeps a whole split, in its original order, in its TFDS directory.
 
     A directory that cannot be written is said and otherwise ignored: the next load
     decodes again.
-
-    Args:
-        directory: the TFDS directory, `<data_dir>/<name>/<version>`.
-        split: the split's name.
-        decoded: the whole split in its original order.
     """
     folder = directory / _FOLDER
-    arrays = {"images": decoded.images, "labels": decoded.labels}
+    # Another process may decode the same split meanwhile.
+    replacing = functools.partial(files.replacing, writer=f"{uuid.uuid4()}-")
     checksums = {}
     try:
         folder.mkdir(exist_ok=True)
-        for name, array in arrays.items():
-            with _replacing(folder / f"{split}_{name}.npy") as path:
-                np.save(path, array, allow_pickle=False)
+        for name in _ARRAYS:
+            with replacing(folder / f"{split}_{name}.npy") as path:
+                np.save(path, getattr(decoded, name), allow_pickle=False)
                 checksums[name] = files.checksum(path)
         manifest = {"class_names": decoded.class_names, "crc32": checksums}
-        with _replacing(folder / f"{split}.json") as path:
+        with replacing(folder / f"{split}.json") as path:
             path.write_text(json.dumps(manifest))
     except OSError as error:
         logging.warning("cannot keep decoded arrays in %s: %s", folder, error)
 
 
 def read(directory: pathlib.Path, split: str) -> Split | None:
-    """Reads what `write` kept.
-
-    Args:
-        directory: the TFDS directory.
-        split: the split's name.
-
-    Returns:
-        The whole split; None if it is not kept, or damaged, which is logged.
-    """
+    """Reads what `write` kept; None if it is not kept, or damaged, which is logged."""
     folder = directory / _FOLDER
     manifest_file = folder / f"{split}.json"
     if not manifest_file.is_file():
@@ -80,17 +66,3 @@ def read(directory: pathlib.Path, split: str) -> Split | None:
         return None
     indices = np.arange(len(arrays["labels"]), dtype=np.int32)
     return Split(arrays["images"], arrays["labels"], indices, class_names)
-
-
-@contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a new file's path, and puts it in place once it is whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
-    fresh = pathlib.Path(name)
-    try:
-        yield fresh
-        fresh.chmod(0o644)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -70,6 +70,10 @@ class Dataset:
         return tuple(address.rsplit("/", 1)[1] for address in self.addresses)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(", "))
+
+
 _IDX_SPLITS = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -80,17 +84,8 @@ _CIFAR10 = Dataset(
     name="cifar10",
     version="3.0.2",
     image_shape=(32, 32, 3),
-    class_names=(
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
+    class_names=_names(
+        "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck"
     ),
     layout="cifar",
     splits={
@@ -145,17 +140,9 @@ _FASHION_MNIST = Dataset(
     name="fashion_mnist",
     version="3.0.1",
     image_shape=(28, 28, 1),
-    class_names=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
+    class_names=_names(
+        "T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, "
+        "Ankle boot"
     ),
     layout="idx",
     splits=_IDX_SPLITS,

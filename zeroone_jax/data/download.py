@@ -17,17 +17,12 @@ class UnavailableError(Exception):
 
 
 def download(address: str, path: pathlib.Path, progress: Progress) -> None:
-    """Fetches a file.
-
-    Args:
-        address: where from.
-        path: where to.
-        progress: told how much has arrived.
+    """Fetches a file, and tells how much has arrived.
 
     Raises:
         UnavailableError: no answer, an error, or a content that breaks off.
     """
-    opener = urllib.request.build_opener(_PatientHandler, _PatientSecureHandler)
+    opener = urllib.request.build_opener(_PatientHandler)
     stage = f"fetching {address}"
     try:
         with opener.open(address, timeout=CONNECT_SECONDS) as answer:
@@ -51,19 +46,13 @@ class _PatientConnection(http.client.HTTPConnection):
         self.sock.settimeout(READ_SECONDS)
 
 
-class _PatientSecureConnection(http.client.HTTPSConnection):
+class _PatientSecureConnection(_PatientConnection, http.client.HTTPSConnection):
     """The same for https."""
 
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(READ_SECONDS)
 
-
-class _PatientHandler(urllib.request.HTTPHandler):
+class _PatientHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def http_open(self, req: urllib.request.Request) -> Any:
         return self.do_open(_PatientConnection, req)
 
-
-class _PatientSecureHandler(urllib.request.HTTPSHandler):
     def https_open(self, req: urllib.request.Request) -> Any:
         return self.do_open(_PatientSecureConnection, req)

@@ -22,14 +22,7 @@ _MOST_CLASSES = 65_536
 
 
 def read(path: pathlib.Path, split: str) -> Split:
-    """Reads a split of a user's file.
-
-    Args:
-        path: the file.
-        split: `train` or `test`.
-
-    Returns:
-        The whole split, in the file's order.
+    """Reads a split, `train` or `test`, of a user's file, in the file's order.
 
     Raises:
         FileNotFoundError: there is no such file.

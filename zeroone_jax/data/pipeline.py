@@ -146,11 +146,8 @@ def epoch_batches(key: Key, epoch: int, n: int, batch_size: int) -> list[np.ndar
         >>> [len(batch) for batch in batches]
         [2, 2, 1]
     """
-    for name, number, lowest in (
-        ("n", n, 1),
-        ("batch_size", batch_size, 1),
-        ("epoch", epoch, 0),
-    ):
+    limits = {"n": (n, 1), "batch_size": (batch_size, 1), "epoch": (epoch, 0)}
+    for name, (number, lowest) in limits.items():
         if number < lowest:
             raise ValueError(f"{name} must be at least {lowest}, not {number}")
     order = jax.random.permutation(

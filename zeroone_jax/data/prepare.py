@@ -77,19 +77,8 @@ def read(name: str, split: str, data_dir: Path | None = None) -> Split:
     the catalog, whose records or metadata are missing or torn, is set aside and
     prepared again.
 
-    Args:
-        name: a name of `data.available()`, or the TFDS name of a prepared set.
-        split: one of the set's splits.
-        data_dir: the folder of all TFDS data sets, as for `prepare`.
-
-    Returns:
-        The split in its original order (see `tfds_reader.read`).
-
-    Raises:
-        ValueError: unknown data set or split, or one that is not image
-            classification.
-        NoSourceError: no source has the data set.
-        DamagedError: records or metadata of a set outside the catalog cannot be read.
+    Arguments and errors are those of `pipeline.load`; the order is the original one
+    (see `tfds_reader.read`).
     """
     if name in CATALOG:
         # Said before anything is fetched.
@@ -97,7 +86,9 @@ def read(name: str, split: str, data_dir: Path | None = None) -> Split:
     try:
         directory = prepare(name, data_dir)
     except NoSourceError as error:
-        kept = _without_metadata(name, split, data_dir)
+        # Decoded arrays carry their own checksums.
+        found = tfds_directory.find(name, _root(data_dir))
+        kept = cache.read(found, split) if found else None
         if kept is None:
             raise
         logging.warning("%s. Meanwhile its decoded arrays are used", error)
@@ -115,12 +106,6 @@ def read(name: str, split: str, data_dir: Path | None = None) -> Split:
         decoded = _repair(CATALOG[name], _root(data_dir), directory, split)
     cache.write(directory, split, decoded)
     return decoded
-
-
-def _without_metadata(name: str, split: str, data_dir: Path | None) -> Split | None:
-    """Reads decoded arrays, which carry their own checksums, if they are kept."""
-    directory = tfds_directory.find(name, _root(data_dir))
-    return None if directory is None else cache.read(directory, split)
 
 
 def _find(name: str, root: pathlib.Path) -> pathlib.Path | None:
@@ -232,10 +217,8 @@ def _fetch(
         else:
             logging.info("%s: taken from %s", dataset.name, description)
             return files
-    wanted = ", ".join(
-        f"{archive} ({address})"
-        for archive, address in zip(dataset.archives, dataset.addresses, strict=True)
-    )
+    places = zip(dataset.archives, dataset.addresses, strict=True)
+    wanted = ", ".join(f"{archive} ({address})" for archive, address in places)
     raise NoSourceError(
         f"no source has {dataset.name}: place {wanted} in {manual_dir} and try again. "
         f"Tried: {'; '.join(reasons)}"

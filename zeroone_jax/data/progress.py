@@ -17,12 +17,9 @@ class Progress:
         self._percent = -1
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Reports that `done` of `total` of a stage is finished.
+        """Reports that `done` of `total`, in any unit, of a stage is finished.
 
-        Args:
-            stage: what is being done, such as "fetching train.gz".
-            done: in any unit, at most `total`.
-            total: in the same unit; 0 if unknown.
+        A stage is called as in "fetching train.gz"; a total of 0 is an unknown one.
         """
         percent = 100 * done // total if total else 0
         if (stage, percent) == (self._stage, self._percent):

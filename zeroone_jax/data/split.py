@@ -31,15 +31,10 @@ class Split(NamedTuple):
 
 
 def check_split(split: Split, origin: str) -> None:
-    """Raises if a split is not what `Split` promises.
+    """Raises ValueError if a split is not what `Split` promises.
 
-    Args:
-        split: what to look at.
-        origin: where it comes from, for the message.
-
-    Raises:
-        ValueError: images that are not uint8, labels that are not integers, wrong
-            shapes, or a label without a class name.
+    Images that are not uint8, labels that are not integers, wrong shapes, or a label
+    without a class name; the message names their `origin`.
     """
     images, labels, indices, class_names = split
     if images.dtype != np.uint8:
@@ -127,19 +122,14 @@ def select(split: Split, classes: Sequence[int | str], origin: str = "split") ->
     position[labels] = np.arange(len(labels), dtype=np.int32)
     relabelled = position[split.labels]
     (rows,) = np.nonzero(relabelled >= 0)
-    for label, count in zip(
-        labels, np.bincount(relabelled[rows], minlength=len(labels)), strict=True
-    ):
+    counts = np.bincount(relabelled[rows], minlength=len(labels))
+    for label, count in zip(labels, counts, strict=True):
         if count == 0:
             raise ValueError(
                 f"{origin} has no image of class {label} ({split.class_names[label]})"
             )
-    return Split(
-        split.images[rows],
-        relabelled[rows],
-        split.indices[rows],
-        tuple(split.class_names[label] for label in labels),
-    )
+    names = tuple(split.class_names[label] for label in labels)
+    return split.take(rows)._replace(labels=relabelled[rows], class_names=names)
 
 
 def as_features(split: Split) -> tuple[np.ndarray, np.ndarray]:

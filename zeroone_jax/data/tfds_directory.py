@@ -16,12 +16,12 @@ def find(name: str, data_dir: pathlib.Path) -> pathlib.Path | None:
     """Finds a prepared data set.
 
     Args:
-        name: TFDS name, `set` or `set/config`, with `:1.0.0` for a version.
+        name: TFDS name, `set` or `set/config`, with `:1.0.0` for a version. Without it,
+            the catalog's version is meant, or else the highest one.
         data_dir: the folder of all TFDS data sets.
 
     Returns:
-        Its directory, of the catalog's version or else of the highest one; None if
-        there is none. One that is damaged is found where no other is.
+        Its directory, or None. One that is damaged is found where no other is.
     """
     path, _, version = name.partition(":")
     if not version and path in CATALOG:
@@ -55,14 +55,7 @@ def file_format(directory: pathlib.Path) -> str:
 
 
 def check(directory: pathlib.Path) -> None:
-    """Raises if what describes the records is missing or torn.
-
-    Args:
-        directory: a TFDS directory.
-
-    Raises:
-        DamagedError: it is.
-    """
+    """Raises DamagedError if what describes the records is missing or torn."""
     for name in (_INFO_FILE, "features.json"):
         if not (directory / name).is_file():
             raise files.damaged(directory / name, "it is missing", REMEDY)

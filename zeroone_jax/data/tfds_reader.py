@@ -26,14 +26,6 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
     checksums, and for sets whose examples have an `id` that ends in their number
     (`train_00042`). Any other set comes as stored.
 
-    Args:
-        name: TFDS name, for the catalog.
-        directory: `<data_dir>/<name>/<version>`.
-        split: one of its splits.
-
-    Returns:
-        The whole split.
-
     Raises:
         ValueError: records of a format that needs TensorFlow, examples that are not
             one image and one label, or images that differ in shape.
@@ -76,11 +68,11 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
     if dataset is None:
         class_names = _class_names(builder.info.features, label_key, directory)
         order = _order_by_id(examples)
-        images, labels = images[order], labels[order]
     else:
         class_names = dataset.class_names
         order = _order_by_key(split, len(images))
-        images, labels = images[order], labels[order]
+    images, labels = images[order], labels[order]
+    if dataset is not None:
         try:
             raw.check(dataset, split, raw.pack(dataset, split, images, labels))
         except DamagedError as error:

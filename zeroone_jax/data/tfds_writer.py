@@ -27,11 +27,8 @@ def write(
     Args:
         dataset: what is written.
         splits: split name to images u8 [n, h, w, c] and labels i32 [n].
-        data_dir: where to create `<name>/<version>/`.
+        data_dir: where to create `<name>/<version>/`, which is returned.
         progress: told how many examples are encoded.
-
-    Returns:
-        The directory written.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import registered

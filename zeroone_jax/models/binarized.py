@@ -43,12 +43,8 @@ class _Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        kernel = self.param(
-            "kernel",
-            nn.initializers.glorot_uniform(),
-            (x.shape[1], self.units),
-            x.dtype,
-        )
+        draw, shape = nn.initializers.glorot_uniform(), (x.shape[1], self.units)
+        kernel = self.param("kernel", draw, shape, x.dtype)
         multiply = product.trained if train else jnp.matmul
         return multiply(x, sign(kernel.astype(x.dtype)), precision="highest")
 

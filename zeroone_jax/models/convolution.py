@@ -131,18 +131,7 @@ def arranged(
     padding: tuple[Pair, Pair],
     precision: jax.lax.PrecisionLike = None,
 ) -> Array:
-    """Convolves, with gradients that XLA computes fast also inside loops.
-
-    Args:
-        x: float [n, height, width, inputs].
-        kernel: float [rows, columns, inputs, outputs].
-        strides: of rows, of columns.
-        padding: zeros above and below, left and right.
-        precision: as for `jax.lax.conv_general_dilated`, also of the gradients.
-
-    Returns:
-        float [n, height', width', outputs].
-    """
+    """Does what `convolve` does, with gradients that are fast also inside loops."""
     return jax.lax.conv_general_dilated(
         x, kernel, strides, padding, dimension_numbers=_LAYOUT, precision=precision
     )
@@ -197,20 +186,10 @@ arranged.defvjp(_forward, _backward)
 def banded(
     x: Array,
     kernel: Array,
-    padding: tuple[tuple[int, int], tuple[int, int]],
+    padding: tuple[Pair, Pair],
     precision: jax.lax.PrecisionLike = None,
 ) -> Array:
-    """Convolves by one matrix product.
-
-    Args:
-        x: float [n, height, width, inputs].
-        kernel: float [rows, columns, inputs, outputs].
-        padding: zeros above and below, left and right.
-        precision: of the product, as for `jnp.matmul`.
-
-    Returns:
-        float [n, height', width', outputs].
-    """
+    """Does what `convolve` does, without strides, by one matrix product."""
     count, height, width, inputs = x.shape
     rows, columns, _, outputs = kernel.shape
     (top, bottom), (left, right) = padding

@@ -24,7 +24,7 @@ from zeroone_jax.types import Array, Key
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """Several members of one architecture.
+    """Several members of one architecture, called like a `Network`.
 
     Attributes:
         network: what each member is.
@@ -39,42 +39,20 @@ class Ensemble:
     combine: Literal["probabilities", "votes"] = "probabilities"
 
     def init(self, key: Key) -> Variables:
-        """Draws every member's variables, arrays [members, ...].
-
-        Args:
-            key: a random key.
-        """
+        """Draws every member's variables, arrays [members, ...]."""
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self.members))
         return jax.vmap(self.network.init)(keys)
 
     def members_logits(self, variables: Variables, x: Array) -> Array:
-        """Computes every member's logits.
-
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-
-        Returns:
-            [members, n, classes].
-
-        Raises:
-            ValueError: the images have another shape.
-        """
+        """Computes every member's logits [members, n, classes]; see `apply`."""
         return jax.vmap(self.network.apply, (0, None))(variables, x)
 
     def apply(self, variables: Variables, x: Array) -> Array:
         """Computes the ensemble's logits.
 
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-
         Returns:
             [n, classes]: the logarithm of the mean of the softmax probabilities; or
             the share of members that vote for each class, which has no slope.
-
-        Raises:
-            ValueError: the images have another shape.
         """
         logits = self.members_logits(variables, x)
         if self.combine == "votes":

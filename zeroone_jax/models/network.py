@@ -48,6 +48,9 @@ class Variables:
 class Network:
     """A network for images of one shape.
 
+    Its methods take variables as `init` makes them, and images float [n, height, width,
+    channels]; they raise ValueError where these have another shape.
+
     Attributes:
         module: a flax module, called with images float [n, height, width, channels] and
             `train`, which gives logits [n, classes].
@@ -60,11 +63,7 @@ class Network:
     dtype: DTypeLike | None = None
 
     def init(self, key: Key) -> Variables:
-        """Draws the variables that training starts from, in JAX's default float type.
-
-        Args:
-            key: a random key.
-        """
+        """Draws variables to start training from, in JAX's default float type."""
         variables = jax.jit(self._draw)(key)
         return Variables(variables["params"], variables.get("batch_stats", {}))
 
@@ -74,33 +73,17 @@ class Network:
     def apply(self, variables: Variables, x: Array) -> Array:
         """Computes logits in evaluation mode: running statistics, no dropout.
 
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-
         Returns:
             [n, classes] of the parameters' float type.
-
-        Raises:
-            ValueError: the images have another shape.
         """
-        logits = self._computed(variables, x, train=False)
-        return logits.astype(x.dtype)
+        return self._computed(variables, x, train=False).astype(x.dtype)
 
     def train(self, variables: Variables, x: Array, key: Key) -> tuple[Array, Any]:
-        """Computes logits in training mode: statistics of this batch, dropout.
-
-        Args:
-            variables: as `init` makes them.
-            x: float [n, height, width, channels].
-            key: of the dropout.
+        """Computes logits in training mode: this batch's statistics, dropout by a key.
 
         Returns:
             Logits [n, classes] of the images' float type, and the new running
             statistics.
-
-        Raises:
-            ValueError: the images have another shape.
         """
         logits, changed = self._computed(
             variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
@@ -129,6 +112,8 @@ class Network:
 class _Applied(Protocol):
     @property
     def shape(self) -> tuple[int, int, int]: ...
+
+    def init(self, key: Key) -> Variables: ...
 
     def apply(self, variables: Variables, x: Array) -> Array: ...
 
@@ -167,37 +152,21 @@ def save(path: pathlib.Path, variables: Variables) -> None:
         path: where, ending in ".npz"; the caller sees to it that no half file is left.
         variables: of any network.
     """
-    flat = flax.traverse_util.flatten_dict(_as_dict(variables), sep="/")
-    np.savez(path, allow_pickle=False, **jax.tree.map(np.asarray, flat))
+    np.savez(path, allow_pickle=False, **jax.tree.map(np.asarray, _flat(variables)))
 
 
-class _Drawn(Protocol):
-    def init(self, key: Key) -> Variables: ...
-
-
-def load(path: pathlib.Path, network: _Drawn) -> Variables:
-    """Reads what `save` wrote.
-
-    Args:
-        path: the file.
-        network: the network, or the ensemble, that the variables belong to.
-
-    Returns:
-        The variables, as JAX arrays.
+def load(path: pathlib.Path, network: _Applied) -> Variables:
+    """Reads what `save` wrote, of a network or an ensemble.
 
     Raises:
         ValueError: the file is damaged, or holds another network's variables.
         FileNotFoundError: there is no such file.
     """
     flat = files.read_npz(path)
-    shapes = jax.eval_shape(network.init, jax.random.key(0))
-    expected = {
-        name: leaf.shape
-        for name, leaf in flax.traverse_util.flatten_dict(
-            _as_dict(shapes), sep="/"
-        ).items()
-    }
-    found = {name: array.shape for name, array in flat.items()}
+    wanted = _flat(jax.eval_shape(network.init, jax.random.key(0)))
+    found, expected = (
+        {name: array.shape for name, array in each.items()} for each in (flat, wanted)
+    )
     if found != expected:
         differing = sorted(dict(found.items() ^ expected.items()))
         raise ValueError(
@@ -208,5 +177,6 @@ def load(path: pathlib.Path, network: _Drawn) -> Variables:
     return Variables(nested["params"], nested.get("batch_stats", {}))
 
 
-def _as_dict(variables: Variables) -> dict[str, Any]:
-    return {"params": variables.params, "batch_stats": variables.batch_stats}
+def _flat(variables: Variables) -> dict[str, Any]:
+    nested = {"params": variables.params, "batch_stats": variables.batch_stats}
+    return flax.traverse_util.flatten_dict(nested, sep="/")

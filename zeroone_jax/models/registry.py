@@ -15,15 +15,7 @@ from typing import Any, Final
 
 from jax.typing import DTypeLike
 
-from zeroone_jax.models import (
-    binarized,
-    cnn,
-    mlp,
-    preact_resnet,
-    resnet,
-    small_cnn,
-    wide_resnet,
-)
+from zeroone_jax.models import binarized, cnn, mlp, preact_resnet, resnet
 from zeroone_jax.models.network import Network
 
 NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
@@ -35,14 +27,14 @@ NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
         "simple_net": partial(cnn.Module, hidden=(1000,)),
         "lenet_valid": partial(cnn.Module, padding=0),
         "lenet_narrow": partial(cnn.Module, padding=0, hidden=(30, 21)),
-        "small_cnn": small_cnn.Module,
+        "small_cnn": cnn.Small,
         "resnet20": partial(resnet.Module, blocks=3),
         "resnet32": partial(resnet.Module, blocks=5),
         "resnet44": partial(resnet.Module, blocks=7),
         "resnet56": partial(resnet.Module, blocks=9),
         "preact_resnet18": preact_resnet.Module,
-        "wrn_28_10": partial(wide_resnet.Module, depth=28, width=10),
-        "wrn_34_10": partial(wide_resnet.Module, depth=34, width=10),
+        "wrn_28_10": partial(preact_resnet.Wide, depth=28, width=10),
+        "wrn_34_10": partial(preact_resnet.Wide, depth=34, width=10),
     }
 )
 """What makes a network's module, given `classes=`.

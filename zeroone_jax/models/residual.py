@@ -1,4 +1,7 @@
-"""What residual networks are built of: convolutions and batch normalisation."""
+"""What residual networks are built of: convolutions, batch norm, stages of blocks."""
+
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -32,21 +35,10 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Convolves float [n, h, w, inputs] to [n, h', w', channels]."""
-        inputs = x.shape[-1]
-        kernel = self.param(
-            "kernel",
-            _HE_NORMAL,
-            (self.window, self.window, inputs, self.channels),
-            x.dtype,
-        )
+        shape = (self.window, self.window, x.shape[-1], self.channels)
+        kernel = self.param("kernel", _HE_NORMAL, shape, x.dtype)
         edge = (self.window // 2, self.window // 2)
-        return convolve(
-            x,
-            kernel,
-            (self.stride, self.stride),
-            (edge, edge),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        return convolve(x, kernel, (self.stride, self.stride), (edge, edge))
 
 
 class BatchNorm(nn.Module):
@@ -75,10 +67,7 @@ class BatchNorm(nn.Module):
         values = x.astype(exact)
         if train:
             mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
-            for running, batch in (
-                (running_mean, mean),
-                (running_variance, variance),
-            ):
+            for running, batch in ((running_mean, mean), (running_variance, variance)):
                 moved = _MOMENTUM * running.value.astype(exact)
                 moved = moved + (1 - _MOMENTUM) * batch
                 running.value = moved.astype(running.value.dtype)
@@ -88,3 +77,18 @@ class BatchNorm(nn.Module):
         slope = scale.astype(exact) / jnp.sqrt(variance + _EPSILON)
         normal = (values - mean[None, None, None]) * slope[None, None, None]
         return (normal + bias.astype(exact)[None, None, None]).astype(x.dtype)
+
+
+def stages(
+    x: Array, train: bool, block: Callable[..., Any], blocks: int, channels: list[int]
+) -> Array:
+    """Passes images through stages of so many blocks, for each number of channels.
+
+    The first block of a stage halves height and width, but in the first stage.
+    """
+    for stage, outputs in enumerate(channels):
+        for place in range(blocks):
+            stride = 2 if stage > 0 and place == 0 else 1
+            # Named, for flax would name blocks with and without remat differently.
+            x = block(outputs, stride, name=f"Block_{stage * blocks + place}")(x, train)
+    return x

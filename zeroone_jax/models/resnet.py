@@ -18,10 +18,10 @@ from typing import Final
 import flax.linen as nn
 import jax.numpy as jnp
 
-from zeroone_jax.models.residual import BatchNorm, Convolution
+from zeroone_jax.models.residual import BatchNorm, Convolution, stages
 from zeroone_jax.types import Array
 
-_CHANNELS: Final = (16, 32, 64)
+_CHANNELS: Final = [16, 32, 64]
 
 
 class Block(nn.Module):
@@ -63,10 +63,7 @@ class Module(nn.Module):
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Computes logits; training normalises by the batch's statistics."""
         x = nn.relu(BatchNorm()(Convolution(_CHANNELS[0])(x), train))
-        for stage, channels in enumerate(_CHANNELS):
-            for block in range(self.blocks):
-                stride = 2 if stage > 0 and block == 0 else 1
-                x = Block(channels, stride)(x, train)
+        x = stages(x, train, Block, self.blocks, _CHANNELS)
         return nn.Dense(self.classes, param_dtype=x.dtype)(x.mean((1, 2)))
 
 

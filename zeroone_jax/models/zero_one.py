@@ -4,6 +4,10 @@ Paper A's models (section A1 of our notes) as pure functions of `Params`. All ca
 jitted and vmapped. No label should hang on rounding: matrix products ask for the
 highest precision, and `margins` tells how near a network's thresholds are to data.
 
+Where a function takes `params`, they are networks `[votes, ...]`, or
+`[classes, votes, ...]`; `x` is float [n, d] in their dtype, and a ValueError says where
+it does not fit.
+
 Example:
     Three lines of which two must agree, and a tie, which means class 0:
 
@@ -114,49 +118,26 @@ class Vote(Classifier):
 
 
 def hidden(params: Params, x: ArrayLike) -> Array:
-    """Computes what the hidden units pass on.
-
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
+    """What the hidden units pass on, the two values of `params.hidden_values`.
 
     Returns:
-        float [(classes,) votes, n, h], the two values of `params.hidden_values`.
-
-    Raises:
-        ValueError: if x does not fit the networks.
+        float [(classes,) votes, n, h].
     """
     return _over_votes(_hidden, params, check_rows(params, x))
 
 
 def scores(params: Params, x: ArrayLike) -> Array:
-    """Computes the output units' values, `H.w2 + b2`.
+    """The output units' values `H.w2 + b2`, float [(classes,) votes, n].
 
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
-
-    Returns:
-        float [(classes,) votes, n]; above 0 means class 1.
-
-    Raises:
-        ValueError: if x does not fit the networks.
+    Above 0 means class 1.
     """
     return _over_votes(_score, params, check_rows(params, x))
 
 
 def votes(params: Params, x: ArrayLike) -> Array:
-    """Computes every network's own label.
+    """Every network's own label, i32 [(classes,) votes, n] of 0 and 1.
 
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
-
-    Returns:
-        i32 [(classes,) votes, n] of 0 and 1; a score of exactly 0 gives 0.
-
-    Raises:
-        ValueError: if x does not fit the networks.
+    A score of exactly 0 gives 0.
     """
     return (scores(params, x) > 0).astype(jnp.int32)
 
@@ -186,18 +167,7 @@ def majority(votes: Array) -> Array:
 
 
 def predict(params: Params, x: ArrayLike) -> Array:
-    """Labels every row by the `majority` of the networks' votes.
-
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
-
-    Returns:
-        i32 [n], labels.
-
-    Raises:
-        ValueError: if x does not fit the networks.
-    """
+    """Labels i32 [n], the `majority` of the networks' votes."""
     return majority(votes(params, x))
 
 
@@ -229,15 +199,9 @@ def margins(
     of our notes): evaluate such networks in float64.
 
     Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype, n at least 1.
+        params: networks.
+        x: float [n, d], n at least 1.
         levels: the levels of `Margins.share`.
-
-    Returns:
-        The `Margins` over all rows of x.
-
-    Raises:
-        ValueError: if x does not fit the networks or has no rows.
 
     Example:
         >>> params = linear(jnp.array([[3.0, 4.0]]), jnp.array([-5.0]))

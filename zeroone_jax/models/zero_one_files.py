@@ -68,10 +68,9 @@ def load(
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {sorted(stored)}")
     arrays = {}
     for name in _NAMES:
-        if stored[name].dtype.kind not in "fiu":
-            raise ValueError(
-                f"{path}: {name} is {stored[name].dtype}, not real numbers"
-            )
+        kind = stored[name].dtype
+        if kind.kind not in "fiu":
+            raise ValueError(f"{path}: {name} is {kind}, not real numbers")
         arrays[name] = stored[name].astype(np.float64)
     if arrays["w1"].ndim == 2:
         arrays = {name: array[None] for name, array in arrays.items()}
@@ -81,9 +80,8 @@ def load(
         told = told or "pm"
         scale = stored["hidden_scale"]
         if told != "pm" or scale.shape or not 0 < scale < math.inf:
-            raise ValueError(
-                f"{path}: hidden_scale is {scale} and hidden_values {told}"
-            )
+            found = f"hidden_scale is {scale} and hidden_values {told}"
+            raise ValueError(f"{path}: {found}")
         arrays["w2"] *= float(scale) * math.sqrt(arrays["w2"].shape[-1])
     if None not in (told, hidden_values) and told != hidden_values:
         raise ValueError(

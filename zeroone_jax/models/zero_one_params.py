@@ -48,9 +48,6 @@ class Params:
 def check(params: Params) -> None:
     """Checks what can be known before the numbers are: also under `jit`.
 
-    Args:
-        params: the networks to check.
-
     Raises:
         ValueError: if `hidden_values` is unknown, or an array's shape or dtype does
             not fit; the message says which.
@@ -78,18 +75,11 @@ def check(params: Params) -> None:
 
 
 def check_rows(params: Params, x: ArrayLike) -> Array:
-    """Checks the networks, and that they can take x.
-
-    Args:
-        params: the networks.
-        x: what should be float [n, d] in the params' dtype, or images [n, ...] of d
-            numbers each.
-
-    Returns:
-        x as an array [n, d].
+    """Checks the networks, and that they can take x; gives it as an array [n, d].
 
     Raises:
-        ValueError: if it does not fit the networks, or they are not valid.
+        ValueError: x is not float [n, d] in the params' dtype, or images [n, ...] of d
+            numbers each, or the networks are not valid.
     """
     check(params)
     x = jnp.asarray(x)
@@ -194,24 +184,15 @@ def linear(w: ArrayLike, b: ArrayLike) -> Params:
     """
     w1 = jnp.expand_dims(jnp.asarray(w), -2)
     b1 = jnp.expand_dims(jnp.asarray(b), -1)
-    params = Params(
-        w1=w1,
-        b1=b1,
-        w2=jnp.ones_like(b1),
-        b2=jnp.full(b1.shape[:-1], -0.5, b1.dtype),
-    )
+    b2 = jnp.full(b1.shape[:-1], -0.5, b1.dtype)
+    params = Params(w1=w1, b1=b1, w2=jnp.ones_like(b1), b2=b2)
     check(params)
     return params
 
 
 def astype(params: Params, dtype: DTypeLike) -> Params:
-    """Casts every array, and with it what the network computes in.
+    """Casts every array to a floating-point dtype, and so what is computed in.
 
-    Args:
-        params: networks.
-        dtype: a floating-point dtype; float64 needs `jax_enable_x64`.
-
-    Returns:
-        The same networks in `dtype`.
+    float64 needs `jax_enable_x64`.
     """
     return jax.tree.map(lambda array: array.astype(dtype), params)

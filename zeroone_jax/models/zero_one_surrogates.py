@@ -2,7 +2,8 @@
 
 The mean vote is a step function of steps. Two stand-ins have slopes: the straight-
 through one keeps every step where it is and only its slope is a sigmoid's; the smooth
-one is a network of sigmoids, which tends to the true one as they sharpen.
+one is a network of sigmoids, which tends to the true one as they sharpen. Each function
+takes networks and float [n, d] in their dtype, as those of `zero_one`.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -18,6 +19,7 @@ Example:
     0.233
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -32,16 +34,9 @@ from zeroone_jax.types import Array
 def vote_scores(params: Params, x: ArrayLike) -> Array:
     """Computes the mean vote, each vote counting 1 or -1.
 
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
-
     Returns:
         float [n] in [-1,1], above 0 exactly where `predict` says 1; of one-vs-all
         networks float [n, classes], largest (first) at the class that it says.
-
-    Raises:
-        ValueError: if x does not fit the networks.
     """
     return _scores(params, x, lambda value: (value > 0).astype(value.dtype))
 
@@ -53,22 +48,11 @@ def straight_through_scores(
 
     Each step, of a hidden unit, an output unit, keeps its hard value and passes the
     gradient on as `sigmoid(sharpness * value)` would where the value lies (Bengio et
-    al. 2013).
-
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
-        sharpness: float [], above 0.
-
-    Returns:
-        float [n] or [n, classes], as `vote_scores`.
-
-    Raises:
-        ValueError: if x does not fit the networks.
+    al. 2013). The sharpness is float [], above 0.
     """
 
     def step(value: Array) -> Array:
-        soft = jax.nn.sigmoid(jnp.asarray(sharpness, value.dtype) * value)
+        soft = _sigmoid(sharpness, value)
         # The bracket is exactly 0 and has the sigmoid's slope.
         hard = (value > 0).astype(value.dtype)
         return hard + (soft - jax.lax.stop_gradient(soft))
@@ -79,23 +63,15 @@ def straight_through_scores(
 def smooth_scores(params: Params, x: ArrayLike, sharpness: ArrayLike) -> Array:
     """Computes the mean vote of the networks with every step made a sigmoid.
 
-    Args:
-        params: networks, `[votes, ...]` or `[classes, votes, ...]`.
-        x: float [n, d] in the params' dtype.
-        sharpness: float [], above 0: steps are `sigmoid(sharpness * value)`.
-
     Returns:
-        float [n] in (-1,1) or [n, classes]; tends to `vote_scores` as the sharpness
-        grows, wherever no value is 0.
-
-    Raises:
-        ValueError: if x does not fit the networks.
+        float [n] in (-1,1) or [n, classes]; steps are `sigmoid(sharpness * value)`, and
+        it tends to `vote_scores` as the sharpness grows, wherever no value is 0.
     """
-    return _scores(
-        params,
-        x,
-        lambda value: jax.nn.sigmoid(jnp.asarray(sharpness, value.dtype) * value),
-    )
+    return _scores(params, x, functools.partial(_sigmoid, sharpness))
+
+
+def _sigmoid(sharpness: ArrayLike, value: Array) -> Array:
+    return jax.nn.sigmoid(jnp.asarray(sharpness, value.dtype) * value)
 
 
 def _scores(params: Params, x: ArrayLike, step: Callable[[Array], Array]) -> Array:

@@ -22,21 +22,14 @@ def remove_unfinished(directory: pathlib.Path) -> None:
     """Removes what a killed process had not finished.
 
     Orbax would do it in the background, where it fails if the process ends meanwhile.
-
-    Args:
-        directory: the run directory, open in this process only.
+    The run directory is to be open in this process only.
     """
     for unfinished in (directory / FOLDER).glob(_UNFINISHED):
         shutil.rmtree(unfinished)
 
 
 def record(directory: pathlib.Path, step: int) -> None:
-    """Notes the checksums of a new checkpoint, and forgets those that are gone.
-
-    Args:
-        directory: the run directory.
-        step: the checkpoint's.
-    """
+    """Notes the checksums of a step's new checkpoint, and forgets what is gone."""
     there = _steps(directory)
     known = {name: sums for name, sums in _known(directory).items() if name in there}
     known[str(step)] = _sums(directory / FOLDER / str(step))
@@ -45,9 +38,6 @@ def record(directory: pathlib.Path, step: int) -> None:
 
 def remove_damaged(directory: pathlib.Path) -> None:
     """Removes checkpoints whose files have changed, and says so.
-
-    Args:
-        directory: the run directory, open in this process only.
 
     Raises:
         files.DamagedError: not one checkpoint is whole; nothing is removed then.

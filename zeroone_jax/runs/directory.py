@@ -2,7 +2,6 @@
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import filelock
@@ -75,7 +74,9 @@ class RunDirectory:
                 ),
             )
             if hosts.is_first():
-                self._record_session(revision)
+                last = self._checkpoints.latest_step() or 0
+                record = {**session(revision), "from_step": last}
+                lines.append(path / "sessions.jsonl", [record])
         except BaseException:
             self._lock.release()
             raise
@@ -86,9 +87,8 @@ class RunDirectory:
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise RunError(
-                f"{self.path}: another process is filling this run"
-            ) from None
+            message = f"{self.path}: another process is filling this run"
+            raise RunError(message) from None
         try:
             self._adopt(config, resume)
             lines.cut(self.path / "sessions.jsonl", lambda _: True)
@@ -123,10 +123,8 @@ class RunDirectory:
         if resume:
             changed = differences(read_settings(self.path), config)
             if changed:
-                raise RunError(
-                    f"{self.path} was started with other settings: "
-                    + "; ".join(changed)
-                )
+                other = "; ".join(changed)
+                raise RunError(f"{self.path} was started with other settings: {other}")
             if not (self.path / _SUMMARY).exists():
                 checkpoints.remove_damaged(self.path)
         elif self._has_begun():
@@ -151,11 +149,6 @@ class RunDirectory:
                 return True
         return False
 
-    def _record_session(self, revision: str) -> None:
-        last = self._checkpoints.latest_step() or 0
-        record = {**session(revision), "from_step": last}
-        lines.append(self.path / "sessions.jsonl", [record])
-
     def close(self) -> None:
         """Lets another process in."""
         self._checkpoints.close()
@@ -164,12 +157,7 @@ class RunDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def restore(self, template: Any) -> Any | None:
@@ -219,11 +207,9 @@ class RunDirectory:
             )
 
     def save(self, step: int, state: Any) -> None:
-        """Writes a checkpoint, complete or not at all; the last two are kept.
+        """Writes a checkpoint of a pytree, all or nothing; the last two are kept.
 
-        Args:
-            step: how far the state is; a step saved already is left as it is.
-            state: a pytree of arrays.
+        A step saved already is left as it is.
         """
         if step != self._checkpoints.latest_step():
             self._checkpoints.save(step, args=ocp.args.StandardSave(state))
@@ -231,10 +217,9 @@ class RunDirectory:
                 checkpoints.record(self.path, step)
 
     def append_metrics(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Appends measurements; call it before the `save` of the same step.
+        """Appends measurements of JSON's types, each with its "step".
 
-        Args:
-            records: of JSON's types, each with its "step".
+        Call it before the `save` of the same step.
         """
         if hosts.is_first():
             lines.append(self.path / "metrics.jsonl", records)
@@ -248,11 +233,7 @@ class RunDirectory:
         return lines.read(self.path / "sessions.jsonl")
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Writes the summary, the last file of a run.
-
-        Args:
-            summary: of JSON's types.
-        """
+        """Writes the summary, of JSON's types, the last file of a run."""
         if hosts.is_first():
             files.write_json(self.path / _SUMMARY, summary)
 
@@ -269,13 +250,7 @@ class RunDirectory:
 
 
 def read_summary(directory: pathlib.Path) -> dict[str, Any] | None:
-    """Reads the summary of a run, which need not be open.
-
-    Args:
-        directory: the run directory.
-
-    Returns:
-        The summary, of JSON's types; None if the run is not finished.
+    """Reads the summary of a run, which need not be open; None if it is not finished.
 
     Raises:
         files.DamagedError: it is damaged.

@@ -10,12 +10,7 @@ from zeroone_jax import files
 
 
 def append(path: pathlib.Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Appends records, and waits until they are on the disk.
-
-    Args:
-        path: the file; made if missing.
-        records: of JSON's types.
-    """
+    """Appends records of JSON's types, and waits until they are on the disk."""
     with path.open("a") as lines:
         lines.write("".join(json.dumps(record) + "\n" for record in records))
         lines.flush()
@@ -25,11 +20,7 @@ def append(path: pathlib.Path, records: Sequence[Mapping[str, Any]]) -> None:
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
     """Reads the records of the complete lines; a kill may have torn the last.
 
-    Args:
-        path: the file.
-
-    Returns:
-        The records; none if there is no such file.
+    There are none where there is no such file.
 
     Raises:
         files.DamagedError: a complete line is no JSON object.
@@ -49,11 +40,7 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def cut(path: pathlib.Path, keep: Callable[[Mapping[str, Any]], bool]) -> None:
-    """Rewrites a file without a torn line and without what `keep` refuses.
-
-    Args:
-        path: the file; made if missing.
-        keep: whether a record stays.
+    """Rewrites a file, or makes it, without a torn line and what `keep` refuses.
 
     Raises:
         files.DamagedError: a complete line is no JSON object.

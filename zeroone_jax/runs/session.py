@@ -8,14 +8,7 @@ import jax
 
 
 def session(revision: str) -> dict[str, str]:
-    """Says when, by which code and on what a process runs.
-
-    Args:
-        revision: the code's revision, as `git_revision` gives it.
-
-    Returns:
-        The date (UTC), the revision, JAX's version and the devices.
-    """
+    """Says when (UTC), by which revision and JAX, and on what a process runs."""
     device = jax.devices()[0]
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -27,9 +20,6 @@ def session(revision: str) -> dict[str, str]:
 
 def git_revision(path: pathlib.Path) -> str:
     """Finds the revision of the code that a file belongs to.
-
-    Args:
-        path: a file of the code.
 
     Returns:
         The commit, with "-dirty" behind it where tracked files have been changed;

@@ -15,13 +15,7 @@ REMEDY = (
 
 
 def read_settings(directory: pathlib.Path) -> dict[str, Any]:
-    """Reads the settings of a run, which need not be open.
-
-    Args:
-        directory: the run directory.
-
-    Returns:
-        The settings, of JSON's types.
+    """Reads the settings of a run directory, which need not be open.
 
     Raises:
         FileNotFoundError: there are none.

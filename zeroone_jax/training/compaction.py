@@ -39,9 +39,6 @@ def loop(
         done: of examples, bool [n]; an example that is done stays done.
         examples: a pytree of arrays [n, ...], and of scalars, which are of all of them.
         steps: the most steps.
-
-    Returns:
-        The examples after the last step.
     """
     compact = jax.sharding.get_abstract_mesh().size == 1
     return _from(jnp.asarray(0, jnp.int32), step, done, examples, steps, compact)

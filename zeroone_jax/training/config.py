@@ -44,12 +44,7 @@ class Config:
     tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            TypeError: the optimizer is none.
-            ValueError: a setting is out of its range.
-        """
+        """Raises TypeError of no optimizer, ValueError of what is out of its range."""
         checks.counts(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -72,22 +67,14 @@ class Config:
             )
 
     def built_optimizer(self, steps_per_epoch: int) -> optax.GradientTransformation:
-        """Makes the optimizer.
-
-        Args:
-            steps_per_epoch: updates an epoch.
-        """
+        """Makes the optimizer."""
         if isinstance(self.optimizer, Optimizer):
             return self.optimizer.build(steps_per_epoch)
         return self.optimizer
 
 
 def steps_per_epoch(count: int, config: Config) -> int:
-    """How many updates an epoch has.
-
-    Args:
-        count: the number of images.
-        config: how to train.
+    """How many updates an epoch of so many images has.
 
     Raises:
         ValueError: the images do not fill a batch.

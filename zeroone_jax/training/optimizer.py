@@ -28,11 +28,7 @@ class Optimizer(abc.ABC):
     decay: float = 0.1
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
+        """Raises ValueError where a setting is out of its range."""
         checks.positive(learning_rate=self.learning_rate, decay=self.decay)
         pairs = itertools.pairwise((0, *self.milestones))
         if not all(before < after for before, after in pairs):
@@ -41,14 +37,7 @@ class Optimizer(abc.ABC):
             )
 
     def check_epochs(self, epochs: float) -> None:
-        """Checks that the schedule ends before the run does.
-
-        Args:
-            epochs: of the run.
-
-        Raises:
-            ValueError: a milestone would never be reached.
-        """
+        """Raises ValueError if so many epochs do not reach a milestone."""
         late = [place for place in self.milestones if place >= epochs]
         if late:
             raise ValueError(
@@ -57,11 +46,7 @@ class Optimizer(abc.ABC):
             )
 
     def schedule(self, steps_per_epoch: int) -> optax.Schedule:
-        """Makes the learning rate as a function of the step.
-
-        Args:
-            steps_per_epoch: updates an epoch, which the milestones are counted in.
-        """
+        """Makes the learning rate as a function of the step, not of the epoch."""
         # Of short epochs two milestones may be the same step.
         places = collections.Counter(
             round(place * steps_per_epoch) for place in self.milestones
@@ -73,11 +58,7 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def build(self, steps_per_epoch: int) -> optax.GradientTransformation:
-        """Makes the optimizer.
-
-        Args:
-            steps_per_epoch: updates an epoch, which the milestones are counted in.
-        """
+        """Makes the optimizer for epochs, the milestones' unit, of so many updates."""
 
 
 @tagged.register("sgd")
@@ -103,7 +84,6 @@ class Sgd(Optimizer):
     decay_all: bool = True
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.within("[0,1)", momentum=self.momentum)
         checks.not_negative(weight_decay=self.weight_decay)
@@ -136,7 +116,6 @@ class Adam(Optimizer):
     limit: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.not_negative(limit=self.limit)
 
@@ -174,9 +153,6 @@ def average(old: Params, new: Params, decay: float, step: Array) -> Params:
         decay: the share of the old, in [0,1); less in the first steps, so that the
             average forgets where training started.
         step: i32 [], updates before this one.
-
-    Returns:
-        The average.
     """
     count = step.astype(jnp.float32)
     share = jnp.minimum(decay, (1 + count) / (10 + count))

@@ -1,7 +1,9 @@
 """When training stops by itself: no gain in the loss for some epochs."""
 
+import functools
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from zeroone_jax.types import Array
@@ -25,12 +27,8 @@ class Patience(NamedTuple):
 
 def init() -> Patience:
     """Makes the state before the first update."""
-    return Patience(
-        total=jnp.asarray(0, jnp.float32),
-        best=jnp.asarray(jnp.inf, jnp.float32),
-        stale=jnp.asarray(0, jnp.int32),
-        stopped=jnp.asarray(False),
-    )
+    total, best = jnp.asarray([0, jnp.inf], jnp.float32)
+    return Patience(total, best, jnp.asarray(0, jnp.int32), jnp.asarray(False))
 
 
 def watch(
@@ -54,9 +52,6 @@ def watch(
         ends_epoch: bool [], whether this was its last.
         epochs: how many may pass without a gain.
         tolerance: what counts as one.
-
-    Returns:
-        The next state.
     """
     total = patience.total + loss.astype(jnp.float32)
     mean = total / updates
@@ -68,9 +63,4 @@ def watch(
         stopped=patience.stopped | (stale > epochs),
     )
     during = patience._replace(total=total)
-    return Patience(
-        *(
-            jnp.where(ends_epoch, ended, going)
-            for ended, going in zip(after, during, strict=True)
-        )
-    )
+    return jax.tree.map(functools.partial(jnp.where, ends_epoch), after, during)

@@ -51,7 +51,7 @@ def sensible_adversary(
         logits_fn: the model in evaluation mode: images to logits.
         x: float [n, ...] in [0,1].
         y: int [n], the labels.
-        epsilon: see `Settings`, as for all that is not described here.
+        epsilon: see `Settings`.
         step_size: see `Settings`.
         steps: see `Settings`.
         confidence: see `Settings`.
@@ -88,43 +88,25 @@ def sensible_adversary(
     y = checks.labels(y, len(x), arguments.model(logits_fn, x, "logits", "this"))
     if start is not None:
         start = checks.images("start", start, x.shape).astype(x.dtype)
-    return search(key, logits_fn, x, y, settings, start, adaptive, divergence, fit_box)[
-        0
-    ]
+    state = init(key, logits_fn, x, y, settings, start, divergence, fit_box)
+    return search(logits_fn, state, settings, adaptive)[0]
 
 
 def search(
-    key: Key,
     logits_fn: LogitsFn,
-    x: Array,
-    y: Array,
+    state: State,
     settings: Settings,
-    start: Array | None = None,
     adaptive: bool | Array = True,
-    divergence: Divergence = "cross_entropy",
-    fit_box: bool = False,
 ) -> tuple[Array, State | None]:
-    """Does what `sensible_adversary` does, unchecked, and tells how it ended.
-
-    Args:
-        key: a random key.
-        logits_fn: the model.
-        x: float [n, ...] in [0,1].
-        y: i32 [n].
-        settings: of the adversary.
-        start: float [n, ...] in [0,1].
-        adaptive: as for `sensible_adversary`.
-        divergence: as for `sensible_adversary`.
-        fit_box: as for `sensible_adversary`.
+    """Does what `sensible_adversary` does from where `init` starts.
 
     Returns:
         The adversaries, float [n, ...], and the state after the last step; None where
         nothing was to be done.
     """
-    steps = settings.steps
+    x, steps = state.x, settings.steps
     if steps == 0 or _is(settings.epsilon, 0) or _is(settings.confidence, 1):
         return x, None
-    state = init(key, logits_fn, x, y, settings, start, divergence, fit_box)
     state = compaction.loop(
         lambda state: step(logits_fn, state, settings, adaptive)[0],
         lambda state: state.ignored,

@@ -52,11 +52,7 @@ class Settings:
     ignored: Ignored = "start"
 
     def __post_init__(self) -> None:
-        """Checks the settings, where they are known.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
+        """Raises ValueError where a setting is known, and out of its range."""
         checks.one_of("norm", self.norm, get_args(SensibleNorm))
         checks.one_of("ignored", self.ignored, get_args(Ignored))
         steps = self.steps
@@ -117,20 +113,7 @@ def init(
 
     In Linf the random point is uniform in the ball; in L2 it is a random image brought
     into the ball, as in the authors' program. With `fit_box` it is even in ball and
-    box together, in both.
-
-    Args:
-        key: a random key.
-        logits_fn: the model.
-        x: float [n, ...] in [0,1].
-        y: i32 [n].
-        settings: of the adversary.
-        start: float [n, ...] in [0,1].
-        divergence: as for `sensible.sensible_adversary`.
-        fit_box: as for `sensible.sensible_adversary`.
-
-    Returns:
-        The state before the first step.
+    box together, in both. The arguments are those of `sensible.sensible_adversary`.
     """
     epsilon, norm = settings.epsilon, settings.norm
     if start is not None:
@@ -157,17 +140,7 @@ def step(
     settings: Settings,
     adaptive: bool | Array = True,
 ) -> tuple[State, Info]:
-    """Looks at the points, freezes what passed the threshold, and moves the rest on.
-
-    Args:
-        logits_fn: the model.
-        state: as `init` or `step` gave it.
-        settings: of the adversary.
-        adaptive: as for `sensible.sensible_adversary`.
-
-    Returns:
-        The next state, and what was seen.
-    """
+    """Looks at the points, freezes what passed the threshold, and moves the rest on."""
 
     def total(point: Array) -> tuple[Array, tuple[Array, Array]]:
         climbed, loss, labels = _look(logits_fn, state, point)
@@ -184,12 +157,9 @@ def step(
     length = jnp.asarray(settings.step_size, kept.dtype)
     moved = kept + length * direction(gradient, settings.norm)
     point = project(moved, state.x, settings.epsilon, settings.norm)
-    return state._replace(
-        point=where(ignored, kept, point),
-        kept=kept,
-        ignored=ignored,
-        step=state.step + 1,
-    ), Info(loss, ignored)
+    point = where(ignored, kept, point)
+    following = state._replace(point=point, kept=kept, ignored=ignored)
+    return following._replace(step=state.step + 1), Info(loss, ignored)
 
 
 def finish(
@@ -198,17 +168,7 @@ def finish(
     settings: Settings,
     adaptive: bool | Array = True,
 ) -> Array:
-    """Looks at the last points too, and takes those back that passed the threshold.
-
-    Args:
-        logits_fn: the model.
-        state: as the last `step` gave it.
-        settings: of the adversary.
-        adaptive: as for `sensible.sensible_adversary`.
-
-    Returns:
-        The adversaries, float [n, ...].
-    """
+    """Looks at the last points too, and takes those back that passed the threshold."""
     if adaptive is False:
         return state.point
     _, loss, _ = _look(logits_fn, state, state.point)

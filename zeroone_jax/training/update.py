@@ -51,16 +51,9 @@ def init(
     config: Config,
     members: int = 1,
 ) -> State:
-    """Makes the state before the first update.
+    """Makes the state before the first update on `count` images.
 
-    Args:
-        key: the run's key.
-        network: what to train.
-        objective: what to train for.
-        count: the number of images.
-        config: how to train.
-        members: networks to train; of several, each array of the state has a leading
-            axis [members].
+    The other arguments are those of `fit`, as they are for `step`.
     """
 
     def one(key: Key) -> State:
@@ -141,15 +134,8 @@ def step(
     remembered = jax.tree.map(
         lambda whole, part: whole.at[rows].set(part), state.memory, info.memory
     )
-    following = State(
-        state.step + 1,
-        params,
-        info.batch_stats,
-        optimizer_state,
-        averaged,
-        remembered,
-        state.patience,
-    )
+    after = (params, info.batch_stats, optimizer_state, averaged, remembered)
+    following = State(state.step + 1, *after, state.patience)
     if config.patience:
         following = _watched(state, following, loss, steps_per_epoch, config)
     return following, {"loss": loss, **info.metrics}
@@ -207,23 +193,13 @@ def _gradient(
         result = of_piece(jax.random.fold_in(key, index), batch_stats, piece)
         return result[2].batch_stats, result
 
-    pieces = (
-        cut(batch.x),
-        cut(batch.y),
-        jax.tree.map(cut, batch.memory),
-        jnp.arange(config.accumulate, dtype=jnp.int32),
+    pieces = jax.tree.map(cut, (batch.x, batch.y, batch.memory))
+    numbers = jnp.arange(config.accumulate, dtype=jnp.int32)
+    batch_stats, (gradient, loss, info) = jax.lax.scan(
+        one, state.batch_stats, (*pieces, numbers)
     )
-    batch_stats, (gradient, loss, info) = jax.lax.scan(one, state.batch_stats, pieces)
-
-    def mean(array: Array) -> Array:
-        return jnp.mean(array, axis=0)
-
-    return (
-        jax.tree.map(mean, gradient),
-        mean(loss),
-        Info(
-            batch_stats,
-            jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), info.memory),
-            jax.tree.map(mean, info.metrics),
-        ),
+    gradient, loss, metrics = jax.tree.map(
+        lambda array: jnp.mean(array, axis=0), (gradient, loss, info.metrics)
     )
+    memory = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), info.memory)
+    return gradient, loss, Info(batch_stats, memory, metrics)

@@ -48,16 +48,14 @@ class Target:
         return cls(image, np.where(together, 1, -1), int(together.sum()), together)
 
     def hit(self, helpful: Bools, harmful: Bools) -> bool:
-        """Whether these votes are what is wanted.
+        """Whether all votes flip that are to, or the majority changes.
+
+        With helpful votes that certainly flip and harmful ones that may, it certainly
+        is; the other way round, it may be.
 
         Args:
             helpful: bool [votes], which of the votes that are to flip do.
             harmful: bool [votes], which of the others do.
-
-        Returns:
-            Whether all votes flip that are to, or the majority changes. With helpful
-            votes that certainly flip and harmful ones that may, it certainly is;
-            the other way round, it may be.
         """
         if self.together.any():
             return bool(helpful[self.together].all())

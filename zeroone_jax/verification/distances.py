@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from zeroone_jax import checks
 from zeroone_jax.verification.cells import Target
 from zeroone_jax.verification.linf import Linf
 from zeroone_jax.verification.nearest import Boxed, Free, Solver
@@ -47,30 +48,22 @@ class Config:
     nodes: int = 10_000_000
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
+        """Raises ValueError where a setting is out of its range."""
         if self.norm not in ("l2", "linf"):
             raise ValueError(f"norm is {self.norm!r}, but must be 'l2' or 'linf'")
-        for name in ("margin", "seconds"):
-            value = getattr(self, name)
-            if not 0 < value < np.inf:
-                raise ValueError(f"{name} is {value}, but must be above 0 and finite")
+        checks.positive(margin=self.margin, seconds=self.seconds)
         if self.nodes < 1:
             raise ValueError(f"nodes is {self.nodes}, but must be at least 1")
 
 
 class Distance(NamedTuple):
-    """What is known of one image's distance.
+    """What is known of one image's distance, a row of `many.Distances`.
 
     Attributes:
         lower: no nearer point is labelled otherwise, whatever the margin.
-        infimum: points labelled otherwise come as near as this, on the hyperplanes; the
-            exact distance if it equals `lower`.
-        upper: the witness's distance, behind the hyperplanes by the margin.
-        witness: float [d], the witness; the image if none was found.
+        infimum: points labelled otherwise come as near as this, on the hyperplanes.
+        upper: the witness's distance.
+        witness: float [d].
         nodes: how many nodes were opened.
         seconds: how long it took.
     """
@@ -99,15 +92,10 @@ class Meter:
         self._free = solver_for(networks, config, None)
 
     def __call__(self, x: Floats, label: int) -> Distance:
-        """Measures an image.
+        """Measures an image, float [d] in [0,1], until the search or its time is over.
 
-        Args:
-            x: float [d] in [0,1].
-            label: 0 or 1, the label that is to go.
-
-        Returns:
-            What is known when the search or its time is over; distance 0 where the
-            networks label the image otherwise already.
+        The distance is 0 where the networks say another label already than 0 or 1,
+        the one that is to go.
         """
         began = time.monotonic()
         image = Image.of(self._networks, x)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from zeroone_jax.verification.nearest import Nearest, PixelSolver, nowhere
+from zeroone_jax.verification.nearest import Nearest, Solver
 from zeroone_jax.verification.networks import Floats, Ints
 
 _STEPS = 40
@@ -43,7 +43,7 @@ class _Point(NamedTuple):
     prices: Floats
 
 
-class Linf(PixelSolver):
+class Linf(Solver):
     """Linf, in the box if the image is given.
 
     A pixel's move has the limits -epsilon and epsilon and, in the box, -x and 1 - x.
@@ -51,7 +51,7 @@ class Linf(PixelSolver):
 
     def __init__(self, normals: Floats, x: Floats | None = None) -> None:
         """Takes normals, float [units, d], and the image, float [d] in [0,1]."""
-        self._normals = normals
+        super().__init__(normals)
         features = normals.shape[1]
         self._low = np.full(features, -np.inf) if x is None else -x
         self._high = np.full(features, np.inf) if x is None else 1 - x
@@ -63,12 +63,9 @@ class Linf(PixelSolver):
         if x is not None:
             self._least[2:] = self._low, -self._high
 
-    def __call__(
-        self, units: Ints, signs: Floats, rise: Floats, cutoff: float = np.inf
+    def _found(
+        self, units: Ints, signs: Floats, rise: Floats, cutoff: float
     ) -> Nearest | None:
-        """Finds the nearest point, as `Solver` says."""
-        if not (rise > 0).any():
-            return nowhere(len(units), self._normals)
         normals = self._normals[units] * signs[:, None]
         # Measured in the largest move that a half-space asks for alone.
         scale = float(np.max(rise / np.abs(normals).sum(axis=1)))
@@ -177,14 +174,7 @@ class Linf(PixelSolver):
         room = np.maximum(self._grows - least, 0.1)
         inside = np.maximum(-rise, 0.1 * np.abs(normals).sum(axis=1))
         price = 1 / (2 * features)
-        return _Point(
-            move,
-            size,
-            inside,
-            room,
-            price / inside,
-            price / room,
-        )
+        return _Point(move, size, inside, room, price / inside, price / room)
 
     def _residuals(
         self, normals: Floats, rise: Floats, least: Floats, point: _Point
@@ -238,15 +228,10 @@ class _Newton:
         if affine is not None:
             wanted_inside = wanted_inside - affine.inside * affine.multipliers
             wanted_room = wanted_room - affine.room * affine.prices
-        half_spaces = (
-            wanted_inside - point.multipliers * residuals.inside
-        ) / point.inside
+        spaces = (wanted_inside - point.multipliers * residuals.inside) / point.inside
         limits = (wanted_room - point.prices * residuals.room) / point.room
-        pull = (
-            half_spaces @ self._normals
-            + (self._way * limits).sum(axis=0)
-            - residuals.move
-        )
+        pull = spaces @ self._normals + (self._way * limits).sum(axis=0)
+        pull -= residuals.move
         push = (self._grows * limits).sum() - residuals.size
         right = self._rows @ (self._pixel * pull)
         right[-1] -= push
@@ -255,21 +240,15 @@ class _Newton:
         size = solution[-1]
         inside = self._normals @ move + residuals.inside
         room = self._way * move + self._grows * size + residuals.room
-        return _Point(
-            move,
-            size,
-            inside,
-            room,
-            (wanted_inside - point.multipliers * inside) / point.inside,
-            (wanted_room - point.prices * room) / point.room,
-        )
+        multipliers = (wanted_inside - point.multipliers * inside) / point.inside
+        prices = (wanted_room - point.prices * room) / point.room
+        return _Point(move, size, inside, room, multipliers, prices)
 
 
 def _products(point: _Point) -> Floats:
     """What is 0 at the solution: how far inside, times its price."""
-    return np.concatenate(
-        [point.inside * point.multipliers, (point.room * point.prices).reshape(-1)]
-    )
+    room = (point.room * point.prices).reshape(-1)
+    return np.concatenate([point.inside * point.multipliers, room])
 
 
 def _lengths(point: _Point, step: _Point) -> tuple[float, float]:
@@ -279,20 +258,11 @@ def _lengths(point: _Point, step: _Point) -> tuple[float, float]:
         falling = change < 0
         return min(1.0, float(np.min(-numbers[falling] / change[falling], initial=1.0)))
 
-    return (
-        min(longest(point.inside, step.inside), longest(point.room, step.room)),
-        min(
-            longest(point.multipliers, step.multipliers),
-            longest(point.prices, step.prices),
-        ),
-    )
+    inside, room, multipliers, prices = map(longest, point[2:], step[2:])
+    return min(inside, room), min(multipliers, prices)
 
 
 def _moved(point: _Point, step: _Point, primal: float, dual: float) -> _Point:
     lengths = (primal, primal, primal, primal, dual, dual)
-    return _Point(
-        *(
-            at + length * way
-            for at, way, length in zip(point, step, lengths, strict=True)
-        )
-    )
+    parts = zip(point, step, lengths, strict=True)
+    return _Point(*(at + length * way for at, way, length in parts))

@@ -93,7 +93,7 @@ def measure(
             found.append(distance)
             if report is not None:
                 report(len(found))
-    measured = Distances(*(np.array(column) for column in zip(*found, strict=True)))
+    measured = Distances(*map(np.array, zip(*found, strict=True)))
     return measured._replace(witness=measured.witness.reshape(np.shape(x)))
 
 
@@ -105,15 +105,15 @@ def _checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, In
             f"x has shape {images.shape}, but must be [n, {features}], n at least 1"
         )
     images = images.reshape(len(images), -1)
-    if not ((images >= 0) & (images <= 1)).all():
-        worst = images[~((images >= 0) & (images <= 1))][0]
-        raise ValueError(f"x holds {worst}, but pixels must be in [0,1]")
+    outside = images[~((images >= 0) & (images <= 1))]
+    if outside.size:
+        raise ValueError(f"x holds {outside[0]}, but pixels must be in [0,1]")
     labels = np.asarray(y)
     if labels.shape != images.shape[:1]:
         raise ValueError(f"y has shape {labels.shape}, but must be [{len(images)}]")
-    if not np.isin(labels, (0, 1)).all():
-        wrong = labels[~np.isin(labels, (0, 1))][0]
-        raise ValueError(f"y holds {wrong}, but labels must be 0 or 1")
+    wrong = labels[~np.isin(labels, (0, 1))]
+    if wrong.size:
+        raise ValueError(f"y holds {wrong[0]}, but labels must be 0 or 1")
     return images, labels.astype(np.int64)
 
 

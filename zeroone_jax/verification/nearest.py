@@ -6,7 +6,8 @@ a half-space, so that its size does not grow with the image. Any multipliers pro
 lower bound; what is returned as a bound is computed from them, not believed.
 """
 
-from typing import NamedTuple, Protocol
+import abc
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -35,8 +36,15 @@ class Nearest(NamedTuple):
     move: Floats | None
 
 
-class Solver(Protocol):
-    """Finds nearest points for one image."""
+class Solver(abc.ABC):
+    """Finds nearest points for one image, in L2 where nothing else is said.
+
+    Subclasses write `_found`, which does what a call says.
+    """
+
+    def __init__(self, normals: Floats) -> None:
+        """Takes the units' normals, float [units, d]."""
+        self._normals = normals
 
     def __call__(
         self, units: Ints, signs: Floats, rise: Floats, cutoff: float = np.inf
@@ -52,57 +60,48 @@ class Solver(Protocol):
         Returns:
             The nearest point, or None where there is none nearer than the cutoff.
         """
-        ...
+        if (rise > 0).any():
+            return self._found(units, signs, rise, cutoff)
+        # The image itself is inside all of them.
+        count, features = self._normals.shape
+        return Nearest(0.0, np.zeros(len(units)), np.zeros(count), np.zeros(features))
+
+    @abc.abstractmethod
+    def _found(
+        self, units: Ints, signs: Floats, rise: Floats, cutoff: float
+    ) -> Nearest | None: ...
 
     def move(self, units: Ints, signs: Floats, nearest: Nearest) -> Floats:
         """Gives the way, float [d], to a point found with these half-spaces."""
-        ...
+        assert nearest.move is not None
+        return nearest.move
 
     def size(self, move: Floats) -> float:
         """Measures a move, float [d], in the norm."""
-        ...
-
-    def reach(self, distances: Floats) -> Floats:
-        """Bounds what crossing each hyperplane takes, float [units].
-
-        Args:
-            distances: float [units], the L2 distances from them.
-        """
-        ...
-
-
-class _L2:
-    """What both solvers of L2 share."""
-
-    def size(self, move: Floats) -> float:
-        """Measures a move."""
         return float(np.linalg.norm(move))
 
     def reach(self, distances: Floats) -> Floats:
-        """Bounds what crossing takes, in the box or without."""
+        """Bounds what crossing hyperplanes so far away in L2 takes, float [units]."""
         return distances
 
 
-class Free(_L2):
-    """L2 without the box: a least-squares problem in the units' Gram matrix."""
+class Free(Solver):
+    """L2 without the box: a least-squares problem in the units' Gram matrix.
+
+    The least distance problem of Lawson and Hanson (Solving Least Squares Problems,
+    chapter 23), which turns it into non-negative least squares.
+    """
 
     def __init__(self, normals: Floats) -> None:
         """Factors the Gram matrix of normals, float [units, d]."""
-        self._normals = normals
+        super().__init__(normals)
         self._gram = normals @ normals.T
         # Coordinates in which the normals are short.
         self._factor = np.linalg.qr(normals.T)[1]
 
-    def __call__(
-        self, units: Ints, signs: Floats, rise: Floats, cutoff: float = np.inf
+    def _found(
+        self, units: Ints, signs: Floats, rise: Floats, cutoff: float
     ) -> Nearest | None:
-        """Finds the nearest point, as `Solver` says.
-
-        The least distance problem of Lawson and Hanson (Solving Least Squares Problems,
-        chapter 23), which turns it into non-negative least squares.
-        """
-        if not (rise > 0).any():
-            return nowhere(len(units), self._normals)
         directions = self._factor[:, units] * signs
         multipliers = least_distance(directions, rise)
         if multipliers is None:
@@ -117,16 +116,7 @@ class Free(_L2):
         return (signs * nearest.multipliers) @ self._normals[units]
 
 
-class PixelSolver:
-    """What solvers share that know the way itself."""
-
-    def move(self, units: Ints, signs: Floats, nearest: Nearest) -> Floats:
-        """Gives the way to a point found."""
-        assert nearest.move is not None
-        return nearest.move
-
-
-class Boxed(PixelSolver, _L2):
+class Boxed(Solver):
     """L2 inside the box: Newton's method on the multipliers.
 
     For given multipliers every pixel goes where they pull it, and stops at its limit.
@@ -137,15 +127,12 @@ class Boxed(PixelSolver, _L2):
 
     def __init__(self, normals: Floats, x: Floats) -> None:
         """Takes normals, float [units, d], and the image, float [d] in [0,1]."""
-        self._normals = normals
+        super().__init__(normals)
         self._low, self._high = -x, 1 - x
 
-    def __call__(
-        self, units: Ints, signs: Floats, rise: Floats, cutoff: float = np.inf
+    def _found(
+        self, units: Ints, signs: Floats, rise: Floats, cutoff: float
     ) -> Nearest | None:
-        """Finds the nearest point, as `Solver` says."""
-        if not (rise > 0).any():
-            return nowhere(len(units), self._normals)
         normals = self._normals[units] * signs[:, None]
         multipliers = np.zeros(len(units))
         value, move = self._value(normals, rise, multipliers)
@@ -190,21 +177,10 @@ class Boxed(PixelSolver, _L2):
         return float(multipliers @ rise - move @ (pull - move / 2)), move
 
 
-def nowhere(count: int, normals: Floats) -> Nearest:
-    """Stays where the image is, which is inside all half-spaces."""
-    units, features = normals.shape
-    return Nearest(0.0, np.zeros(count), np.zeros(units), np.zeros(features))
-
-
 def least_distance(directions: Floats, rise: Floats) -> Floats | None:
-    """Solves min |z| with `directions.T @ z >= rise` by its multipliers.
+    """Solves min |z| with `directions.T @ z >= rise` by its multipliers float [k] >= 0.
 
-    Args:
-        directions: float [r, k].
-        rise: float [k].
-
-    Returns:
-        float [k] >= 0, z being `directions @ multipliers`; None where no z does it.
+    z is `directions @ multipliers`, float [r]; None where no z does it.
     """
     rows = np.vstack([directions, rise])
     goal = np.zeros(len(rows))

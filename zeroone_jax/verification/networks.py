@@ -45,13 +45,7 @@ class Networks:
 
     @classmethod
     def of(cls, params: zero_one.Params) -> Self:
-        """Reads the networks of two classes.
-
-        Args:
-            params: networks `[votes, ...]`.
-
-        Returns:
-            The same functions, in float64.
+        """Reads networks of two classes, `[votes, ...]`; here they are in float64.
 
         Raises:
             ValueError: the networks are one-against-all, or hold what is not finite.
@@ -62,13 +56,12 @@ class Networks:
                 f"the networks tell {len(params.w1)} classes apart (w1 has shape "
                 f"{params.w1.shape}), but only two classes can be verified"
             )
-        w1, b1, w2, b2 = (
-            np.asarray(array, np.float64)
-            for array in (params.w1, params.b1, params.w2, params.b2)
-        )
-        for name, array in (("w1", w1), ("b1", b1), ("w2", w2), ("b2", b2)):
-            if not np.isfinite(array).all():
+        arrays = []
+        for name in ("w1", "b1", "w2", "b2"):
+            arrays.append(np.asarray(getattr(params, name), np.float64))
+            if not np.isfinite(arrays[-1]).all():
                 raise ValueError(f"{name} holds numbers that are not finite")
+        w1, b1, w2, b2 = arrays
         length = np.linalg.norm(w1, axis=2)
         scale = np.where(length > 0, length, 1)
         on, off = 1.0, 0.0
@@ -156,20 +149,16 @@ class Image:
     def beyond(self, change: Floats) -> Floats:
         """How far behind each hyperplane a point is, below 0 on the image's side.
 
-        Args:
-            change: float [units], by how much the units' projections changed.
+        The units' projections changed by so much, float [units].
         """
         return -(self.distances + self.side * change)
 
     def flipped(self, beyond: Floats, margin: float) -> tuple[Bools, Bools]:
-        """Which votes certainly flip, and which may.
+        """Which votes certainly flip, and which may: bool [votes] twice.
 
         Args:
             beyond: float [units], how far a point is behind each hyperplane.
             margin: units nearer to their hyperplanes than this may be on either side.
-
-        Returns:
-            bool [votes] twice.
         """
         beyond = beyond.reshape(self.gains.shape)
         gain = np.where(beyond >= margin, self.gains, 0).sum(axis=1)

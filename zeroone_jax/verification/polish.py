@@ -38,7 +38,6 @@ class CellPolishing:
     margin: float = 1e-5
 
     def __post_init__(self) -> None:
-        """Checks the settings, as `Config` does."""
         self._config()
 
     def __call__(

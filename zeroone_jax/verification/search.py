@@ -146,11 +146,7 @@ class Search:
         )
 
     def offer(self, cell: Ints) -> None:
-        """Offers a first witness: the nearest point of a cell, and of those beside it.
-
-        Args:
-            cell: int [units], as in `Found`.
-        """
+        """Offers a first witness: the nearest point of a cell, or of one beside it."""
         found = polished(self._target, self._solver, self._margin, cell, self._relaxed)
         if found is not None:
             self._record(*found)

@@ -19,9 +19,8 @@ from experiments.studies.columns import Columns, at, sheet
 from experiments.studies.study import Drawn, Row, Study, Together
 from zeroone_jax import losses
 from zeroone_jax.evaluation import decision_regions
-from zeroone_jax.training import sensible
+from zeroone_jax.training import sensible_adversary
 from zeroone_jax.training.ascent import ascend, random_start
-from zeroone_jax.training.sensible_step import Settings
 from zeroone_jax.types import Array, Key
 
 METHODS = ("natural", "pgd", "sense")
@@ -93,14 +92,8 @@ def train(key: Key, method: str, toy: Toy) -> tuple[Array, Array]:
         if method == "natural":
             return unit
         if method == "sense":
-            settings = Settings(
-                epsilon=epsilon,
-                step_size=step_size,
-                steps=toy.steps,
-                confidence=toy.confidence,
-                norm="l2",
-            )
-            return sensible.search(key, model, unit, labels, settings)[0]
+            search = functools.partial(sensible_adversary, key, model, norm="l2")
+            return search(unit, labels, epsilon, step_size, toy.steps, toy.confidence)
         return ascend(
             lambda x: losses.cross_entropy(model(x), labels),
             unit,

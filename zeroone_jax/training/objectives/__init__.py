@@ -4,12 +4,12 @@
 `trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin` (MMA),
 `sense` and `sense_trade` make objectives of their settings.
 
-A new objective is a file with a registered dataclass, and its name here.
+A new objective is a file with a registered dataclass, and its import here.
 """
 
-from zeroone_jax.training.objectives.adversarial import (
-    GaussianNoise as gaussian_noise,
-)
+import inspect
+
+from zeroone_jax.training.objectives.adversarial import GaussianNoise as gaussian_noise
 from zeroone_jax.training.objectives.adversarial import Mart as mart
 from zeroone_jax.training.objectives.adversarial import Natural as natural
 from zeroone_jax.training.objectives.adversarial import (
@@ -26,20 +26,8 @@ from zeroone_jax.training.objectives.individual import MaxMargin as max_margin
 from zeroone_jax.training.objectives.sensible import Sense as sense
 from zeroone_jax.training.objectives.sensible import SenseTrade as sense_trade
 
-__all__ = [
-    "Batch",
-    "Info",
-    "Model",
-    "Objective",
-    "fast_gradient_sign",
-    "friendly",
-    "gaussian_noise",
-    "instance_adaptive",
-    "mart",
-    "max_margin",
-    "natural",
-    "projected_gradient",
-    "sense",
-    "sense_trade",
-    "trades",
-]
+__all__ = sorted(
+    name
+    for name, value in globals().items()
+    if not (name[0] == "_" or inspect.ismodule(value))
+)

@@ -43,7 +43,6 @@ class GaussianNoise(Objective):
     sigma: float = 0.1
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         checks.positive(sigma=self.sigma)
 
     def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
@@ -75,11 +74,7 @@ class InBall(Objective):
     ramp: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
+        """Raises ValueError where a setting is out of its range."""
         checks.one_of("norm", self.norm, NORMS)
         checks.positive(epsilon=self.epsilon, step_size=self.step_size)
         checks.counts(steps=self.steps)
@@ -141,7 +136,6 @@ class ProjectedGradient(InBall):
     mode: Literal["evaluation", "training"] = "evaluation"
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.one_of("mode", self.mode, ("evaluation", "training"))
 
@@ -168,14 +162,7 @@ class ProjectedGradient(InBall):
 
 
 def fast_gradient_sign(epsilon: float = 8 / 255) -> ProjectedGradient:
-    """Wong, Rice and Kolter 2020: one step of 1.25 epsilon from a random start.
-
-    Args:
-        epsilon: radius of the Linf ball.
-
-    Returns:
-        The objective.
-    """
+    """Wong, Rice and Kolter 2020: one step of 1.25 epsilon from a random start."""
     return ProjectedGradient(epsilon=epsilon, step_size=1.25 * epsilon, steps=1)
 
 
@@ -192,7 +179,6 @@ class WithDivergence(InBall):
     beta: float = 6.0
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(beta=self.beta)
 
@@ -248,12 +234,7 @@ class Mart(WithDivergence):
 def boosted_cross_entropy(logits: Array, y: Array) -> Array:
     """MART's `-log p_y - log(1 - max_{k != y} p_k)`, float [n].
 
-    Args:
-        logits: float [n, k].
-        y: i32 [n].
-
-    Returns:
-        float [n]; finite for any finite logits, as nothing is subtracted from 1.
+    Finite for any finite logits float [n, k], as nothing is subtracted from 1.
     """
     log_p = jax.nn.log_softmax(logits, axis=1)
     classes = jnp.arange(logits.shape[1], dtype=y.dtype)[None, :]
@@ -275,18 +256,7 @@ def plain_loss(key: Key, params: Params, model: Model, batch: Batch, x: Array) -
 def trained_on_both(
     keys: Sequence[Key], params: Params, model: Model, batch: Batch, adversary: Array
 ) -> tuple[Array, Array, Info]:
-    """Logits float [n, k] of images, then of adversaries, in training mode.
-
-    Args:
-        keys: random keys, one for each.
-        params: what is trained.
-        model: the rest of the network.
-        batch: the images.
-        adversary: float [n, ...].
-
-    Returns:
-        The logits of the images, those of the adversaries, and what was seen.
-    """
+    """Logits float [n, k] of images, then of adversaries, in training mode."""
     natural, model = model.train(keys[0], params, batch.x)
     outputs, model = model.train(keys[1], params, adversary)
     metrics = {

@@ -48,7 +48,6 @@ class InstanceAdaptive(InBall):
     warm_up: int = 10
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         checks.positive(radius_step=self.radius_step)
         checks.within("(0,1]", smoothing=self.smoothing)
@@ -128,7 +127,6 @@ class Friendly(InBall):
     patience: tuple[tuple[int, int], ...] = ((50, 1), (90, 2))
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         super().__post_init__()
         epochs = [epoch for epoch, _ in self.patience]
         if epochs != sorted(set(epochs)) or any(
@@ -167,20 +165,13 @@ class Friendly(InBall):
             walking = walk.walking & ~(wrong & (walk.left == 0))
             moved = walk.point + step_size * direction(gradient, self.norm)
             point = project(moved, batch.x, epsilon, self.norm)
-            return _Walk(
-                where(walking, point, walk.point),
-                walk.left - (wrong & walking).astype(jnp.int32),
-                walking,
-                walk.step + 1,
-            )
+            point = where(walking, point, walk.point)
+            left = walk.left - (wrong & walking).astype(jnp.int32)
+            return _Walk(point, left, walking, walk.step + 1)
 
         every = jnp.ones(batch.y.shape, bool)
-        first = _Walk(
-            start,
-            jnp.broadcast_to(looks, batch.y.shape),
-            every,
-            jnp.asarray(0, jnp.int32),
-        )
+        left = jnp.broadcast_to(looks, batch.y.shape)
+        first = _Walk(start, left, every, jnp.asarray(0, jnp.int32))
         return jax.lax.while_loop(
             lambda walk: (walk.step < self.steps) & jnp.any(walk.walking), climb, first
         ).point
@@ -211,18 +202,10 @@ class MaxMargin(Objective):
     first_margin: float = 0.005
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
         checks.one_of("norm", self.norm, NORMS)
         checks.positive(max_margin=self.max_margin, first_margin=self.first_margin)
         checks.counts(steps=self.steps)
-        if not 0 <= self.natural_share < 1:
-            raise ValueError(
-                f"natural_share is {self.natural_share}, but must be in [0,1)"
-            )
+        checks.within("[0,1)", natural_share=self.natural_share)
 
     def memory(self, count: int) -> Array:
         """The margins, float32 [count]."""
@@ -253,11 +236,6 @@ class MaxMargin(Objective):
         self, key: Key, logits_fn: LogitsFn, batch: Batch
     ) -> tuple[Array, Array]:
         """Finds the nearest change of label in the direction in which PGD goes.
-
-        Args:
-            key: a random key.
-            logits_fn: the network.
-            batch: the images, with their last margins as memory.
 
         Returns:
             Points float [n, ...] in the box, and margins float [n], at most 1.05

@@ -17,7 +17,7 @@ from zeroone_jax.training.objectives.frame import (
     accuracy,
     share,
 )
-from zeroone_jax.training.sensible_step import Divergence, Settings
+from zeroone_jax.training.sensible_step import Divergence, Settings, init
 from zeroone_jax.types import Array, Key, Params
 
 
@@ -35,11 +35,6 @@ class Sense(Settings, Objective):
     natural_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks the settings.
-
-        Raises:
-            ValueError: a setting is out of its range.
-        """
         super().__post_init__()
         if self.epsilon > 0:
             checks.counts(steps=self.steps)
@@ -69,15 +64,9 @@ class Sense(Settings, Objective):
         divergence: Divergence,
     ) -> tuple[Array, dict[str, Array]]:
         """Finds the adversaries, and tells how many examples froze how soon."""
-        adversary, state = sensible.search(
-            key,
-            model.evaluating(params),
-            batch.x,
-            batch.y,
-            self,
-            adaptive=batch.epoch >= self.warm_up,
-            divergence=divergence,
-        )
+        logits_fn, adaptive = model.evaluating(params), batch.epoch >= self.warm_up
+        first = init(key, logits_fn, batch.x, batch.y, self, divergence=divergence)
+        adversary, state = sensible.search(logits_fn, first, self, adaptive)
         metrics = {}
         if state is not None:
             metrics["frozen"] = share(state.ignored)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.models import layers
-from zeroone_jax.models import preact_resnet, wide_resnet
+from zeroone_jax.models import preact_resnet
 from zeroone_jax.models.network import Network
 
 SHAPE = (5, 8, 2)
-WIDE = Network(wide_resnet.Module(depth=10, width=2, classes=3), SHAPE)
-FRUGAL = Network(wide_resnet.Module(depth=10, width=2, classes=3, remat=True), SHAPE)
+WIDE = Network(preact_resnet.Wide(depth=10, width=2, classes=3), SHAPE)
+FRUGAL = Network(preact_resnet.Wide(depth=10, width=2, classes=3, remat=True), SHAPE)
 
 
 def images(network, count=3):
@@ -123,7 +123,7 @@ def written_size(stem, stages, blocks, last_norm):
     ("depth", "blocks", "expected"), [(28, 4, 36_479_194), (34, 5, 46_160_474)]
 )
 def test_published_sizes_of_wide_networks(depth, blocks, expected):
-    assert size(wide_resnet.Module(depth, 10)) == expected
+    assert size(preact_resnet.Wide(depth, 10)) == expected
     assert written_size(16, (160, 320, 640), blocks, True) == expected
 
 
@@ -135,7 +135,7 @@ def test_published_size_of_preact_resnet18():
 @pytest.mark.parametrize("depth", [4, 12, 29])
 def test_bad_depth(depth):
     with pytest.raises(ValueError, match=f"depth is {depth}, but must be 10, 16"):
-        size(wide_resnet.Module(depth, 1))
+        size(preact_resnet.Wide(depth, 1))
 
 
 @pytest.mark.parametrize(("remat", "most"), [(False, 10), (True, 1)])
@@ -145,7 +145,7 @@ def test_a_large_batch_fits_a_card_of_40_gigabytes(remat, most):
     Parameters, momentum, gradients and an average are 46 million float32 each: .7 GiB
     together.
     """
-    module = wide_resnet.Module(34, 10, 10, remat)
+    module = preact_resnet.Wide(34, 10, 10, remat)
     network = Network(module, (32, 32, 3), jnp.bfloat16)
     variables = jax.eval_shape(network.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct((256, 32, 32, 3), jnp.float32)
