@@ -24,14 +24,19 @@ demo: $(VENV)/installed
 
 TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
 
-# Minutes: every algorithm at a small size, but no processes and no real training. What
-# runs for a moment only is not worth optimising.
-test: $(VENV)/installed
-	XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true" \
-	$(RUN) -m pytest $(TOGETHER) -m "not slow" --hypothesis-profile=quick
+# What runs for a moment only is not worth optimising.
+HARDLY_OPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 \
+	--xla_llvm_disable_expensive_passes=true"
 
+# Minutes: every algorithm at a small size, but no processes and no real training.
+test: $(VENV)/installed
+	$(HARDLY_OPTIMISED) $(RUN) -m pytest $(TOGETHER) -m "not slow" \
+		--hypothesis-profile=quick
+
+# The same with ten times the examples, and all that `make test` leaves out.
 test-all: $(VENV)/installed
-	$(RUN) -m pytest $(TOGETHER)
+	$(HARDLY_OPTIMISED) $(RUN) -m pytest $(TOGETHER) -m "not slow"
+	$(RUN) -m pytest $(TOGETHER) -m slow
 
 peers: $(VENV)/peers-installed
 	$(RUN) -m pytest tests/peers

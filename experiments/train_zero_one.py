@@ -111,6 +111,8 @@ def train_together(
 
     keys = [jax.random.key(experiment.seed) for experiment in experiments]
     solvers = [experiment.solver for experiment in experiments]
+    if solvers[0].basis == "dct":
+        x = x.reshape(len(x), *training.images.shape[1:])
     try:
         states = coordinate_descent.init_grid(keys, x, y, solvers)
     except ValueError as error:

@@ -256,9 +256,15 @@ def thorough() -> Config:
     return Config(iterations=4000, rows=0.5, hidden_steps=(0.12, 0.06))
 
 
+def certified() -> Config:
+    """Our search on the certified 01 loss, in a ball of L2 of radius .5."""
+    return Config(iterations=2000, epsilon=0.5, basis="principal", features=256)
+
+
 PRESETS: dict[str, Callable[[], Config]] = {
     "default": Config,
     "thorough": thorough,
+    "certified": certified,
     "paper_2020": paper_2020,
     "paper_2021": paper_2021,
     "paper_2002_03444": paper_2002_03444,
