@@ -177,6 +177,7 @@ class FitTest(parameterized.TestCase):
             features=8,
             candidates=4,
             tries=2,
+            components=20,
         )
         if config.adversarial_step:
             config = dataclasses.replace(config, adversarial_step=0.05, rows=0.5)
