@@ -177,10 +177,12 @@ class FitTest(parameterized.TestCase):
             features=8,
             candidates=4,
             tries=2,
-            components=20,
         )
         if config.adversarial_step:
             config = dataclasses.replace(config, adversarial_step=0.05, rows=0.5)
+        if config.epsilon:
+            # The classes are .2 apart.
+            config = dataclasses.replace(config, epsilon=0.05, components=20)
         result = coordinate_descent.fit(KEY, x, y, config)
         chex.assert_tree_all_finite(result.params)
         assert result.history.pocket_accuracy[-1].min() > 0.55
