@@ -10,6 +10,7 @@ from zeroone_jax import attacks
 SEEDS = 5
 
 
+@pytest.mark.computes
 @pytest.mark.slow("two attacks by five seeds")
 @pytest.mark.parametrize(
     ("attack", "papers"),

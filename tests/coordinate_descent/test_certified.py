@@ -136,7 +136,7 @@ def searches(draw):
 
 
 @pytest.mark.slow("compiles a search for every example")
-@hypothesis.settings(max_examples=15)
+@hypothesis.settings(max_examples=10)
 @hypothesis.given(searches(), st.integers(0, 5))
 def test_no_certified_row_has_a_nearer_adversary(config, seed):
     x, y = images(seed)

@@ -8,6 +8,8 @@ import pytest
 from zeroone_jax import coordinate_descent, data
 from zeroone_jax.models import zero_one
 
+pytestmark = pytest.mark.computes
+
 
 @pytest.fixture(scope="module")
 def features(cifar10_0v1):

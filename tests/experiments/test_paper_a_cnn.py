@@ -15,6 +15,7 @@ from experiments.studies import attacking, substitutes
 pytestmark = pytest.mark.usefixtures("defined_flags")
 
 
+@pytest.mark.computes
 @pytest.mark.slow("trains on real images")
 def test_the_smallest_scale_goes_on_where_it_was(tmp_path, monkeypatch):
     def launched():

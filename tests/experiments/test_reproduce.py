@@ -175,6 +175,7 @@ def test_mnist_has_what_the_table_needs():
     assert set(seeds) >= confidences | others
 
 
+@pytest.mark.computes
 @pytest.mark.slow("trains networks")
 def test_the_toy_is_the_papers():
     """PGD training loses the rarer part of a class, sensible training nothing."""

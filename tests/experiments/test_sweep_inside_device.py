@@ -17,7 +17,7 @@ from tests.experiments.sweeps import small
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow("starts processes")
+pytestmark = [pytest.mark.computes, pytest.mark.slow("starts processes")]
 
 
 def made(images: pathlib.Path, inside: str, rows=(0.5, 1.0)) -> Sweep:

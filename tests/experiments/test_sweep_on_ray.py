@@ -14,6 +14,7 @@ from tests.experiments.sweeps import small
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
+@pytest.mark.computes
 @pytest.mark.slow("starts Ray")
 def test_a_lost_node_costs_no_run(two_classes, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))

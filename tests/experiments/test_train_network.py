@@ -173,6 +173,7 @@ def test_killed_at_a_moment_it_resumes_to_the_same(
     assert_same_run(tmp_path, finished)
 
 
+@pytest.mark.computes
 @pytest.mark.slow("starts processes")
 def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
     command = [

@@ -14,6 +14,8 @@ CASES = [
 
 class GoldenTest(parameterized.TestCase):
     @parameterized.parameters(*CASES)
+    # XLA's settings decide the last bit.
+    @pytest.mark.computes
     @pytest.mark.slow("compiles every attack and objective")
     def test_as_before(self, family, name):
         found = outputs.FAMILIES[family][1](name)

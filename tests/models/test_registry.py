@@ -11,6 +11,8 @@ SIZES = {
     "mlp_sigmoid20": 3073 * 20 + 21 * 10,
     "binarized20": 3072 * 20 + 20 + 20 * 10,
     "mlp_relu200": 3073 * 200 + 201 * 200 + 201 * 10,
+    "lipschitz_linear": 3073 * 10,
+    "lipschitz_mlp": 3073 * 256 + 257 * 256 + 257 * 10,
     "lenet": 456 + 2416 + 1025 * 120 + 121 * 84 + 85 * 10,
     "simple_net": 456 + 2416 + 1025 * 1000 + 1001 * 10,
     "lenet_valid": 62_006,
@@ -25,7 +27,13 @@ SIZES = {
     "wrn_28_10": 36_479_194,
     "wrn_34_10": 46_160_474,
 }
-DENSE = {"mlp_sigmoid20", "mlp_relu200", "binarized20"}
+DENSE = {
+    "mlp_sigmoid20",
+    "mlp_relu200",
+    "binarized20",
+    "lipschitz_linear",
+    "lipschitz_mlp",
+}
 
 
 def test_available_are_these():

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from jax.typing import DTypeLike
 
-from zeroone_jax.models import binarized, cnn, mlp, preact_resnet, resnet
+from zeroone_jax.models import binarized, cnn, lipschitz, mlp, preact_resnet, resnet
 from zeroone_jax.models.network import Network
 
 NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
@@ -23,6 +23,8 @@ NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
         "mlp_sigmoid20": mlp.Module,
         "binarized20": binarized.Module,
         "mlp_relu200": partial(mlp.Module, hidden=(200, 200), activation="relu"),
+        "lipschitz_linear": lipschitz.Module,
+        "lipschitz_mlp": partial(lipschitz.Module, hidden=(256, 256)),
         "lenet": cnn.Module,
         "simple_net": partial(cnn.Module, hidden=(1000,)),
         "lenet_valid": partial(cnn.Module, padding=0),

@@ -1,7 +1,15 @@
-"""Exact and certified distances of 01 networks, and the sharpening of adversaries."""
+"""Exact and certified distances, and the sharpening of adversaries."""
 
 from zeroone_jax.verification.distances import Config
 from zeroone_jax.verification.many import Distances, measure
 from zeroone_jax.verification.polish import CellPolishing as cell_polishing
+from zeroone_jax.verification.smoothing import Smoothed, smoothed
 
-__all__ = ["Config", "Distances", "cell_polishing", "measure"]
+__all__ = [
+    "Config",
+    "Distances",
+    "Smoothed",
+    "cell_polishing",
+    "measure",
+    "smoothed",
+]

@@ -2,7 +2,7 @@
 
 `natural`, `gaussian_noise`, `projected_gradient` (Madry), `fast_gradient_sign`,
 `trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin` (MMA),
-`sense` and `sense_trade` make objectives of their settings.
+`certified_margin`, `sense` and `sense_trade` make objectives of their settings.
 
 A new objective is a file with a registered dataclass, and its import here.
 """
@@ -23,6 +23,7 @@ from zeroone_jax.training.objectives.individual import (
     InstanceAdaptive as instance_adaptive,
 )
 from zeroone_jax.training.objectives.individual import MaxMargin as max_margin
+from zeroone_jax.training.objectives.margin import CertifiedMargin as certified_margin
 from zeroone_jax.training.objectives.sensible import Sense as sense
 from zeroone_jax.training.objectives.sensible import SenseTrade as sense_trade
 

@@ -1,0 +1,94 @@
+"""Networks whose logits tell how far the nearest adversary is at least, in L2.
+
+No layer lengthens a difference: dense layers are orthogonal, hidden units sort
+themselves in pairs (MaxMin; Anil, Lucas, Grosse 2019, section 4). Then no two logits
+come nearer to each other, on a way of length r, than by sqrt(2) r (Tsuzuku, Sato,
+Sugiyama 2018, proposition 1). Without hidden layers the network is a linear classifier,
+and the bound is the distance. Train them with `training.objectives.certified_margin`.
+"""
+
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from zeroone_jax import losses
+from zeroone_jax.types import Array
+
+
+class _Orthogonal(nn.Module):
+    """A dense layer of orthonormal columns, or rows if it has more units than inputs.
+
+    They are those of the kernel's QR decomposition, so that any kernel will do.
+    """
+
+    units: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        shape = x.shape[1], self.units
+        kernel = self.param("kernel", nn.initializers.orthogonal(), shape, x.dtype)
+        bias = self.param("bias", nn.initializers.zeros, self.units, x.dtype)
+        # There is no decomposition of shorter types.
+        short = jnp.finfo(kernel.dtype).bits < 32
+        exactly = kernel.astype(jnp.float32) if short else kernel
+        if shape[0] < shape[1]:
+            weights = jnp.linalg.qr(exactly.T)[0].T
+        else:
+            weights = jnp.linalg.qr(exactly)[0]
+        product = jnp.matmul(x, weights.astype(x.dtype), precision="highest")
+        return product + bias[None].astype(x.dtype)
+
+
+class Module(nn.Module):
+    """Images float [n, ...] to logits float [n, classes].
+
+    Attributes:
+        classes: logits, at least 2.
+        hidden: units of each hidden layer, even numbers; () makes linear networks.
+    """
+
+    classes: int
+    hidden: tuple[int, ...] = ()
+
+    least_size = 1
+    """Height and width that an image must have."""
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Computes logits, in training and evaluation alike."""
+        del train
+        x = x.reshape(len(x), -1)
+        for units in self.hidden:
+            x = max_min(_Orthogonal(units)(x))
+        return _Orthogonal(self.classes)(x)
+
+
+def max_min(x: Array) -> Array:
+    """Sorts neighbours in pairs, the larger first.
+
+    Args:
+        x: float [n, d], d even.
+
+    Example:
+        >>> max_min(jnp.array([[1.0, 2.0, 4.0, 3.0]]))
+        Array([[2., 1., 4., 3.]], dtype=float32)
+    """
+    pairs = x.reshape(len(x), -1, 2)
+    both = jnp.stack([jnp.max(pairs, axis=2), jnp.min(pairs, axis=2)], axis=2)
+    return both.reshape(x.shape)
+
+
+def certified_radius(logits: Array, y: Array) -> Array:
+    """How long a change at least must be that makes the label another than y, in L2.
+
+    Args:
+        logits: float [n, classes], of `Module`.
+        y: i32 [n].
+
+    Returns:
+        float [n]: no change shorter than this does; negative where the label is
+        another already, and then no shorter one than minus this mends it. Of linear
+        networks of two classes, a change of this length does.
+    """
+    return -losses.margin(logits, y) / jnp.asarray(math.sqrt(2), logits.dtype)
