@@ -33,7 +33,7 @@ test: $(VENV)/installed
 	$(HARDLY_OPTIMISED) $(RUN) -m pytest $(TOGETHER) -m "not slow" \
 		--hypothesis-profile=quick
 
-# The same with five times the examples, and all that `make test` leaves out.
+# The same with three times the examples, and all that `make test` leaves out.
 test-all: $(VENV)/installed
 	$(HARDLY_OPTIMISED) $(RUN) -m pytest $(TOGETHER) -m "not computes"
 	$(RUN) -m pytest $(TOGETHER) -m computes

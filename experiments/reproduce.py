@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments import command_line
+from experiments.reproductions.certified import radii
 from experiments.reproductions.paper_a import (
     accuracy,
     cnn,
@@ -44,6 +45,8 @@ REPRODUCTIONS: dict[str, Study] = {
     "paper_a.cnn": cnn.CNN,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,
+    "certified.radii": radii.CERTIFIED_RADII,
+    "certified.sensible": radii.CERTIFIED_SENSIBLE,
     "paper_b.mnist": methods.MNIST,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,

@@ -15,6 +15,7 @@ accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes 
 --resume and the same settings, and ends with the very same networks.
 """
 
+import pathlib
 import time
 from collections.abc import Callable, Hashable, Sequence
 
@@ -24,6 +25,7 @@ import numpy as np
 from absl import flags, logging
 
 from experiments import (
+    attacked_models,
     command_line,
     cores,
     distributed,
@@ -35,6 +37,7 @@ from experiments.configs import zero_one as configs
 from experiments.progress import Progress
 from zeroone_jax import coordinate_descent, data, hosts, runs
 from zeroone_jax.models import zero_one
+from zeroone_jax.types import Array
 
 _RUN_DIR = "runs/PRESET-seedSEED"
 
@@ -80,7 +83,9 @@ def train(
 def shared(experiment: configs.Experiment) -> Hashable:
     """What experiments must have in common to be trained together."""
     noise_seed = experiment.seed if experiment.data.noise > 0 else None
-    return coordinate_descent.program_of(experiment.solver), experiment.data, noise_seed
+    data, reference = experiment.data, (experiment.reference, experiment.share)
+    program = coordinate_descent.program_of(experiment.solver)
+    return program, data, noise_seed, reference
 
 
 def train_together(
@@ -111,12 +116,15 @@ def train_together(
 
     keys = [jax.random.key(experiment.seed) for experiment in experiments]
     solvers = [experiment.solver for experiment in experiments]
-    if solvers[0].basis == "dct":
-        x = x.reshape(len(x), *training.images.shape[1:])
+    radii = _radii(experiments[0], opened[0], x, y)
+    images = x.reshape(len(x), *training.images.shape[1:])
     try:
-        states = coordinate_descent.init_grid(keys, x, y, solvers)
+        grid = coordinate_descent.Grid(
+            keys, images if solvers[0].basis == "dct" else x, y, solvers, radii=radii
+        )
     except ValueError as error:
         raise command_line.UserError(str(error)) from error
+    states = grid.init()
     states = [
         run.restore(state) or state for run, state in zip(opened, states, strict=True)
     ]
@@ -142,9 +150,7 @@ def train_together(
         mean = float(np.mean(history.pocket_accuracy[-1]))
         progress.report(sum(done), f"mean train accuracy {mean:.4f}")
 
-    results = coordinate_descent.fit_grid(
-        keys, x, y, solvers, states=states, on_segment=on_segment
-    )
+    results = grid.fit(states, on_segment)
     # The rest is done by the first process alone.
     if not hosts.is_first():
         return
@@ -156,6 +162,40 @@ def train_together(
     seconds = (time.monotonic() - began) / len(opened)
     for run, result in zip(opened, results, strict=True):
         zero_one_report.write(run, result.params, splits, training, seconds)
+
+
+def _radii(
+    experiment: configs.Experiment, run: runs.RunDirectory, x: Array, y: Array
+) -> np.ndarray | None:
+    """The radii of sensible training, which the run directory keeps; None without."""
+    if not experiment.reference:
+        return None
+    model = attacked_models.load(experiment.reference, double=False)
+    source = attacked_models.Source(experiment.data.name, experiment.data.classes)
+    if model.networks is None:
+        raise command_line.UserError(
+            f"{experiment.reference} holds no 01 networks: give --config.reference a "
+            "run directory of python -m experiments.train_zero_one, or an .npz file"
+        )
+    # A file of networks does not say of what they are.
+    if pathlib.Path(experiment.reference).is_dir() and model.source != source:
+        raise command_line.UserError(
+            f"{experiment.reference} is of {model.source}, but this run of {source}: "
+            "a reference must be of the same data"
+        )
+    progress = Progress("measuring the reference", len(y))
+    try:
+        return coordinate_descent.sensible_radii(
+            run.path / "radii.npz",
+            model.networks,
+            x,
+            y,
+            share=experiment.share,
+            workers=cores.verifiers(len(y)),
+            report=progress.report,
+        )
+    except ValueError as error:
+        raise command_line.UserError(f"{experiment.reference}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # A first example compiles, which takes longer than hypothesis would wait. `make test`
 # asks for "quick".
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
-hypothesis.settings.register_profile("full", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("full")
 
 _REFERENCE = _ROOT.parent / "shared" / "reference"

@@ -49,7 +49,7 @@ def descend(folder, resume=False, on_saved=None):
     x, y = problem()
     with opened(folder, resume) as run:
         key = jax.random.key(SEED)
-        (state,) = coordinate_descent.init_grid([key], x, y, [CONFIG])
+        (state,) = coordinate_descent.Grid([key], x, y, [CONFIG]).init()
         state = run.restore(state) or state
 
         def on_segment(state, history):

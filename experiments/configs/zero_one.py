@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from zeroone_jax import coordinate_descent, tagged
+from zeroone_jax import checks, coordinate_descent, tagged
 
 
 @tagged.register("train_zero_one.data")
@@ -39,6 +39,11 @@ class Experiment:
         data: what to train on.
         solver: how to train.
         seed: of every random draw.
+        reference: for sensible training, a run directory or .npz file of 01 networks
+            of the same data: the certified loss asks of each row no more than a share
+            of its distance to their border, and where they are wrong only to be right
+            itself. Without one, it asks solver.epsilon of all rows.
+        share: of that distance, above 0.
     """
 
     data: Data = dataclasses.field(default_factory=Data)
@@ -46,6 +51,13 @@ class Experiment:
         default_factory=coordinate_descent.Config
     )
     seed: int = 0
+    reference: str = ""
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.positive(share=self.share)
+        if self.reference and self.solver.epsilon == 0:
+            raise ValueError("a reference needs the certified loss: solver.epsilon > 0")
 
 
 def cifar10_0v1() -> Experiment:

@@ -40,11 +40,14 @@ class Target:
         name: what tables call it.
         noise: standard deviation of the noise on the training images; 0 is none.
         trained: how it is trained, or a model of others.
+        reference: the model that its training refers to, for sensible training of 01
+            networks.
     """
 
     name: str
     noise: float
     trained: Experiment | Foreign
+    reference: "Target | None" = None
 
     @property
     def label(self) -> str:
@@ -64,7 +67,10 @@ class Target:
         """How it was trained, as JSON's types."""
         if isinstance(self.trained, Foreign):
             return self.trained.settings()
-        return as_json(self.trained)
+        settings = as_json(self.trained)
+        if self.reference is not None:
+            settings["reference"] = self.reference.settings()
+        return settings
 
     def of(self, classes: tuple[int, int]) -> "Target":
         """Gives the same model of other classes.
@@ -92,7 +98,12 @@ class Target:
         """
         if isinstance(self.trained, Foreign):
             return self.trained.model()
+        trained: Any = self.trained
+        if self.reference is not None:
+            self.reference.model(place)
+            where = str(place.runs / self.reference.directory)
+            trained = dataclasses.replace(trained, reference=where)
         folder = place.runs / self.directory
         with run_directory.opened_at(folder, self.settings(), resume=True) as run:
-            train(self.trained, run)
+            train(trained, run)
         return attacked_models.load(str(folder), self.double)

@@ -13,9 +13,9 @@ Experiment: TypeAlias = network.Experiment | zero_one.Experiment
 
 _Settings = TypeVar("_Settings", network.Experiment, zero_one.Experiment)
 
-_DEFAULT = zero_one.Experiment().solver
-_YOUNGER = ("ball", "basis", "components", "epsilon", "ramp")
-"""Settings of coordinate descent that the first stored results do not have."""
+_DEFAULT = zero_one.Experiment()
+_YOUNGER = ("ball", "basis", "components", "epsilon", "ramp", "reference", "share")
+"""Settings that the first stored results of coordinate descent do not have."""
 
 # Coordinate descent looks at its rows, and saves, every so many iterations.
 _CHECKPOINT_EVERY = 200
@@ -70,14 +70,16 @@ def as_json(experiment: Experiment) -> dict[str, Any]:
     """Settings as stored results and the names of run directories have them."""
     settings = dataclasses.asdict(experiment)
     if isinstance(experiment, zero_one.Experiment):
-        solver = settings["solver"]
-        return {
-            **settings,
-            "solver": {
-                name: value
-                for name, value in solver.items()
-                if name not in _YOUNGER or value != getattr(_DEFAULT, name)
-            },
-        }
+        solver = _as_before(settings["solver"], _DEFAULT.solver)
+        return _as_before({**settings, "solver": solver}, _DEFAULT)
     name = type(experiment.objective).__name__
     return {**settings, "objective": {"name": name, **settings["objective"]}}
+
+
+def _as_before(settings: Mapping[str, Any], default: Any) -> dict[str, Any]:
+    """Leaves out younger settings that are at their defaults."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in _YOUNGER or value != getattr(default, name)
+    }

@@ -136,7 +136,7 @@ def searches(draw):
 
 
 @pytest.mark.slow("compiles a search for every example")
-@hypothesis.settings(max_examples=10)
+@hypothesis.settings(max_examples=8)
 @hypothesis.given(searches(), st.integers(0, 5))
 def test_no_certified_row_has_a_nearer_adversary(config, seed):
     x, y = images(seed)
@@ -188,12 +188,12 @@ def test_a_grid_over_radii_is_one_program():
     x, y = images(5)
     configs = [small(epsilon=radius * LEVEL) for radius in (1.0, 2.0)]
     keys = [jax.random.key(seed) for seed in range(2)]
-    together = coordinate_descent.fit_grid(keys, x, y, configs)
+    together = coordinate_descent.Grid(keys, x, y, configs).fit()
     for key, config, run in zip(keys, configs, together, strict=True):
         alone = coordinate_descent.fit(key, x, y, config)
         chex.assert_trees_all_equal(run.params, alone.params)
     with pytest.raises(ValueError, match="epsilon"):
-        coordinate_descent.fit_grid(keys, x, y, [small(), small(epsilon=0.0)])
+        coordinate_descent.Grid(keys, x, y, [small(), small(epsilon=0.0)])
 
 
 @pytest.mark.parametrize(

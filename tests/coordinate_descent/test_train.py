@@ -227,7 +227,7 @@ class GridTest(parameterized.TestCase):
             coordinate_descent.fit(key, x, y, config, devices=jax.devices()[:1])
             for key, config in zip(keys, configs, strict=True)
         ]
-        several = coordinate_descent.fit_grid(keys, x, y, configs)
+        several = coordinate_descent.Grid(keys, x, y, configs).fit()
         chex.assert_trees_all_equal(several, alone)
         for other in alone[1:]:
             assert np.any(np.asarray(other.params.w1 != alone[0].params.w1))
@@ -238,9 +238,9 @@ class GridTest(parameterized.TestCase):
         """As on a processor, and as where there is room for several runs."""
         x, y = blobs()
         keys, configs = grid(votes=3)
-        whole = coordinate_descent.fit_grid(keys, x, y, configs)
+        whole = coordinate_descent.Grid(keys, x, y, configs).fit()
         with chunks_of(chunk, together):
-            chunked = coordinate_descent.fit_grid(keys, x, y, configs)
+            chunked = coordinate_descent.Grid(keys, x, y, configs).fit()
         chex.assert_trees_all_equal(whole, chunked)
 
     @pytest.mark.slow("three runs in pieces")
@@ -248,18 +248,13 @@ class GridTest(parameterized.TestCase):
         x, y = blobs()
         keys, configs = grid(iterations=2 * SEGMENT + 10)
         told = []
-        whole = coordinate_descent.fit_grid(
-            keys,
-            x,
-            y,
-            configs,
-            on_segment=lambda run, state, history: told.append((run, state, history)),
-        )
+        searches = coordinate_descent.Grid(keys, x, y, configs)
+        whole = searches.fit(on_segment=lambda *seen: told.append(seen))
         assert [run for run, _, _ in told] == [0, 1, 2] * 3
         # One run lost a segment, one had not begun, one was at its end.
-        states = coordinate_descent.init_grid(keys, x, y, configs)
+        states = searches.init()
         states[0], states[2] = told[0][1], told[8][1]
-        rest = coordinate_descent.fit_grid(keys, x, y, configs, states=states)
+        rest = searches.fit(states)
         for run, begun in enumerate((SEGMENT, 0, 2 * SEGMENT + 10)):
             chex.assert_trees_all_equal(rest[run].params, whole[run].params)
             chex.assert_trees_all_equal(rest[run].state, whole[run].state)
@@ -312,11 +307,9 @@ class BadInputTest(parameterized.TestCase):
         }
         for message, (some_keys, some) in mistakes.items():
             with pytest.raises(ValueError, match=message):
-                coordinate_descent.fit_grid(some_keys, x, y, some)
-            with pytest.raises(ValueError, match=message):
-                coordinate_descent.init_grid(some_keys, x, y, some)
+                coordinate_descent.Grid(some_keys, x, y, some)
         with pytest.raises(ValueError, match="0 states for 3 configs"):
-            coordinate_descent.fit_grid(keys, x, y, configs, states=[])
+            coordinate_descent.Grid(keys, x, y, configs).fit([])
 
     def test_state_of_another_shape(self):
         x, y = blobs()

@@ -26,7 +26,6 @@ PROTOCOL = substitutes.Protocol(
 )
 
 
-@pytest.mark.computes
 @pytest.mark.slow("trains networks")
 def test_the_demo_attacks_three_models(two_classes, tmp_path):
     solver = zero_one.Experiment(

@@ -14,14 +14,16 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("linear_svm", 0.78), ("random_forest", 0.84)]
+    ("name", "least"), [("linear_svm", 0.7), ("random_forest", 0.8)]
 )
 def test_models_label_as_scikit_learns(name, least, cifar10_0v1, monkeypatch):
-    kept = {}
-    fit = classical._fitted
-    monkeypatch.setattr(
-        classical, "_fitted", lambda *args: kept.setdefault("model", fit(*args))
-    )
+    """They are trained on every fifth image, which takes a fifth of the time."""
+    kept, fit = {}, classical._fitted
+
+    def fitted(name, x, y):
+        return kept.setdefault("model", fit(name, x[::5], y[::5]))
+
+    monkeypatch.setattr(classical, "_fitted", fitted)
     model: attacked_models.Model = classical.Classical(name).model()
     x, y = data.as_features(cifar10_0v1[1])
     labels = np.asarray(jax.jit(model.label_fn)(jnp.asarray(x)))

@@ -11,10 +11,10 @@ from zeroone_jax.verification import Config, measure
 
 @pytest.fixture(scope="module")
 def right(trained):
-    """A vote, and fifty images that it labels right."""
+    """A vote, and thirty images that it labels right."""
     with jax.enable_x64(True):
         params, x, y = trained.right(1)
-    return params, x[:50], y[:50]
+    return params, x[:30], y[:30]
 
 
 @pytest.fixture(scope="module")

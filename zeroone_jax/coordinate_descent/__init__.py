@@ -5,14 +5,16 @@ from zeroone_jax.coordinate_descent.ensemble import SEGMENT, Search
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
 from zeroone_jax.coordinate_descent.problem import Problem, prepare
 from zeroone_jax.coordinate_descent.program import Program, Tuning, program_of, split
+from zeroone_jax.coordinate_descent.sensible import sensible_radii
 from zeroone_jax.coordinate_descent.state import Info, State
 from zeroone_jax.coordinate_descent.step import init, step
-from zeroone_jax.coordinate_descent.train import Result, fit, fit_grid, init_grid
+from zeroone_jax.coordinate_descent.train import Grid, Result, fit
 
 __all__ = [
     "PRESETS",
     "SEGMENT",
     "Config",
+    "Grid",
     "Info",
     "Problem",
     "Program",
@@ -22,11 +24,10 @@ __all__ = [
     "Tuning",
     "draw_coordinates",
     "fit",
-    "fit_grid",
     "init",
-    "init_grid",
     "prepare",
     "program_of",
+    "sensible_radii",
     "split",
     "step",
 ]

@@ -261,10 +261,16 @@ def certified() -> Config:
     return Config(iterations=2000, epsilon=0.5, basis="principal", features=256)
 
 
+def certified_clean() -> Config:
+    """As `certified`, in a smaller ball: fewer proofs, and fewer errors without any."""
+    return dataclasses.replace(certified(), epsilon=0.25)
+
+
 PRESETS: dict[str, Callable[[], Config]] = {
     "default": Config,
     "thorough": thorough,
     "certified": certified,
+    "certified_clean": certified_clean,
     "paper_2020": paper_2020,
     "paper_2021": paper_2021,
     "paper_2002_03444": paper_2002_03444,

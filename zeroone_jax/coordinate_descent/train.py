@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
 from zeroone_jax import devices as device_mesh
@@ -17,7 +16,7 @@ from zeroone_jax.coordinate_descent.basis import Basis
 from zeroone_jax.coordinate_descent.config import Config
 from zeroone_jax.coordinate_descent.ensemble import Runs, Search
 from zeroone_jax.coordinate_descent.problem import in_basis
-from zeroone_jax.coordinate_descent.program import Program, split
+from zeroone_jax.coordinate_descent.program import Program, Tuning, split
 from zeroone_jax.coordinate_descent.state import Info
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, Key
@@ -81,107 +80,124 @@ def fit(
         if on_segment is not None:
             on_segment(state, history)
 
-    (result,) = fit_grid(
-        [key],
-        x,
-        y,
-        [config],
-        radii=radii,
-        states=None if state is None else [state],
-        on_segment=of_the_only_run,
-        devices=devices,
-    )
+    grid = Grid([key], x, y, [config], radii=radii, devices=devices)
+    states = None if state is None else [state]
+    (result,) = grid.fit(states, on_segment=of_the_only_run)
     return result
 
 
-def fit_grid(
-    keys: Sequence[Key],
-    x: Array,
-    y: Array,
-    configs: Sequence[Config],
-    *,
-    radii: ArrayLike | None = None,
-    states: Sequence[Search] | None = None,
-    on_segment: Callable[[int, Search, Info], None] | None = None,
-    devices: Sequence[jax.Device] | None = None,
-) -> list[Result]:
-    """Trains many ensembles on the same data in one program, compiled once.
+class Grid:
+    """Runs on the same data in one program, compiled once.
 
     Each run's networks and history are those of `fit`, as `fit` describes. The networks
     of all runs are split over the devices; on a processor a device takes one run after
     the other, elsewhere as many side by side as there is room for.
-
-    Args:
-        keys: a random key for each run.
-        x: f32 [n, d], as for `fit`.
-        y: integers [n], as for `fit`.
-        configs: settings of each run, which differ in `hidden_steps` (equally many),
-            `output_step`, `rows`, `adversarial_step` and `epsilon` (0 in all of them,
-            or in none) only.
-        radii: f32 [n], as for `fit`.
-        states: of earlier, shorter runs, each perhaps at another iteration.
-        on_segment: called with a run's place, its state and its history since the last
-            call, after every `SEGMENT` iterations and at its end.
-        devices: where to train; all devices of the default backend if None.
-
-    Returns:
-        A `Result` for each run.
-
-    Raises:
-        ValueError: no runs, other numbers of keys or states than of configs, configs
-            that differ elsewhere; or data, settings or a state do not fit.
     """
-    runs, basis, program, mesh = _prepared(keys, x, y, configs, radii, devices)
-    if states is None:
-        search = ensemble.init(runs, program, mesh)
-    else:
-        if len(states) != len(configs):
-            raise ValueError(f"{len(states)} states for {len(configs)} configs")
-        for state in states:
-            _check_state(state, runs, program)
-        search = device_mesh.everywhere(_stacked(states), mesh)
-    pieces: list[list[Info]] = [[] for _ in configs]
-    before = np.asarray(search.iteration)
-    while before.min() < program.iterations:
-        search, infos = ensemble.segment(runs, search, program, mesh)
-        after = np.asarray(search.iteration)
-        done = jax.tree.map(np.asarray, infos)
-        for run in np.flatnonzero(after > before).tolist():
-            count = after[run] - before[run]
-            history = Info(*(field[run, :count] for field in done))
-            pieces[run].append(history)
-            if on_segment is not None:
-                on_segment(run, _of_run(search, run), history)
-        before = after
-    states = [_of_run(search, run) for run in range(len(configs))]
-    return [
-        Result(_params(state, runs, program, basis), _joined(histories, runs), state)
-        for state, histories in zip(states, pieces, strict=True)
-    ]
+
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        x: Array,
+        y: Array,
+        configs: Sequence[Config],
+        *,
+        radii: ArrayLike | None = None,
+        devices: Sequence[jax.Device] | None = None,
+    ) -> None:
+        """Checks runs, and lays them out on the devices.
+
+        Args:
+            keys: a random key for each run.
+            x: f32 [n, d], as for `fit`.
+            y: integers [n], as for `fit`.
+            configs: settings of each run, which differ in `hidden_steps` (equally
+                many), `output_step`, `rows`, `adversarial_step` and `epsilon` (0 in all
+                of them, or in none) only.
+            radii: f32 [n], as for `fit`.
+            devices: where to train; all devices of the default backend if None.
+
+        Raises:
+            ValueError: no runs, another number of keys than of configs, configs that
+                differ elsewhere; or data or settings do not fit.
+        """
+        if not configs:
+            raise ValueError("a grid needs at least one config")
+        if len(keys) != len(configs):
+            raise ValueError(f"{len(keys)} keys for {len(configs)} configs: one each")
+        self._program, tunings = _together(configs)
+        # Who sees the fewest rows is the first to lack some.
+        scarcest = min(configs, key=lambda config: config.rows)
+        data, self._basis = in_basis(x, y, scarcest, radii)
+        classes = int(jnp.max(data.labels)) + 1
+        # Of two classes one is told from the other, of more each from all others.
+        told = jnp.arange(0 if classes > 2 else 1, classes, dtype=jnp.int32)
+        positives = jnp.repeat(told, self._program.votes)
+        runs = Runs(jnp.stack(keys), _stacked(tunings), data, positives)
+        self._mesh = device_mesh.mesh("votes", devices)
+        self._runs = device_mesh.everywhere(runs, self._mesh)
+
+    def init(self) -> list[Search]:
+        """The states of all runs before the first iteration."""
+        search = ensemble.init(self._runs, self._program, self._mesh)
+        return [_of_run(search, run) for run in range(len(self._runs.keys))]
+
+    def fit(
+        self,
+        states: Sequence[Search] | None = None,
+        on_segment: Callable[[int, Search, Info], None] | None = None,
+    ) -> list[Result]:
+        """Trains to the end.
+
+        Args:
+            states: of earlier, shorter runs, each perhaps at another iteration; None
+                starts from `init`.
+            on_segment: called with a run's place, its state and its history since the
+                last call, after every `SEGMENT` iterations and at its end.
+
+        Returns:
+            A `Result` for each run.
+
+        Raises:
+            ValueError: another number of states than of runs, or a state does not fit.
+        """
+        runs, program, mesh = self._runs, self._program, self._mesh
+        if states is None:
+            search = ensemble.init(runs, program, mesh)
+        else:
+            if len(states) != len(runs.keys):
+                raise ValueError(f"{len(states)} states for {len(runs.keys)} configs")
+            for state in states:
+                _check_state(state, runs, program)
+            search = device_mesh.everywhere(_stacked(states), mesh)
+        pieces: list[list[Info]] = [[] for _ in range(len(runs.keys))]
+        before = np.asarray(search.iteration)
+        while before.min() < program.iterations:
+            search, infos = ensemble.segment(runs, search, program, mesh)
+            after = np.asarray(search.iteration)
+            done = jax.tree.map(np.asarray, infos)
+            for run in np.flatnonzero(after > before).tolist():
+                count = after[run] - before[run]
+                history = Info(*(field[run, :count] for field in done))
+                pieces[run].append(history)
+                if on_segment is not None:
+                    on_segment(run, _of_run(search, run), history)
+            before = after
+        return [
+            Result(
+                _params(state, runs, program, self._basis),
+                _joined(histories, runs),
+                state,
+            )
+            for state, histories in zip(
+                (_of_run(search, run) for run in range(len(pieces))),
+                pieces,
+                strict=True,
+            )
+        ]
 
 
-def init_grid(
-    keys: Sequence[Key], x: Array, y: Array, configs: Sequence[Config]
-) -> list[Search]:
-    """The states of `fit_grid` before the first iteration; arguments as there."""
-    runs, _, program, mesh = _prepared(keys, x, y, configs, None, None)
-    search = ensemble.init(runs, program, mesh)
-    return [_of_run(search, run) for run in range(len(configs))]
-
-
-def _prepared(
-    keys: Sequence[Key],
-    x: Array,
-    y: Array,
-    configs: Sequence[Config],
-    radii: ArrayLike | None,
-    devices: Sequence[jax.Device] | None,
-) -> tuple[Runs, Basis | None, Program, Mesh]:
-    """Checks a grid, and lays it out on the devices."""
-    if not configs:
-        raise ValueError("a grid needs at least one config")
-    if len(keys) != len(configs):
-        raise ValueError(f"{len(keys)} keys for {len(configs)} configs: one each")
+def _together(configs: Sequence[Config]) -> tuple[Program, tuple[Tuning, ...]]:
+    """The one program of some settings, and the values that each runs it with."""
     (program, *others), tunings = zip(*map(split, configs), strict=True)
     differing = [
         field.name
@@ -194,16 +210,7 @@ def _prepared(
             "rows, adversarial_step and epsilon (all 0, or none), but these do in "
             f"{', '.join(differing)}"
         )
-    # Who sees the fewest rows is the first to lack some.
-    scarcest = min(configs, key=lambda config: config.rows)
-    data, basis = in_basis(x, y, scarcest, radii)
-    classes = int(jnp.max(data.labels)) + 1
-    # Of two classes one is told from the other, of more each from all others.
-    told = jnp.arange(0 if classes > 2 else 1, classes, dtype=jnp.int32)
-    positives = jnp.repeat(told, program.votes)
-    runs = Runs(jnp.stack(keys), _stacked(tunings), data, positives)
-    mesh = device_mesh.mesh("votes", devices)
-    return device_mesh.everywhere(runs, mesh), basis, program, mesh
+    return program, tunings
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

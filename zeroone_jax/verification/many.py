@@ -84,11 +84,9 @@ def measure(
     """
     config = config or Config()
     networks = Networks.of(params)
-    images, labels = _checked(networks, x, y)
-    if workers < 1:
-        raise ValueError(f"workers is {workers}, but must be at least 1")
+    images, labels = checked(networks, x, y)
     found = []
-    with _mapped(networks, config, images, labels, workers) as distances:
+    with mapped(networks, config, images, labels, workers) as distances:
         for distance in distances:
             found.append(distance)
             if report is not None:
@@ -97,7 +95,8 @@ def measure(
     return measured._replace(witness=measured.witness.reshape(np.shape(x)))
 
 
-def _checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Ints]:
+def checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Ints]:
+    """Checks images, float64 [n, d], and labels, int64 [n]; see `measure`."""
     images = np.asarray(x, np.float64)
     features = networks.normals.shape[1]
     if images.ndim < 2 or not len(images) or images[0].size != features:
@@ -118,10 +117,12 @@ def _checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, In
 
 
 @contextlib.contextmanager
-def _mapped(
+def mapped(
     networks: Networks, config: Config, images: Floats, labels: Ints, workers: int
 ) -> Iterator[Iterator[Distance]]:
-    """Measures images in order, here or by processes."""
+    """Measures images in order, here or by processes; see `measure`."""
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, but must be at least 1")
     if workers == 1:
         yield map(Meter(networks, config), images, labels)
         return

@@ -1,0 +1,104 @@
+"""The models whose certified accuracy is compared, and how each is trained."""
+
+import dataclasses
+from typing import Any
+
+from experiments.configs import network, zero_one
+from experiments.reproductions.paper_a import targets as paper_a
+from experiments.studies.study import Scale
+from experiments.studies.target import Target
+from zeroone_jax import coordinate_descent
+from zeroone_jax.training import Adam, Config, objectives
+
+_VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
+_SMALL: dict[str, Any] = {
+    "iterations": 8,
+    "features": 16,
+    "components": 16,
+    "basis": "dct",
+}
+
+
+def sign_networks(scale: Scale, classes: tuple[int, ...] = (0, 1)) -> list[Target]:
+    """Lists 01 networks, the ordinary ones first."""
+    found = [paper_a.described("mlp01", 0.0, scale)]
+    for preset in ("certified", "certified_clean"):
+        solver = coordinate_descent.PRESETS[preset]()
+        changes = _SMALL if scale == "smoke" else {}
+        solver = dataclasses.replace(solver, votes=_VOTES[scale], **changes)
+        data = zero_one.Data(classes=classes)
+        found.append(Target(preset, 0.0, zero_one.Experiment(data, solver)))
+    return found
+
+
+def sensible_networks(scale: Scale) -> list[Target]:
+    """Lists certified networks by radius: plain, and sensible by either reference.
+
+    The references are the same search without a radius, and with one.
+    """
+    ordinary, certified, _ = sign_networks(scale)
+    found = []
+    for epsilon in (0.5,) if scale == "smoke" else (0.25, 0.5, 1.0):
+        trained: Any = certified.trained
+        solver = dataclasses.replace(trained.solver, epsilon=epsilon)
+        trained = dataclasses.replace(trained, solver=solver)
+        found += [
+            Target(f"{name}_{epsilon}", 0.0, trained, reference)
+            for name, reference in (
+                ("certified", None),
+                ("sensible_to_ordinary", ordinary),
+                ("sensible_to_certified", certified),
+            )
+        ]
+    return found
+
+
+def margin_networks(scale: Scale) -> list[Target]:
+    """Lists Lipschitz networks for two radii: linear ones, and of two hidden layers."""
+    return [
+        Target(f"{name}_{epsilon}", 0.0, _lipschitz(name, epsilon, scale))
+        for name in ("lipschitz_linear", "lipschitz_mlp")
+        for epsilon in (0.25, 0.5)
+    ]
+
+
+def noisy_networks(scale: Scale) -> list[Target]:
+    """Lists LeNets trained under noise, to be smoothed by it."""
+    return [
+        Target(f"lenet_smoothed_{sigma}", 0.0, _noisy(sigma, scale)) for sigma in SIGMAS
+    ]
+
+
+SIGMAS = (0.25, 0.5)
+"""Standard deviations of the noise that networks are smoothed by."""
+
+
+def _lipschitz(name: str, epsilon: float, scale: Scale) -> network.Experiment:
+    epochs = {"smoke": 1, "laptop": 40, "paper": 200}[scale]
+    return _trained(
+        name,
+        objectives.certified_margin(epsilon=epsilon),
+        Config(epochs=epochs, optimizer=Adam(learning_rate=1e-3)),
+        scale,
+    )
+
+
+def _noisy(sigma: float, scale: Scale) -> network.Experiment:
+    epochs = {"smoke": 1, "laptop": 30, "paper": 100}[scale]
+    return _trained(
+        "lenet",
+        objectives.gaussian_noise(sigma=sigma),
+        Config(epochs=epochs, optimizer=Adam(learning_rate=1e-3)),
+        scale,
+    )
+
+
+def _trained(
+    name: str, objective: objectives.Objective, training: Config, scale: Scale
+) -> network.Experiment:
+    return network.Experiment(
+        data=network.Data("cifar10", (0, 1), 1000 if scale == "smoke" else 0),
+        network=name,
+        objective=objective,
+        training=training,
+    )
