@@ -74,10 +74,13 @@ SIGMAS = (0.25, 0.5)
 
 
 def _lipschitz(name: str, epsilon: float, scale: Scale) -> network.Experiment:
-    epochs = {"smoke": 1, "laptop": 40, "paper": 200}[scale]
+    laptop = 20 if name == "lipschitz_mlp" else 100
+    epochs = {"smoke": 1, "laptop": laptop, "paper": 200}[scale]
     return _trained(
         name,
-        objectives.certified_margin(epsilon=epsilon),
+        objectives.certified_margin(
+            epsilon=epsilon, first_width=8.0, anneal=epochs / 2
+        ),
         Config(epochs=epochs, optimizer=Adam(learning_rate=1e-3)),
         scale,
     )
