@@ -95,6 +95,49 @@ def test_a_run_directory_holds_everything(experiment, finished):
             image.verify()
 
 
+@pytest.mark.slow("trains networks")
+def test_sensible_training_takes_its_radii_from_a_reference(
+    experiment, finished, two_classes, tmp_path
+):
+    sensible = dataclasses.replace(
+        experiment,
+        solver=dataclasses.replace(SMALL, epsilon=0.2, iterations=200),
+        reference=str(finished),
+        share=0.5,
+    )
+    train(tmp_path / "sensible", sensible)
+    with np.load(two_classes) as arrays:
+        x = (arrays["images"].reshape(60, -1) / np.float32(255)).astype(np.float32)
+        y = arrays["labels"].astype(np.int32)
+    radii = coordinate_descent.sensible_radii(
+        tmp_path / "radii.npz",
+        zero_one.load(finished / "networks.npz"),
+        x,
+        y,
+        share=0.5,
+    )
+    expected = coordinate_descent.fit(
+        jax.random.key(0), x, y, sensible.solver, radii=radii
+    )
+    found = zero_one.load(tmp_path / "sensible" / "networks.npz")
+    np.testing.assert_array_equal(found.w1, expected.params.w1)
+    assert (tmp_path / "sensible" / "radii.npz").exists()
+
+    of_others = dataclasses.replace(sensible, data=Data(str(two_classes), (1, 0)))
+    with pytest.raises(UserError, match="a reference must be of the same data"):
+        train(tmp_path / "others", of_others)
+    nowhere = dataclasses.replace(sensible, reference=str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="There is no model at"):
+        train(tmp_path / "none", nowhere)
+
+
+def test_a_reference_needs_the_certified_loss(experiment):
+    with pytest.raises(ValueError, match=r"solver\.epsilon > 0"):
+        dataclasses.replace(experiment, reference="runs/some")
+    with pytest.raises(ValueError, match="share is 0"):
+        dataclasses.replace(experiment, share=0.0)
+
+
 def test_the_networks_are_those_of_the_library(experiment, finished, two_classes):
     with np.load(two_classes) as arrays:
         x = (arrays["images"].reshape(60, -1) / np.float32(255)).astype(np.float32)

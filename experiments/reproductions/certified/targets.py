@@ -3,32 +3,16 @@
 import dataclasses
 from typing import Any
 
-from experiments.configs import network, zero_one
+from experiments.configs import network
 from experiments.reproductions.paper_a import targets as paper_a
 from experiments.studies.study import Scale
 from experiments.studies.target import Target
-from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, objectives
 
-_VOTES: dict[Scale, int] = {"smoke": 2, "laptop": 8, "paper": 100}
-_SMALL: dict[str, Any] = {
-    "iterations": 8,
-    "features": 16,
-    "components": 16,
-    "basis": "dct",
-}
 
-
-def sign_networks(scale: Scale, classes: tuple[int, ...] = (0, 1)) -> list[Target]:
-    """Lists 01 networks, the ordinary ones first."""
-    found = [paper_a.described("mlp01", 0.0, scale)]
-    for preset in ("certified", "certified_clean"):
-        solver = coordinate_descent.PRESETS[preset]()
-        changes = _SMALL if scale == "smoke" else {}
-        solver = dataclasses.replace(solver, votes=_VOTES[scale], **changes)
-        data = zero_one.Data(classes=classes)
-        found.append(Target(preset, 0.0, zero_one.Experiment(data, solver)))
-    return found
+def sign_networks(scale: Scale) -> list[Target]:
+    """Lists 01 networks, the ordinary one first."""
+    return [paper_a.described("mlp01", 0.0, scale), *paper_a.certified(scale)]
 
 
 def sensible_networks(scale: Scale) -> list[Target]:

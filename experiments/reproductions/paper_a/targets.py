@@ -64,18 +64,29 @@ def targets(scale: Scale) -> list[Target]:
     ]
 
 
+def certified(scale: Scale) -> list[Target]:
+    """Lists our networks of the certified 01 loss, which stand beside the paper's."""
+    return [described(name, 0.0, scale) for name in _OURS]
+
+
+def with_certified(scale: Scale) -> list[Target]:
+    """Lists the models of a scale, and our certified ones but in a smoke test."""
+    return targets(scale) + ([] if scale == "smoke" else certified(scale))
+
+
 def directories(scale: Scale) -> list[str]:
     """Names the run directories of a scale's models."""
     return [target.directory for target in targets(scale)]
 
 
 def with_classical(scale: Scale) -> list[Target]:
-    """Lists the models of a scale, and scikit-learn's, which few attacks meet.
+    """Lists the models of a scale, our certified ones, and scikit-learn's.
 
-    A smoke test has none of scikit-learn's.
+    Few attacks meet those of scikit-learn, which a smoke test has none of.
     """
     names = () if scale == "smoke" else ("linear_svm", "random_forest")
-    return targets(scale) + [described(name, 0.0, scale) for name in names]
+    classical = [described(name, 0.0, scale) for name in names]
+    return with_certified(scale) + classical
 
 
 def compared(
@@ -107,8 +118,8 @@ def described(name: str, noise: float, scale: Scale) -> Target:
         noise: standard deviation of the noise on the training images; 0 is none.
         scale: in whose size.
     """
-    trained = _TRAINED[name](noise, scale) if name in _TRAINED else _FOREIGN[name]
-    return Target(name, noise, trained)
+    make = (_TRAINED | _OURS).get(name)
+    return Target(name, noise, make(noise, scale) if make else _FOREIGN[name])
 
 
 def _zero_one(preset: str, **laptop: Any) -> Any:
@@ -174,6 +185,9 @@ _TRAINED = {
     "simple_net": _network("simple_net", _ADAM, 10),
 }
 """By name, what makes the settings of a model for a noise and a scale."""
+
+_OURS = {name: _zero_one(name) for name in ("certified", "certified_clean")}
+"""By name, what makes the settings of networks of the certified 01 loss."""
 
 _FOREIGN: dict[str, Foreign] = {
     "authors": _Authors(),

@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.attacked_models import Images, Model
 from experiments.published import WHITE_BOX_0V1
-from experiments.reproductions.paper_a.targets import targets
+from experiments.reproductions.paper_a.targets import with_certified
 from experiments.studies.bench import Bench, each, votes_of
 from experiments.studies.columns import Columns, at, published, sheet
 from experiments.studies.study import Row, Scale, Study
@@ -146,7 +146,7 @@ _COLUMNS: Columns = {
     "the other votes then": functools.partial(_of_votes, True),
 }
 WHITE_BOX = Study(
-    runs=lambda scale: each(targets(scale), _measured, PROTOCOLS[scale]),
+    runs=lambda scale: each(with_certified(scale), _measured, PROTOCOLS[scale]),
     tables={
         "table.md": sheet("Accuracy under white-box attacks, Linf 16/255", _COLUMNS)
     },
