@@ -10,6 +10,7 @@ and the bound is the distance. Train them with `training.objectives.certified_ma
 import math
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from zeroone_jax import losses
@@ -17,10 +18,7 @@ from zeroone_jax.types import Array
 
 
 class _Orthogonal(nn.Module):
-    """A dense layer of orthonormal columns, or rows if it has more units than inputs.
-
-    They are those of the kernel's QR decomposition, so that any kernel will do.
-    """
+    """A dense layer of orthonormal columns; of rows if it has more units than inputs."""
 
     units: int
 
@@ -32,10 +30,8 @@ class _Orthogonal(nn.Module):
         # There is no decomposition of shorter types.
         short = jnp.finfo(kernel.dtype).bits < 32
         exactly = kernel.astype(jnp.float32) if short else kernel
-        if shape[0] < shape[1]:
-            weights = jnp.linalg.qr(exactly.T)[0].T
-        else:
-            weights = jnp.linalg.qr(exactly)[0]
+        wide = shape[0] < shape[1]
+        weights = orthonormal(exactly.T).T if wide else orthonormal(exactly)
         product = jnp.matmul(x, weights.astype(x.dtype), precision="highest")
         return product + bias[None].astype(x.dtype)
 
@@ -62,6 +58,26 @@ class Module(nn.Module):
         for units in self.hidden:
             x = max_min(_Orthogonal(units)(x))
         return _Orthogonal(self.classes)(x)
+
+
+def orthonormal(columns: Array) -> Array:
+    """The orthonormal columns of a QR decomposition, by products of matrices.
+
+    Cholesky's decomposition of the columns' products gives them (CholeskyQR2, Yamamoto
+    et al. 2015): several times as fast as by reflections, and as exact, as long as no
+    column is nearly a combination of others.
+
+    Args:
+        columns: float32 or wider, [n, k], n at least k.
+
+    Returns:
+        [n, k], the triangular factor's diagonal positive.
+    """
+    for _ in range(2):
+        products = jnp.matmul(columns.T, columns, precision="highest")
+        lower = jnp.linalg.cholesky(products)
+        columns = jax.scipy.linalg.solve_triangular(lower, columns.T, lower=True).T
+    return columns
 
 
 def max_min(x: Array) -> Array:

@@ -74,7 +74,7 @@ def radii_runs(scale: Scale) -> list[ModelRun]:
         for run in each([target], functools.partial(_by_noise, sigma), protocol)
     ]
     # Ordinary networks have adversaries so near that bounds within a short time do.
-    short = dataclasses.replace(protocol, seconds=protocol.seconds / 100)
+    short = dataclasses.replace(protocol, seconds=protocol.seconds / 200)
     ordinary, *certified = sign_networks(scale)
     kinds = (
         each(certified, _exact, protocol) + each([ordinary], _exact, short),

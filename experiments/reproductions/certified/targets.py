@@ -38,11 +38,16 @@ def sensible_networks(scale: Scale) -> list[Target]:
 
 
 def margin_networks(scale: Scale) -> list[Target]:
-    """Lists Lipschitz networks for two radii: linear ones, and of two hidden layers."""
+    """Lists Lipschitz networks: linear ones, and of two hidden layers."""
+    linear: dict[str, Any] = {"width": 0.25, "first_width": 8.0}
+    deep: dict[str, Any] = {"width": 0.5, "first_width": 4.0}
     return [
-        Target(f"{name}_{epsilon}", 0.0, _lipschitz(name, epsilon, scale))
-        for name in ("lipschitz_linear", "lipschitz_mlp")
-        for epsilon in (0.25, 0.5)
+        Target(f"{name}_{epsilon}", 0.0, _lipschitz(name, epsilon, rate, ramp, scale))
+        for name, rate, ramp, epsilons in (
+            ("lipschitz_linear", 1e-3, linear, (0.1, 0.5)),
+            ("lipschitz_mlp", 1e-4, deep, (0.25, 0.5)),
+        )
+        for epsilon in epsilons
     ]
 
 
@@ -57,15 +62,15 @@ SIGMAS = (0.25, 0.5)
 """Standard deviations of the noise that networks are smoothed by."""
 
 
-def _lipschitz(name: str, epsilon: float, scale: Scale) -> network.Experiment:
-    laptop = 20 if name == "lipschitz_mlp" else 100
+def _lipschitz(
+    name: str, epsilon: float, rate: float, ramp: dict[str, Any], scale: Scale
+) -> network.Experiment:
+    laptop = 40 if name == "lipschitz_mlp" else 200
     epochs = {"smoke": 1, "laptop": laptop, "paper": 200}[scale]
     return _trained(
         name,
-        objectives.certified_margin(
-            epsilon=epsilon, first_width=8.0, anneal=epochs / 2
-        ),
-        Config(epochs=epochs, optimizer=Adam(learning_rate=1e-3)),
+        objectives.certified_margin(epsilon=epsilon, anneal=epochs / 2, **ramp),
+        Config(epochs=epochs, optimizer=Adam(learning_rate=rate)),
         scale,
     )
 
