@@ -60,6 +60,7 @@ def test_tables_of_checks(readme, what):
 DRAWN = {
     "paper_b.mnist": "README.md",
     "paper_b.comparison": "README.md",
+    "certified.radii": "RESULTS.md",
     "paper_a.accuracy": "RESULTS.md",
     "paper_a.distortion": "RESULTS.md",
     "paper_a.rounding": "RESULTS.md",

@@ -70,7 +70,7 @@ def test_smoothed_networks_abstain_or_have_a_radius(launched):
 def test_table_and_figure_are_drawn(launched):
     _, results = launched
     text = (results / "table.md").read_text()
-    assert "4 test images" in text
+    assert "4 test images, of smoothed networks the first 4" in text
     for proof in ("exact", "margin", "smoothing"):
         assert f" {proof} " in text
     assert (results / "radii.png").stat().st_size > 10_000
@@ -87,7 +87,7 @@ def test_shares_are_those_above_the_radius():
     }
     (table,) = radii.CERTIFIED_RADII.tables["table.md"]([row])
     assert table.rows == [
-        ["some", "exact", 0.75, 0.5, 0.25, 0.25, 0.255, "100.0%", "3"]
+        ["some", "exact", 0.75, 0.5, 0.25, 0.25, 0.255, "100.00%", "3"]
     ]
 
 

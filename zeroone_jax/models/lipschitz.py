@@ -18,7 +18,7 @@ from zeroone_jax.types import Array
 
 
 class _Orthogonal(nn.Module):
-    """A dense layer of orthonormal columns; of rows if it has more units than inputs."""
+    """A dense layer with orthonormal columns; rows if it has more units than inputs."""
 
     units: int
 
