@@ -46,6 +46,7 @@ REPRODUCTIONS: dict[str, Study] = {
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,
     "certified.radii": radii.CERTIFIED_RADII,
+    "certified.others": radii.CERTIFIED_OTHERS,
     "certified.sensible": radii.CERTIFIED_SENSIBLE,
     "paper_b.mnist": methods.MNIST,
     "paper_b.toy": toy.TOY,

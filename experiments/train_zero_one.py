@@ -170,6 +170,8 @@ def _radii(
     """The radii of sensible training, which the run directory keeps; None without."""
     if not experiment.reference:
         return None
+    if jax.process_count() > 1:
+        raise command_line.UserError("--config.reference needs a single host")
     model = attacked_models.load(experiment.reference, double=False)
     source = attacked_models.Source(experiment.data.name, experiment.data.classes)
     if model.networks is None:

@@ -182,7 +182,7 @@ class FitTest(parameterized.TestCase):
             config = dataclasses.replace(config, adversarial_step=0.05, rows=0.5)
         if config.epsilon:
             # The classes are .2 apart.
-            config = dataclasses.replace(config, epsilon=0.05, components=20)
+            config = dataclasses.replace(config, epsilon=0.03, rows=1.0, components=20)
         result = coordinate_descent.fit(KEY, x, y, config)
         chex.assert_tree_all_finite(result.params)
         assert result.history.pocket_accuracy[-1].min() > 0.55

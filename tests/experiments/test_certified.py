@@ -9,7 +9,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from experiments import attacked_models, reproduce
-from experiments.reproductions.certified import radii, targets
+from experiments.reproductions.certified import proofs, radii, targets
 from experiments.studies.study import SCALES
 from zeroone_jax import verification
 from zeroone_jax.models import lipschitz
@@ -92,8 +92,12 @@ def test_shares_are_those_above_the_radius():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_run_has_a_name_and_a_directory_of_its_own(scale):
-    runs = radii.radii_runs(scale)
+@pytest.mark.parametrize(
+    "study",
+    [radii.CERTIFIED_RADII, radii.CERTIFIED_OTHERS, radii.CERTIFIED_SENSIBLE],
+)
+def test_every_run_has_a_name_and_a_directory_of_its_own(study, scale):
+    runs = study.runs(scale)
     assert len({run.name for run in runs}) == len(runs)
     assert len({run.directory for run in runs}) == len(runs)
 
@@ -116,6 +120,6 @@ def test_smoothing_meets_images_in_the_box():
             assert name == "smoothed"
             return make()
 
-    found = radii._by_noise(0.5, Bench(), radii.Protocol(samples=100))
+    found = proofs.by_noise(0.5, Bench(), proofs.Protocol(samples=100))
     assert found["clean"] == 1
     assert found["lower"][0] > 0

@@ -105,6 +105,11 @@ def test_of_wrong_labels_it_is_negative():
     np.testing.assert_allclose(radius, [-(2**0.5), 2**0.5], rtol=1e-6)
 
 
+def test_units_come_in_pairs():
+    with pytest.raises(ValueError, match="there are 5 hidden units, but must be even"):
+        drawn((5,), 2)
+
+
 @pytest.mark.parametrize("hidden", [(), DEEP])
 def test_gradients_are_those_of_differences(hidden):
     with jax.enable_x64():

@@ -1,10 +1,11 @@
 """Networks whose logits tell how far the nearest adversary is at least, in L2.
 
 No layer lengthens a difference: dense layers are orthogonal, hidden units sort
-themselves in pairs (MaxMin; Anil, Lucas, Grosse 2019, section 4). Then no two logits
-come nearer to each other, on a way of length r, than by sqrt(2) r (Tsuzuku, Sato,
-Sugiyama 2018, proposition 1). Without hidden layers the network is a linear classifier,
-and the bound is the distance. Train them with `training.objectives.certified_margin`.
+themselves in pairs (MaxMin; Anil, Lucas, Grosse 2019, section 4). A change of length r
+then changes the difference of two logits by at most sqrt(2) r (Tsuzuku, Sato, Sugiyama
+2018, proposition 1). Without hidden layers the network is a linear classifier, and of
+two classes the bound is the distance. `training.objectives.certified_margin` trains
+them.
 """
 
 import math
@@ -38,6 +39,9 @@ class _Orthogonal(nn.Module):
 
 class Module(nn.Module):
     """Images float [n, ...] to logits float [n, classes].
+
+    Computed in float32 or wider, logits certify radii, up to rounding. In a shorter
+    type rounded weights lengthen differences, and nothing is certain.
 
     Attributes:
         classes: logits, at least 2.
@@ -90,6 +94,8 @@ def max_min(x: Array) -> Array:
         >>> max_min(jnp.array([[1.0, 2.0, 4.0, 3.0]]))
         Array([[2., 1., 4., 3.]], dtype=float32)
     """
+    if x.shape[1] % 2:
+        raise ValueError(f"there are {x.shape[1]} hidden units, but must be even")
     pairs = x.reshape(len(x), -1, 2)
     both = jnp.stack([jnp.max(pairs, axis=2), jnp.min(pairs, axis=2)], axis=2)
     return both.reshape(x.shape)

@@ -15,6 +15,29 @@ def sign_networks(scale: Scale) -> list[Target]:
     return [paper_a.described("mlp01", 0.0, scale), *paper_a.certified(scale)]
 
 
+def other_networks(scale: Scale) -> list[Target]:
+    """Lists certified networks of other classes, and by other seeds."""
+    _, certified, _ = sign_networks(scale)
+    trained: Any = certified.trained
+    pairs = [(3, 5), (1, 9), (4, 7)]
+    return [
+        *(
+            dataclasses.replace(
+                certified.of(pair), name="certified_{}v{}".format(*pair)
+            )
+            for pair in (pairs[:1] if scale == "smoke" else pairs)
+        ),
+        *(
+            dataclasses.replace(
+                certified,
+                name=f"certified_seed{seed}",
+                trained=dataclasses.replace(trained, seed=seed),
+            )
+            for seed in ((1,) if scale == "smoke" else (1, 2))
+        ),
+    ]
+
+
 def sensible_networks(scale: Scale) -> list[Target]:
     """Lists certified networks by radius: plain, and sensible by either reference.
 

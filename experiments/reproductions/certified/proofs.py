@@ -1,0 +1,154 @@
+"""What is proved of a model: exactly, by margins, or by noise.
+
+01 networks are measured exactly in the pixel box, Lipschitz networks by their logits,
+and others are smoothed by noise (Cohen et al. 2019), whose radii are wrong with a small
+probability each.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import cores
+from experiments.progress import Progress
+from experiments.studies.attacking import as_json
+from experiments.studies.bench import Bench
+from experiments.studies.columns import Cell, Columns, at, middle, numbers
+from experiments.studies.study import Row, Scale
+from zeroone_jax import verification
+from zeroone_jax.evaluation import certified_accuracy
+from zeroone_jax.models import lipschitz
+from zeroone_jax.types import Array
+
+RADII = (0.25, 0.5, 1.0)
+"""Of the table, in L2 on the [0,1] pixel scale."""
+
+_CLOSED = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How much is proved, and how hard.
+
+    Attributes:
+        images: how many of the first test images.
+        smoothed: how many of them noise is asked about, which takes longest.
+        seconds: the most that an exact distance may take.
+        samples: noisy copies that bound a probability.
+        error: how probable it may be that a smoothed radius is too large.
+    """
+
+    images: int = 2000
+    smoothed: int = 500
+    seconds: float = 60.0
+    samples: int = 10_000
+    error: float = 0.001
+
+
+PROTOCOLS: dict[Scale, Protocol] = {
+    "smoke": Protocol(images=4, smoothed=4, seconds=5.0, samples=100),
+    "laptop": Protocol(),
+    "paper": Protocol(smoothed=2000, seconds=600.0, samples=100_000),
+}
+"""By scale."""
+
+
+def exact(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Distances of 01 networks in the box, kept image by image."""
+    networks = bench.subject.networks
+    if networks is None:
+        raise TypeError(f"{bench.name} is no 01 network")
+    x, y, _ = bench.subject.test(slice(protocol.images))
+    progress = Progress(f"proving {bench.name}", len(y))
+
+    def made() -> dict[str, np.ndarray]:
+        found = verification.bounds(
+            bench.run.path / "bounds.npz",
+            networks,
+            x,
+            y,
+            verification.Config(seconds=protocol.seconds),
+            workers=cores.verifiers(len(y)),
+            report=progress.report,
+        )
+        return {"lower": found.lower, "infimum": found.infimum}
+
+    arrays = bench.kept("exact", made)
+    closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
+    return {
+        **_found("exact", arrays["lower"], float(np.mean(~bench.subject.fooled(x, y)))),
+        "closed": float(np.mean(closed)),
+    }
+
+
+def by_margins(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Radii that the logits of Lipschitz networks tell."""
+    x, y, _ = bench.subject.test(slice(protocol.images))
+
+    def made() -> dict[str, np.ndarray]:
+        radius = lipschitz.certified_radius(bench.subject.logits_fn(x), y)
+        return {"lower": np.maximum(np.asarray(radius, np.float64), 0)}
+
+    lower = bench.kept("margins", made)["lower"]
+    return _found("margin", lower, float(np.mean(~bench.subject.fooled(x, y))))
+
+
+def by_noise(sigma: float, bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Radii of the classifier that noise smooths, 0 where it abstains or is wrong."""
+    x, y, _ = bench.subject.test(slice(protocol.smoothed))
+
+    def clipped(noisy: Array) -> Array:
+        """As in training, where noise is cut off at the box."""
+        return bench.subject.logits_fn(jnp.clip(noisy, 0, 1))
+
+    def made() -> dict[str, np.ndarray]:
+        found = verification.smoothed(
+            jax.random.key(0),
+            clipped,
+            x,
+            sigma,
+            samples=protocol.samples,
+            error=protocol.error,
+        )
+        return {"lower": np.where(found.labels == np.asarray(y), found.radius, 0.0)}
+
+    lower = bench.kept("smoothed", made)["lower"]
+    return _found("smoothing", lower, float(np.mean(lower > 0)))
+
+
+def _found(proof: str, lower: np.ndarray, clean: float) -> dict[str, Any]:
+    # What is kept is rounded, but never upwards.
+    kept = as_json(np.floor(lower * 1e5) / 1e5)
+    return {"proof": proof, "clean": clean, "lower": kept}
+
+
+def _share(radius: float) -> Cell:
+    """The share of images that are right within a radius."""
+    return lambda row: float(
+        certified_accuracy.shares(numbers(row["lower"]), [radius])[0]
+    )
+
+
+COLUMNS: Columns = {
+    "model": at("method"),
+    "proof": at("proof"),
+    "clean": at("clean"),
+    **{f"{radius}": _share(radius) for radius in RADII},
+    "median distance": middle("lower"),
+    "closed": lambda row: f"{row['closed']:.2%}" if "closed" in row else "-",
+    "seconds to prove": lambda row: f"{row['seconds']:.0f}",
+}
+
+
+def title(rows: Sequence[Row]) -> str:
+    """What the columns show."""
+    smoothed = [len(row["lower"]) for row in rows if row["proof"] == "smoothing"]
+    fewer = f", of smoothed networks the first {smoothed[0]}" if smoothed else ""
+    return (
+        "CIFAR-10, two classes, 0 and 1 unless named: accuracy, and share proved right "
+        f"within a radius of L2, {len(rows[0]['lower'])} test images{fewer}"
+    )
