@@ -8,6 +8,7 @@ lattice's rounding rules, and in what order thresholds are compared.
 
 import itertools
 
+import jax
 import numpy as np
 
 from tests.coordinate_descent import step_oracle
@@ -131,3 +132,17 @@ class Oracle(step_oracle.Oracle):
         """Rows of class 0 and of class 1 that are right in all of their balls."""
         right = self.right(*self.states())
         return [int(right[self.labels == label].sum()) for label in (0, 1)]
+
+
+def certified_rows(params, x, y, radius):
+    """Rows that are right whatever units do that may be on or off in the ball."""
+    w1, b1, w2, b2 = (
+        np.asarray(leaf, np.float64)[0] for leaf in jax.tree.leaves(params)
+    )
+    margin = x.astype(np.float64) @ w1.T + b1
+    reach = radius * np.linalg.norm(w1, axis=1)
+    surely, possibly = margin > reach, margin > -reach
+    gain, loss = np.maximum(w2, 0), np.minimum(w2, 0)
+    lowest = surely @ gain + possibly @ loss + b2
+    highest = possibly @ gain + surely @ loss + b2
+    return np.where(y == 1, lowest > 0, highest <= 0)

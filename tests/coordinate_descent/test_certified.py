@@ -153,27 +153,13 @@ def test_no_certified_row_has_a_nearer_adversary(config, seed):
         assert (lower >= config.epsilon).sum() >= round(float(counted[vote]))
 
 
-def certified_rows(params, x, y, radius):
-    """Rows that are right whatever units do that may be on or off in the ball."""
-    w1, b1, w2, b2 = (
-        np.asarray(leaf, np.float64)[0] for leaf in jax.tree.leaves(params)
-    )
-    margin = x.astype(np.float64) @ w1.T + b1
-    reach = radius * np.linalg.norm(w1, axis=1)
-    surely, possibly = margin > reach, margin > -reach
-    gain, loss = np.maximum(w2, 0), np.minimum(w2, 0)
-    lowest = surely @ gain + possibly @ loss + b2
-    highest = possibly @ gain + surely @ loss + b2
-    return np.where(y == 1, lowest > 0, highest <= 0)
-
-
 @pytest.mark.slow("attacks at their full strength")
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_attack_of_ours_succeeds_inside_a_certified_ball(seed):
     x, y = images(seed)
     config = small(iterations=100, epsilon=2 * LEVEL)
     params = coordinate_descent.fit(jax.random.key(seed), x, y, config).params
-    chosen = certified_rows(params, x, y, config.epsilon)
+    chosen = certified_oracle.certified_rows(params, x, y, config.epsilon)
     assert chosen.mean() > 0.3
     vote, rows = zero_one.Vote.flat(params), (jnp.asarray(x), jnp.asarray(y))
     pictures = zero_one.Vote(params, (2, 2, 2))

@@ -1,11 +1,14 @@
 """The default run on real images, and what its networks promise."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from zeroone_jax import coordinate_descent, data
+from tests.coordinate_descent.certified_oracle import certified_rows
+from zeroone_jax import coordinate_descent, data, verification
 from zeroone_jax.models import zero_one
 
 pytestmark = pytest.mark.computes
@@ -110,3 +113,27 @@ def test_units_are_a_gaussian_start_and_spikes(trained):
     rest = [unit[~spike] for unit, spike in zip(w1[0], spikes[0], strict=True)]
     kurtosis = [np.mean(r**4) / np.mean(r**2) ** 2 for r in rest]
     np.testing.assert_allclose(np.mean(kurtosis), 3, atol=0.5)
+
+
+def test_certified_images_have_no_nearer_adversary(features, cifar10_0v1):
+    """Of 500 training images, by networks that were trained for it a little."""
+    (x, y), _ = features
+    config = dataclasses.replace(
+        coordinate_descent.PRESETS["certified"](),
+        basis="dct",
+        components=64,
+        features=64,
+        iterations=150,
+        votes=1,
+    )
+    images = x.reshape(len(x), *cifar10_0v1[0].images.shape[1:])
+    found = coordinate_descent.fit(jax.random.key(0), images, y, config)
+    chosen = certified_rows(found.params, x, y, config.epsilon)
+    # What the search counted is what the plain bounds say of the network on pixels.
+    counted = float(found.history.pocket_accuracy[-1, 0])
+    assert counted == pytest.approx(chosen.mean(), abs=2e-3)
+    assert counted <= chosen.mean() + 1e-6
+    assert chosen.mean() > 0.6
+    some = np.flatnonzero(chosen)[:500]
+    lower = verification.measure(found.params, x[some], y[some]).lower
+    assert (lower >= config.epsilon).all()
