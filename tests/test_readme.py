@@ -61,6 +61,7 @@ DRAWN = {
     "paper_b.mnist": "README.md",
     "paper_b.comparison": "README.md",
     "certified.radii": "RESULTS.md",
+    "certified.others": "RESULTS.md",
     "paper_a.accuracy": "RESULTS.md",
     "paper_a.distortion": "RESULTS.md",
     "paper_a.rounding": "RESULTS.md",
