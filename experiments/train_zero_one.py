@@ -15,9 +15,11 @@ accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes 
 --resume and the same settings, and ends with the very same networks.
 """
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -186,6 +188,7 @@ def _radii(
             "a reference must be of the same data"
         )
     progress = Progress("measuring the reference", len(y))
+    norm: Any = experiment.solver.ball
     try:
         return coordinate_descent.sensible_radii(
             run.path / "radii.npz",
@@ -193,6 +196,7 @@ def _radii(
             x,
             y,
             share=experiment.share,
+            config=dataclasses.replace(coordinate_descent.CERTIFICATE, norm=norm),
             workers=cores.verifiers(len(y)),
             report=progress.report,
         )

@@ -16,7 +16,7 @@ from PIL import Image
 from experiments import train_zero_one, zero_one_report
 from experiments.command_line import UserError
 from experiments.configs.zero_one import PRESETS, Data, Experiment
-from zeroone_jax import coordinate_descent, runs
+from zeroone_jax import coordinate_descent, runs, verification
 from zeroone_jax.models import zero_one
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -96,12 +96,13 @@ def test_a_run_directory_holds_everything(experiment, finished):
 
 
 @pytest.mark.slow("trains networks")
+@pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_sensible_training_takes_its_radii_from_a_reference(
-    experiment, finished, two_classes, tmp_path
+    experiment, finished, two_classes, tmp_path, norm
 ):
     sensible = dataclasses.replace(
         experiment,
-        solver=dataclasses.replace(SMALL, epsilon=0.2, iterations=200),
+        solver=dataclasses.replace(SMALL, epsilon=0.2, ball=norm, iterations=200),
         reference=str(finished),
         share=0.5,
     )
@@ -115,6 +116,7 @@ def test_sensible_training_takes_its_radii_from_a_reference(
         x,
         y,
         share=0.5,
+        config=verification.Config(norm=norm, joint=False, box=False, seconds=10.0),
     )
     expected = coordinate_descent.fit(
         jax.random.key(0), x, y, sensible.solver, radii=radii

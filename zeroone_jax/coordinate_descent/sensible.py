@@ -9,8 +9,8 @@ from zeroone_jax import checks, verification
 from zeroone_jax.models import zero_one
 from zeroone_jax.verification.networks import Floats
 
-# What each vote costs alone is enough for a certificate, in a fraction of the time.
-_CERTIFICATE = verification.Config(joint=False, box=False, seconds=10.0)
+CERTIFICATE = verification.Config(joint=False, box=False, seconds=10.0)
+"""Lower bounds in L2 of what each vote costs alone, in a fraction of the time."""
 
 
 def sensible_radii(
@@ -20,7 +20,7 @@ def sensible_radii(
     y: ArrayLike,
     *,
     share: float = 1.0,
-    config: verification.Config = _CERTIFICATE,
+    config: verification.Config = CERTIFICATE,
     workers: int = 1,
     report: Callable[[int], None] | None = None,
 ) -> Floats:
@@ -42,8 +42,8 @@ def sensible_radii(
         x: float [n, d], or images [n, ...], in [0,1].
         y: int [n], labels 0 or 1.
         share: of the distance, above 0.
-        config: how distances are measured; their lower bounds are taken. By default
-            certificates in L2 by votes alone, without the box.
+        config: how distances are measured, in the norm of the training's ball; their
+            lower bounds are taken. By default certificates in L2, without the box.
         workers: how many processes share the rows, as for `verification.measure`.
         report: called with the number of rows done, after each.
 

@@ -68,8 +68,8 @@ def orthonormal(columns: Array) -> Array:
     """The orthonormal columns of a QR decomposition, by products of matrices.
 
     Cholesky's decomposition of the columns' products gives them (CholeskyQR2, Yamamoto
-    et al. 2015): several times as fast as by reflections, and as exact, as long as no
-    column is nearly a combination of others.
+    et al. 2015): faster than by reflections, and as exact, as long as no column is
+    nearly a combination of others.
 
     Args:
         columns: float32 or wider, [n, k], n at least k.
