@@ -31,6 +31,9 @@ _COMPILE_FAST = (
 )
 os.environ["XLA_FLAGS"] = " ".join([*_COMPILE_FAST, os.environ.get("XLA_FLAGS", "")])
 
+# Tracing makes many objects that live long; to look through them often is in vain.
+gc.set_threshold(100_000, 20, 20)
+
 # What was compiled is kept beside the checkout, for all workers, for the processes that
 # tests start and for the next run. `make clean` removes it.
 _CACHE = {

@@ -114,6 +114,7 @@ def test_low_precision_loses_no_adversaries(attack, dtype):
     assert_found_as_in_float32(attack, plain, coarse, y)
 
 
+@pytest.mark.computes
 @pytest.mark.slow("a convolutional network in two types")
 @pytest.mark.parametrize("attack", SHORTENING[:1] + SHORTENING[2:3])
 def test_a_network_in_bfloat16_loses_no_adversaries(reference, attack):

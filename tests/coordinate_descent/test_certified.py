@@ -126,6 +126,7 @@ def searches(draw):
         hidden=draw(st.sampled_from([0, 3])),
         basis=basis,
         components=5,
+        start=draw(st.sampled_from(["gaussian", "single"])),
         ball=norm,
         search=draw(st.sampled_from(["blind", "screened"])),
         bins=draw(st.sampled_from([0, 256])),
@@ -236,6 +237,7 @@ def test_a_grid_over_radii_is_one_program():
         ({"loss": "cross_entropy"}, "loss='zero_one'"),
         ({"adversarial_step": 1.0, "hidden": 0}, "adversarial_step"),
         ({"ball": "linf", "basis": "dct"}, "ball='linf' needs basis='pixels'"),
+        ({"weights": "binary", "epsilon": 0.0, "start": "single"}, "start='single'"),
         ({"basis": "dct", "components": 4}, "features=5: must be at most components=4"),
     ],
 )

@@ -67,8 +67,8 @@ def test_labels_are_those_of_eager_and_of_any_batch(trained, images, labels):
 
 def test_labels_are_those_of_images_one_at_a_time(trained, images, labels):
     one = jax.jit(lambda image: zero_one.votes(trained.params, image[None])[:, 0])
-    singly = np.stack([np.asarray(one(image)) for image in images], axis=1)
-    np.testing.assert_array_equal(labels, singly)
+    singly = np.stack([np.asarray(one(image)) for image in images[::8]], axis=1)
+    np.testing.assert_array_equal(labels[:, ::8], singly)
 
 
 @pytest.mark.parametrize("shift", [1e-5, -1e-5])

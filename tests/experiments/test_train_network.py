@@ -184,7 +184,7 @@ def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
         f"--config.data.name={three_classes}",
         "--config.network=mlp_sigmoid20",
         "--config.training.batch_size=10",
-        "--config.training.epochs=100",
+        "--config.training.epochs=40",
         "--config.training.optimizer.milestones=()",
         "--config.evaluation.plan=quick",
         "--config.evaluation.images=20",

@@ -12,7 +12,7 @@ _CHOICES = {
     "objective": ("plain", "balanced", "schedule"),
     "weights": ("real", "binary"),
     "acceptance": ("better", "not_worse"),
-    "start": ("gaussian", "uniform"),
+    "start": ("gaussian", "uniform", "single"),
     "hidden_values": ("01", "pm"),
     "ball": ("l2", "linf"),
     "basis": ("pixels", "principal", "dct"),
@@ -47,7 +47,9 @@ class Choices:
         pocket_every: iterations between comparisons with the best network so far.
         tries: most coordinate moves of one unit in an iteration; beyond 1, the search
             repeats on the same unit and rows until nothing improves.
-        start: distribution of the first weights, "gaussian" or "uniform" in [-1, 1].
+        start: distribution of the first weights, "gaussian" or "uniform" in [-1, 1]; or
+            "single", where each hidden unit sees one coordinate at first, drawn at
+            random. In Linf any other start has too long an L1 norm.
         centred_start: first biases from the data (True) or zero (False).
         hidden_values: what the trained parameters' hidden units put out.
         ball: the norm of the certified 01 loss, "l2" or "linf".
@@ -157,6 +159,8 @@ class Config(Choices):
                 "adversarial_step needs a linear model: "
                 f"hidden=0, not hidden={self.hidden}"
             )
+        if self.start == "single" and self.weights == "binary":
+            raise ValueError("start='single' needs weights='real', not 'binary'")
         if self.loss == "cross_entropy" and self.hidden == 0:
             raise ValueError("loss='cross_entropy' needs hidden units: hidden >= 1")
         if self.weights == "binary" and (self.epsilon > 0 or self.basis != "pixels"):

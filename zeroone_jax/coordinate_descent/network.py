@@ -74,7 +74,11 @@ def random_weights(key: Key, coordinates: int, program: Program) -> Network:
         length = jnp.linalg.norm(weights, axis=-1, keepdims=True)
         return jnp.round(weights * (norm / length))
 
-    w1 = draw(hidden_key, (units, coordinates), HIDDEN_NORM)
+    if program.start == "single":
+        place = jax.random.randint(hidden_key, (units,), 0, coordinates)
+        w1 = HIDDEN_NORM * jax.nn.one_hot(place, coordinates)
+    else:
+        w1 = draw(hidden_key, (units, coordinates), HIDDEN_NORM)
     if program.hidden == 0:
         return Network(w1, jnp.full(1, -0.5), jnp.ones(1), jnp.float32(0.5))
     w2 = draw(output_key, (units,), OUTPUT_NORM)

@@ -1,5 +1,6 @@
 """Exact and certified distances, and the sharpening of adversaries."""
 
+from zeroone_jax.verification.counts import counted
 from zeroone_jax.verification.distances import Config
 from zeroone_jax.verification.kept import Bounds, bounds
 from zeroone_jax.verification.many import Distances, measure
@@ -13,6 +14,7 @@ __all__ = [
     "Smoothed",
     "bounds",
     "cell_polishing",
+    "counted",
     "measure",
     "smoothed",
 ]

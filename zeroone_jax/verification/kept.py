@@ -1,5 +1,6 @@
 """Bounds of many images' distances, kept in a file as they come."""
 
+import functools
 import hashlib
 import pathlib
 import time
@@ -12,7 +13,7 @@ from jax.typing import ArrayLike
 
 from zeroone_jax import files
 from zeroone_jax.models import zero_one
-from zeroone_jax.verification.distances import Config
+from zeroone_jax.verification.distances import Config, Meter
 from zeroone_jax.verification.many import checked, mapped
 from zeroone_jax.verification.networks import Floats, Ints, Networks
 
@@ -79,7 +80,8 @@ def bounds(
     if done == len(images):
         return Bounds(*map(np.array, columns))
     rest = images[done:], labels[done:]
-    with mapped(networks, config, *rest, workers) as distances:
+    meter = functools.partial(Meter, networks, config)
+    with mapped(meter, *rest, workers) as distances:
         for place, found in enumerate(distances, done + 1):
             for column, name in zip(columns, Bounds._fields, strict=True):
                 column.append(getattr(found, name))

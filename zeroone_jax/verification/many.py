@@ -2,18 +2,21 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from zeroone_jax.models import zero_one
-from zeroone_jax.verification.distances import Config, Distance, Meter
+from zeroone_jax.verification.distances import Config, Meter
 from zeroone_jax.verification.networks import Floats, Ints, Networks
+
+T = TypeVar("T")
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -86,7 +89,8 @@ def measure(
     networks = Networks.of(params)
     images, labels = checked(networks, x, y)
     found = []
-    with mapped(networks, config, images, labels, workers) as distances:
+    meter = functools.partial(Meter, networks, config)
+    with mapped(meter, images, labels, workers) as distances:
         for distance in distances:
             found.append(distance)
             if report is not None:
@@ -95,7 +99,9 @@ def measure(
     return measured._replace(witness=measured.witness.reshape(np.shape(x)))
 
 
-def checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Ints]:
+def checked(
+    networks: Networks, x: ArrayLike, y: ArrayLike, classes: int = 2
+) -> tuple[Floats, Ints]:
     """Checks images, float64 [n, d], and labels, int64 [n]; see `measure`."""
     images = np.asarray(x, np.float64)
     features = networks.normals.shape[1]
@@ -110,33 +116,37 @@ def checked(networks: Networks, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Int
     labels = np.asarray(y)
     if labels.shape != images.shape[:1]:
         raise ValueError(f"y has shape {labels.shape}, but must be [{len(images)}]")
-    wrong = labels[~np.isin(labels, (0, 1))]
+    wrong = labels[~np.isin(labels, range(classes))]
     if wrong.size:
-        raise ValueError(f"y holds {wrong[0]}, but labels must be 0 or 1")
+        allowed = "0 or 1" if classes == 2 else f"0 to {classes - 1}"
+        raise ValueError(f"y holds {wrong[0]}, but labels must be {allowed}")
     return images, labels.astype(np.int64)
 
 
 @contextlib.contextmanager
 def mapped(
-    networks: Networks, config: Config, images: Floats, labels: Ints, workers: int
-) -> Iterator[Iterator[Distance]]:
-    """Measures images in order, here or by processes; see `measure`."""
+    make: Callable[[], Callable[[Floats, int], T]],
+    images: Floats,
+    labels: Ints,
+    workers: int,
+) -> Iterator[Iterator[T]]:
+    """Measures images in order, here or by processes, each with a meter of its own."""
     if workers < 1:
         raise ValueError(f"workers is {workers}, but must be at least 1")
     if workers == 1:
-        yield map(Meter(networks, config), images, labels)
+        yield map(make(), images, labels)
         return
     context = multiprocessing.get_context("spawn")
     with (
         _one_thread_each(),
         concurrent.futures.ProcessPoolExecutor(
-            workers, context, _start, (networks, config)
+            workers, context, _start, (make,)
         ) as pool,
     ):
         yield _from_pool(pool.map(_measured, images, labels), workers)
 
 
-def _from_pool(distances: Iterator[Distance], workers: int) -> Iterator[Distance]:
+def _from_pool(distances: Iterator[T], workers: int) -> Iterator[T]:
     try:
         yield from distances
     except concurrent.futures.process.BrokenProcessPool as error:
@@ -165,9 +175,9 @@ _process: dict[str, Any] = {}
 """What a process of the pool measures with."""
 
 
-def _start(networks: Networks, config: Config) -> None:
+def _start(make: Callable[[], Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _process["meter"] = Meter(networks, config)
+    _process["meter"] = make()
 
 
 def _end_with_parent() -> None:
@@ -178,6 +188,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _measured(x: Floats, label: int) -> Distance:
-    distance: Distance = _process["meter"](x, label)
-    return distance
+def _measured(x: Floats, label: int) -> Any:
+    return _process["meter"](x, label)

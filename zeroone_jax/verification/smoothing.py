@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from zeroone_jax import checks, losses, tracing
 from zeroone_jax.types import Array, Key, LogitsFn
@@ -77,10 +77,10 @@ def smoothed(
     guess_key, bound_key = jax.random.split(key)
     guessed = counted(guess_key, first).argmax(axis=1)
     hits = counted(bound_key, samples)[np.arange(len(x)), guessed]
-    # Clopper and Pearson's lower bound of a probability.
-    bound = scipy.stats.beta.ppf(error, hits, samples - hits + 1)
+    # Clopper and Pearson's lower bound of a probability: a quantile of a beta law.
+    bound = scipy.special.betaincinv(hits, samples - hits + 1, error)
     sure = np.where(hits > 0, bound, 0.0) > 0.5
-    radius = sigma * scipy.stats.norm.ppf(np.where(sure, bound, 0.5))
+    radius = sigma * scipy.special.ndtri(np.where(sure, bound, 0.5))
     return Smoothed(np.where(sure, guessed, -1), radius)
 
 
