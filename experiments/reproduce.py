@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments import command_line
-from experiments.reproductions.certified import radii
+from experiments.reproductions.certified import cubes, digits, radii
 from experiments.reproductions.paper_a import (
     accuracy,
     cnn,
@@ -48,6 +48,8 @@ REPRODUCTIONS: dict[str, Study] = {
     "certified.radii": radii.CERTIFIED_RADII,
     "certified.others": radii.CERTIFIED_OTHERS,
     "certified.sensible": radii.CERTIFIED_SENSIBLE,
+    "certified.linf": cubes.CERTIFIED_LINF,
+    "certified.mnist": digits.CERTIFIED_MNIST,
     "paper_b.mnist": methods.MNIST,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,

@@ -112,6 +112,7 @@ def train_together(
     began = time.monotonic()
     about = experiments[0].data
     training, test = command_line.load_both(about)
+    training = training.take(slice(about.count or None))
     x, y = map(jnp.asarray, data.as_features(training))
     if about.noise > 0:
         x, y = noise.doubled(experiments[0].seed, x, y, about.noise)

@@ -23,11 +23,16 @@ class Data:
         classes: the labels to keep, in this order; none (an empty tuple) keeps all.
         noise: standard deviation, on the [0, 1] pixel scale, of Gaussian noise;
             above 0 the training rows are doubled by a noisy copy of each.
+        count: how many of the first training images; 0 takes all.
     """
 
     name: str = "cifar10"
     classes: tuple[int, ...] = (0, 1)
     noise: float = 0.0
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        checks.not_negative(count=self.count)
 
 
 @tagged.register("train_zero_one")

@@ -14,7 +14,16 @@ Experiment: TypeAlias = network.Experiment | zero_one.Experiment
 _Settings = TypeVar("_Settings", network.Experiment, zero_one.Experiment)
 
 _DEFAULT = zero_one.Experiment()
-_YOUNGER = ("ball", "basis", "components", "epsilon", "ramp", "reference", "share")
+_YOUNGER = (
+    "ball",
+    "basis",
+    "components",
+    "count",
+    "epsilon",
+    "ramp",
+    "reference",
+    "share",
+)
 """Settings that the first stored results of coordinate descent do not have."""
 
 # Coordinate descent looks at its rows, and saves, every so many iterations.
@@ -70,8 +79,11 @@ def as_json(experiment: Experiment) -> dict[str, Any]:
     """Settings as stored results and the names of run directories have them."""
     settings = dataclasses.asdict(experiment)
     if isinstance(experiment, zero_one.Experiment):
-        solver = _as_before(settings["solver"], _DEFAULT.solver)
-        return _as_before({**settings, "solver": solver}, _DEFAULT)
+        parts = {
+            name: _as_before(settings[name], getattr(_DEFAULT, name))
+            for name in ("data", "solver")
+        }
+        return _as_before({**settings, **parts}, _DEFAULT)
     name = type(experiment.objective).__name__
     return {**settings, "objective": {"name": name, **settings["objective"]}}
 

@@ -29,8 +29,9 @@ def margins(x):
 
 def test_of_a_linear_classifier_it_nears_the_distance():
     """Smoothing leaves a linear classifier as it is: the radius is the distance."""
-    x, sigma = images(60), 0.25
-    found = smoothed(KEY, linear, x, sigma, samples=4000)
+    x, sigma, told = images(60), 0.25, []
+    found = smoothed(KEY, linear, x, sigma, samples=4000, report=told.append)
+    assert told == [16, 32, 48, 60]
     distance = np.abs(margins(x))
     said = found.labels >= 0
     assert said.mean() > 0.8

@@ -272,11 +272,19 @@ def certified_clean() -> Config:
     return dataclasses.replace(certified(), iterations=4000, epsilon=0.25, features=128)
 
 
+def certified_linf() -> Config:
+    """Our search on the certified 01 loss, in a ball of Linf of radius 8/255."""
+    return Config(
+        iterations=2000, rows=0.5, epsilon=8 / 255, ball="linf", start="single"
+    )
+
+
 PRESETS: dict[str, Callable[[], Config]] = {
     "default": Config,
     "thorough": thorough,
     "certified": certified,
     "certified_clean": certified_clean,
+    "certified_linf": certified_linf,
     "paper_2020": paper_2020,
     "paper_2021": paper_2021,
     "paper_2002_03444": paper_2002_03444,

@@ -8,6 +8,7 @@ each radius holds with a probability that the caller chooses (algorithm CERTIFY)
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,9 @@ import scipy.special
 from zeroone_jax import checks, losses, tracing
 from zeroone_jax.types import Array, Key, LogitsFn
 from zeroone_jax.verification.networks import Floats, Ints
+
+_CHUNK = 16
+"""Images in one compiled call."""
 
 
 class Smoothed(NamedTuple):
@@ -43,6 +47,7 @@ def smoothed(
     samples: int = 10_000,
     error: float = 0.001,
     batch: int = 500,
+    report: Callable[[int], None] | None = None,
 ) -> Smoothed:
     """Labels images under noise, and certifies a radius around each.
 
@@ -56,6 +61,7 @@ def smoothed(
         samples: further copies, by which its probability is bounded.
         error: how probable it may be, for each image, that the radius is too large.
         batch: how many copies the classifier meets at once.
+        report: called with the number of images done, after every few.
 
     Returns:
         `Smoothed`.
@@ -69,14 +75,23 @@ def smoothed(
         raise ValueError(f"error is {error}, but must be between 0 and 1")
     model = tracing.capture(logits_fn, x[:1], sloped=False)
 
-    def counted(key: Key, copies: int) -> Ints:
-        keys = jax.random.split(key, len(x))
+    def counted(keys: Array, rows: Ints, copies: int) -> Ints:
         size = min(batch, copies)
-        return np.asarray(_counts(keys, model, x, sigma, copies, size), np.int64)
+        found = _counts(keys[rows], model, x[rows], sigma, copies, size)
+        return np.asarray(found, np.int64)
 
-    guess_key, bound_key = jax.random.split(key)
-    guessed = counted(guess_key, first).argmax(axis=1)
-    hits = counted(bound_key, samples)[np.arange(len(x)), guessed]
+    guess_keys, bound_keys = (
+        jax.random.split(half, len(x)) for half in jax.random.split(key)
+    )
+    guessed, hits = np.zeros((2, len(x)), np.int64)
+    for begin in range(0, len(x), _CHUNK):
+        # The last image fills the last call.
+        rows = np.minimum(np.arange(begin, begin + _CHUNK), len(x) - 1)
+        guessed[rows] = counted(guess_keys, rows, first).argmax(axis=1)
+        counts = counted(bound_keys, rows, samples)
+        hits[rows] = counts[np.arange(_CHUNK), guessed[rows]]
+        if report is not None:
+            report(min(begin + _CHUNK, len(x)))
     # Clopper and Pearson's lower bound of a probability: a quantile of a beta law.
     bound = scipy.special.betaincinv(hits, samples - hits + 1, error)
     sure = np.where(hits > 0, bound, 0.0) > 0.5

@@ -1,4 +1,4 @@
-"""What is proved of a model: exactly, by margins, or by noise.
+"""What is proved of a model: exactly, by counts, by margins, or by noise.
 
 01 networks are measured exactly in the pixel box, Lipschitz networks by their logits,
 and others are smoothed by noise (Cohen et al. 2019), whose radii are wrong with a small
@@ -6,12 +6,14 @@ probability each.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments import cores
 from experiments.progress import Progress
@@ -19,13 +21,12 @@ from experiments.studies.attacking import as_json
 from experiments.studies.bench import Bench
 from experiments.studies.columns import Cell, Columns, at, middle, numbers
 from experiments.studies.study import Row, Scale
-from zeroone_jax import verification
+from zeroone_jax import losses, verification
 from zeroone_jax.evaluation import certified_accuracy
 from zeroone_jax.models import lipschitz
 from zeroone_jax.types import Array
 
-RADII = (0.25, 0.5, 1.0)
-"""Of the table, in L2 on the [0,1] pixel scale."""
+Norm = Literal["l2", "linf"]
 
 _CLOSED = 1e-5
 
@@ -57,7 +58,7 @@ PROTOCOLS: dict[Scale, Protocol] = {
 """By scale."""
 
 
-def exact(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+def exact(bench: Bench, protocol: Protocol, norm: Norm = "l2") -> dict[str, Any]:
     """Distances of 01 networks in the box, kept image by image."""
     networks = bench.subject.networks
     if networks is None:
@@ -71,7 +72,7 @@ def exact(bench: Bench, protocol: Protocol) -> dict[str, Any]:
             networks,
             x,
             y,
-            verification.Config(seconds=protocol.seconds),
+            verification.Config(norm=norm, seconds=protocol.seconds),
             workers=cores.verifiers(len(y)),
             report=progress.report,
         )
@@ -85,21 +86,63 @@ def exact(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def by_margins(bench: Bench, protocol: Protocol) -> dict[str, Any]:
-    """Radii that the logits of Lipschitz networks tell."""
+def by_counts(bench: Bench, protocol: Protocol, norm: Norm) -> dict[str, Any]:
+    """Radii of 01 networks of one class against all others, outside the box too."""
+    networks = bench.subject.networks
+    if networks is None:
+        raise TypeError(f"{bench.name} is no 01 network")
     x, y, _ = bench.subject.test(slice(protocol.images))
+    progress = Progress(f"proving {bench.name}", len(y))
+
+    def made() -> dict[str, np.ndarray]:
+        config = verification.Config(norm=norm, box=False, seconds=protocol.seconds)
+        workers = cores.verifiers(len(y))
+        found = verification.counted(
+            networks, x, y, config, workers=workers, report=progress.report
+        )
+        return {"lower": found}
+
+    lower = bench.kept("counts", made)["lower"]
+    return _found("counts", lower, float(np.mean(~bench.subject.fooled(x, y))))
+
+
+def by_margins(bench: Bench, protocol: Protocol, norm: Norm = "l2") -> dict[str, Any]:
+    """Radii that the logits of Lipschitz networks tell.
+
+    A cube lies in the ball of L2 that is longer by the root of the number of pixels.
+    """
+    x, y, _ = bench.subject.test(slice(protocol.images))
+    longest = 1.0 if norm == "l2" else math.sqrt(x[0].size)
 
     def made() -> dict[str, np.ndarray]:
         radius = lipschitz.certified_radius(bench.subject.logits_fn(x), y)
-        return {"lower": np.maximum(np.asarray(radius, np.float64), 0)}
+        return {"lower": np.maximum(np.asarray(radius, np.float64), 0) / longest}
 
     lower = bench.kept("margins", made)["lower"]
     return _found("margin", lower, float(np.mean(~bench.subject.fooled(x, y))))
 
 
+def by_slope(bench: Bench, protocol: Protocol) -> dict[str, Any]:
+    """Exact distances in Linf of linear networks of two classes, outside the box."""
+    x, y, _ = bench.subject.test(slice(protocol.images))
+
+    def difference(images: Array) -> Array:
+        return losses.margin(bench.subject.logits_fn(images), y[: len(images)])
+
+    def made() -> dict[str, np.ndarray]:
+        # It is the same at every image, but for its sign.
+        slope = jax.grad(lambda image: difference(image[None])[0])(x[0])
+        margin = -np.asarray(difference(x), np.float64)
+        return {"lower": np.maximum(margin, 0) / float(jnp.sum(jnp.abs(slope)))}
+
+    lower = bench.kept("slope", made)["lower"]
+    return _found("slope", lower, float(np.mean(~bench.subject.fooled(x, y))))
+
+
 def by_noise(sigma: float, bench: Bench, protocol: Protocol) -> dict[str, Any]:
     """Radii of the classifier that noise smooths, 0 where it abstains or is wrong."""
     x, y, _ = bench.subject.test(slice(protocol.smoothed))
+    progress = Progress(f"proving {bench.name}", len(y))
 
     def clipped(noisy: Array) -> Array:
         """As in training, where noise is cut off at the box."""
@@ -113,6 +156,7 @@ def by_noise(sigma: float, bench: Bench, protocol: Protocol) -> dict[str, Any]:
             sigma,
             samples=protocol.samples,
             error=protocol.error,
+            report=progress.report,
         )
         return {"lower": np.where(found.labels == np.asarray(y), found.radius, 0.0)}
 
@@ -126,29 +170,41 @@ def _found(proof: str, lower: np.ndarray, clean: float) -> dict[str, Any]:
     return {"proof": proof, "clean": clean, "lower": kept}
 
 
-def _share(radius: float) -> Cell:
+def share(radius: float) -> Cell:
     """The share of images that are right within a radius."""
     return lambda row: float(
         certified_accuracy.shares(numbers(row["lower"]), [radius])[0]
     )
 
 
-COLUMNS: Columns = {
-    "model": at("method"),
-    "proof": at("proof"),
-    "clean": at("clean"),
-    **{f"{radius}": _share(radius) for radius in RADII},
-    "median distance": middle("lower"),
-    "closed": lambda row: f"{row['closed']:.2%}" if "closed" in row else "-",
-    "seconds to prove": lambda row: f"{row['seconds']:.0f}",
-}
+def columns(radii: Mapping[str, float]) -> Columns:
+    """Columns of a table of shares proved right, at radii by name."""
+    return {
+        "model": at("method"),
+        "proof": at("proof"),
+        "clean": at("clean"),
+        **{name: share(radius) for name, radius in radii.items()},
+        "median distance": middle("lower"),
+        "closed": lambda row: f"{row['closed']:.2%}" if "closed" in row else "-",
+        "seconds to prove": lambda row: f"{row['seconds']:.0f}",
+    }
 
 
-def title(rows: Sequence[Row]) -> str:
+COLUMNS = columns({"0.25": 0.25, "0.5": 0.5, "1.0": 1.0})
+"""In L2, on the [0,1] pixel scale."""
+
+
+def title(rows: Sequence[Row], norm: str = "L2") -> str:
     """What the columns show."""
     smoothed = [len(row["lower"]) for row in rows if row["proof"] == "smoothing"]
     fewer = f", of smoothed networks the first {smoothed[0]}" if smoothed else ""
     return (
         "CIFAR-10, two classes, 0 and 1 unless named: accuracy, and share proved right "
-        f"within a radius of L2, {len(rows[0]['lower'])} test images{fewer}"
+        f"within a radius of {norm}, {len(rows[0]['lower'])} test images{fewer}"
     )
+
+
+def figure(rows: Sequence[Row], norm: str = "L2") -> Figure:
+    """Draws the shares proved right against the radius."""
+    curves = {row["method"]: numbers(row["lower"]) for row in rows}
+    return certified_accuracy.figure(curves, norm)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Any
 
 from experiments.reproductions.certified.proofs import (
     COLUMNS,
@@ -12,6 +10,7 @@ from experiments.reproductions.certified.proofs import (
     by_margins,
     by_noise,
     exact,
+    figure,
     title,
 )
 from experiments.reproductions.certified.targets import (
@@ -23,9 +22,8 @@ from experiments.reproductions.certified.targets import (
     sign_networks,
 )
 from experiments.studies.bench import ModelRun, each
-from experiments.studies.columns import numbers, sheet
-from experiments.studies.study import Row, Scale, Study
-from zeroone_jax.evaluation import certified_accuracy
+from experiments.studies.columns import sheet
+from experiments.studies.study import Scale, Study
 
 
 def radii_runs(scale: Scale) -> list[ModelRun]:
@@ -48,11 +46,6 @@ def radii_runs(scale: Scale) -> list[ModelRun]:
     return [run for kind in kinds for run in (kind[:1] if scale == "smoke" else kind)]
 
 
-def _figure(rows: Sequence[Row]) -> Any:
-    curves = {row["method"]: numbers(row["lower"]) for row in rows}
-    return certified_accuracy.figure(curves, "L2")
-
-
 def _others(scale: Scale) -> list[ModelRun]:
     """Lists the same training on other classes and by other seeds, on fewer images."""
     return each(other_networks(scale), exact, _fewer(scale, 500))
@@ -71,15 +64,15 @@ def _fewer(scale: Scale, images: int) -> Protocol:
 CERTIFIED_OTHERS = Study(
     runs=_others,
     tables={"table.md": sheet(title, COLUMNS)},
-    figures={"radii.png": _figure},
+    figures={"radii.png": figure},
 )
 CERTIFIED_SENSIBLE = Study(
     runs=_sensible,
     tables={"table.md": sheet(title, COLUMNS)},
-    figures={"radii.png": _figure},
+    figures={"radii.png": figure},
 )
 CERTIFIED_RADII = Study(
     runs=radii_runs,
     tables={"table.md": sheet(title, COLUMNS)},
-    figures={"radii.png": _figure},
+    figures={"radii.png": figure},
 )

@@ -3,10 +3,12 @@
 import dataclasses
 from typing import Any
 
-from experiments.configs import network
+from experiments.configs import network, zero_one
+from experiments.reproductions.certified.proofs import Norm
 from experiments.reproductions.paper_a import targets as paper_a
 from experiments.studies.study import Scale
 from experiments.studies.target import Target
+from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, objectives
 
 
@@ -58,6 +60,59 @@ def sensible_networks(scale: Scale) -> list[Target]:
             )
         ]
     return found
+
+
+def cube_networks(scale: Scale) -> list[Target]:
+    """Lists 01 networks that are certified in Linf, by radius."""
+    solver = coordinate_descent.PRESETS["certified_linf"]()
+    few: dict[str, Any] = {"iterations": 4, "votes": 2} if scale == "smoke" else {}
+    return [
+        Target(
+            f"certified_linf_{levels}",
+            0.0,
+            zero_one.Experiment(
+                solver=dataclasses.replace(solver, epsilon=levels / 255, **few)
+            ),
+        )
+        for levels in (2, 8)
+    ]
+
+
+def linear_against_pgd(scale: Scale) -> Target:
+    """A linear classifier that is trained on its worst images in Linf, within 8/255.
+
+    One step across the ball finds them.
+    """
+    epochs = {"smoke": 1, "laptop": 100, "paper": 200}[scale]
+    trained = _trained(
+        "lipschitz_linear",
+        objectives.projected_gradient(epsilon=8 / 255, step_size=16 / 255, steps=1),
+        Config(epochs=epochs, optimizer=Adam(learning_rate=1e-3)),
+        scale,
+    )
+    return Target("linear_pgd_8", 0.0, trained)
+
+
+def digit_networks(scale: Scale) -> dict[Norm, Target]:
+    """Lists networks of MNIST's ten classes, one against all, by the norm they keep.
+
+    A laptop trains on the first 20,000 images.
+    """
+    laptop: dict[str, Any] = {"iterations": 1000, "features": 128}
+    smoke: dict[str, Any] = {"iterations": 4, "features": 32, "votes": 2}
+    few = {"smoke": smoke, "laptop": laptop, "paper": {}}[scale]
+    count = {"smoke": 1000, "laptop": 20_000, "paper": 0}[scale]
+    data = zero_one.Data("mnist", classes=(), count=count)
+
+    def trained(norm: Norm, preset: str, epsilon: float) -> Target:
+        solver = coordinate_descent.PRESETS[preset]()
+        solver = dataclasses.replace(solver, epsilon=epsilon, **few)
+        return Target(f"certified_{norm}", 0.0, zero_one.Experiment(data, solver))
+
+    return {
+        "l2": trained("l2", "certified", 1.0),
+        "linf": trained("linf", "certified_linf", 0.1),
+    }
 
 
 def margin_networks(scale: Scale) -> list[Target]:

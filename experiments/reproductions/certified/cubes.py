@@ -1,0 +1,64 @@
+"""Accuracy that is proved in Linf: our networks and those to beat."""
+
+import dataclasses
+import functools
+from typing import Any
+
+from experiments.reproductions.certified.proofs import (
+    PROTOCOLS,
+    Protocol,
+    by_margins,
+    by_slope,
+    columns,
+    exact,
+    figure,
+    title,
+)
+from experiments.reproductions.certified.targets import (
+    cube_networks,
+    linear_against_pgd,
+    margin_networks,
+    sign_networks,
+)
+from experiments.studies.bench import ModelRun, each
+from experiments.studies.columns import sheet
+from experiments.studies.study import Scale, Study
+
+_IMAGES, _SECONDS = 500, 5.0
+"""How many test images, and how long each may take: in Linf proofs take longer."""
+
+
+def _runs(scale: Scale) -> list[ModelRun]:
+    protocol = _protocol(scale)
+    short = dataclasses.replace(protocol, seconds=protocol.seconds / 10)
+    ordinary, certified, _ = sign_networks(scale)
+    linear, *_, mlp = margin_networks(scale)
+    inside: Any = functools.partial(exact, norm="linf")
+    through: Any = functools.partial(by_margins, norm="linf")
+    kinds = (
+        each([*cube_networks(scale), certified], inside, protocol, norm="linf")
+        + each([ordinary], inside, short, norm="linf"),
+        each([linear_against_pgd(scale), linear], by_slope, protocol, norm="linf"),
+        each([mlp], through, protocol, norm="linf"),
+    )
+    # A smoke test has one model of each kind.
+    return [run for kind in kinds for run in (kind[:1] if scale == "smoke" else kind)]
+
+
+def _protocol(scale: Scale) -> Protocol:
+    protocol = PROTOCOLS[scale]
+    seconds = protocol.seconds if scale == "paper" else _SECONDS
+    images = min(protocol.images, _IMAGES)
+    return dataclasses.replace(protocol, images=images, seconds=seconds)
+
+
+CERTIFIED_LINF = Study(
+    runs=_runs,
+    tables={
+        "table.md": sheet(
+            functools.partial(title, norm="Linf"),
+            columns({f"{levels}/255": levels / 255 for levels in (2, 4, 8, 16)}),
+        )
+    },
+    figures={"radii.png": functools.partial(figure, norm="Linf")},
+)
