@@ -38,6 +38,7 @@ QUICK = (
     attacks.pgd(epsilon=8 / 255, iterations=3, levels=255),
     attacks.apgd(epsilon=0.1, iterations=4, loss="targeted_dlr"),
     attacks.fab(iterations=3),
+    attacks.ddn(iterations=3),
     attacks.hop_skip_jump(iterations=2),
 )
 MORE = (
@@ -47,6 +48,11 @@ MORE = (
     attacks.fab(norm="l1", iterations=3, restarts=2),
     attacks.deep_fool(iterations=3),
     attacks.carlini_wagner(iterations=5, search_steps=2),
+    attacks.fmn(iterations=3),
+    attacks.fmn(norm="l0", iterations=3),
+    attacks.sigma_zero(iterations=3),
+    attacks.pdgd(iterations=3),
+    attacks.pdpgd(norm="linf", iterations=3),
     attacks.square(epsilon=0.1, max_queries=30),
     attacks.square(epsilon=0.3, norm="l2", max_queries=9),
     attacks.spsa(epsilon=0.1, iterations=2, samples=16),

@@ -1,0 +1,95 @@
+"""Perturbations that change few values: the largest ones, and L1 inside the box."""
+
+import jax
+import jax.numpy as jnp
+
+from zeroone_jax import loops
+from zeroone_jax.attacks.perturbation import Norm, by_unit
+from zeroone_jax.types import Array
+
+
+def keep_largest(perturbation: Array, count: Array, norm: Norm) -> Array:
+    """Projects onto the L0 ball: keeps the largest changes, makes the others 0.
+
+    Args:
+        perturbation: float [n, ...].
+        count: float or i32 [n], how many values, or pixels, may change.
+        norm: "l0" or "l0_pixels".
+
+    Returns:
+        float [n, ...]; of equal changes the first ones are kept.
+    """
+    amount = by_unit(perturbation, norm)
+    # Numbers that are not negative are ordered as their bits are.
+    width = jnp.finfo(amount.dtype).bits
+    bits = jax.lax.bitcast_convert_type(amount, f"int{width}")
+    count = jnp.asarray(count, jnp.int32)[:, None]
+
+    def set_bit(place: Array, threshold: Array) -> Array:
+        higher = threshold | (1 << (width - 2 - place).astype(bits.dtype))
+        enough = _how_many(bits >= higher) >= count
+        return jnp.where(enough, higher, threshold)
+
+    # The largest number that so many reach, bit by bit: no sorting.
+    threshold = loops.fori_loop(0, width - 1, set_bit, jnp.zeros_like(bits[:, :1]))
+    above = bits > threshold
+    level = bits == threshold
+    first = jnp.cumsum(level.astype(jnp.int32), axis=1) <= count - _how_many(above)
+    kept = (above | (level & first)) & (count > 0)
+    return take(kept, perturbation, jnp.zeros_like(perturbation))
+
+
+def _how_many(chosen: Array) -> Array:
+    return jnp.sum(chosen.astype(jnp.int32), axis=1, keepdims=True, dtype=jnp.int32)
+
+
+def take(units: Array, new: Array, old: Array) -> Array:
+    """Takes some values or pixels of one array, and the others of another.
+
+    Args:
+        units: bool [n, units], as `by_unit` counts them.
+        new: float [n, ...].
+        old: float [n, ...].
+
+    Returns:
+        float [n, ...].
+    """
+    shape = new.shape
+    if units[0].size < new[0].size:
+        units = jnp.broadcast_to(units.reshape(*shape[:-1], 1), shape)
+    return jnp.where(units.reshape(shape), new, old)
+
+
+def l1_threshold(perturbation: Array, radius: Array) -> Array:
+    """By how much all values shrink in the projection onto an L1 ball.
+
+    Newton's method on `sum max(|d| - t, 0) = radius`, whose left side is convex and
+    falls: from t = 0 it never goes too far, and ends with the exact solution.
+
+    Args:
+        perturbation: float [n, ...].
+        radius: float [n], >= 0.
+
+    Returns:
+        float [n], t >= 0; 0 inside the ball.
+    """
+    amount = jnp.abs(perturbation).reshape(perturbation.shape[0], -1)
+
+    def newton(threshold: Array) -> Array:
+        over = amount > threshold[:, None]
+        count = jnp.sum(over.astype(amount.dtype), axis=1)
+        total = jnp.sum(jnp.where(over, amount, 0), axis=1)
+        full = (total - radius) / jnp.maximum(count, 1)
+        # Rounding may not turn it back, which would go on for ever.
+        return jnp.where(count > 0, jnp.maximum(full, threshold), threshold)
+
+    def onward(thresholds: tuple[Array, Array]) -> tuple[Array, Array]:
+        return thresholds[1], newton(thresholds[1])
+
+    zero = jnp.zeros_like(radius)
+    _, threshold = loops.while_loop(
+        lambda thresholds: jnp.any(thresholds[1] > thresholds[0]),
+        onward,
+        (zero, newton(zero)),
+    )
+    return threshold
