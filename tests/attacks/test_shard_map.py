@@ -45,6 +45,7 @@ MORE = (
     attacks.pgd(epsilon=0.1, iterations=3),
     attacks.pgd(epsilon=0.5, norm="l1", iterations=3, momentum=0.5),
     attacks.apgd(epsilon=0.1, iterations=4),
+    attacks.apgd(epsilon=0.3, norm="l1", iterations=6),
     attacks.fab(norm="l1", iterations=3, restarts=2),
     attacks.deep_fool(iterations=3),
     attacks.carlini_wagner(iterations=5, search_steps=2),

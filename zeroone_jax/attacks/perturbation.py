@@ -177,15 +177,35 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         low = jnp.where(_exceeds(x, low, epsilon), jnp.nextafter(low, x), low)
         high = jnp.where(_exceeds(high, x, epsilon), jnp.nextafter(high, x), high)
         return jnp.clip(point, jnp.maximum(low, 0), jnp.minimum(high, 1))
-    unit = float(jnp.finfo(x.dtype).eps)
-    rounding = (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
-    shorter = epsilon * (1 - rounding)
+    shorter = epsilon * (1 - summing_error(x))
     perturbation = point - x
     if norm == "l2":
         length = each(size(perturbation, "l2"), x)
         shrunk = perturbation * (shorter / jnp.maximum(length, shorter))
     else:
         shrunk = _onto_l1(perturbation, shorter)
+    return placed(point, x, shrunk, epsilon, norm)
+
+
+def summing_error(x: Array) -> float:
+    """By how much of itself a size of images like x errs, in any order of summation."""
+    unit = float(jnp.finfo(x.dtype).eps)
+    return (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
+
+
+def placed(point: Array, x: Array, shrunk: Array, epsilon: Array, norm: Norm) -> Array:
+    """Adds perturbations that were shrunk into a ball of L2 or L1 to their images.
+
+    Args:
+        point: float [n, ...], returned where it is inside the ball itself.
+        x: float [n, ...] in [0,1].
+        shrunk: float [n, ...].
+        epsilon: float [n, 1, ...], broadcasting.
+        norm: "l2" or "l1".
+
+    Returns:
+        float [n, ...] in [0,1], not farther from x than `shrunk` is long.
+    """
     projected = x + shrunk
     projected = jnp.where(
         jnp.abs(projected - x) > jnp.abs(shrunk),
@@ -193,7 +213,8 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         projected,
     )
     # Inside already: left as it is, so that projecting twice changes nothing.
-    stays = each(size(perturbation, norm), x) <= epsilon * (1 - rounding / 2)
+    within = epsilon * (1 - summing_error(x) / 2)
+    stays = each(size(point - x, norm), x) <= within
     return jnp.clip(jnp.where(stays, point, projected), 0, 1)
 
 
