@@ -216,6 +216,8 @@ SAVED_MORE = (
     attacks.fmn(norm="l1", iterations=60),
     attacks.sigma_zero(iterations=60),
     attacks.pdpgd(norm="linf", iterations=60),
+    attacks.minimal_apgd(norm="linf", iterations=20, trials=8),
+    attacks.super_deep_fool(iterations=20),
     attacks.carlini_wagner(iterations=30, search_steps=4),
     attacks.hop_skip_jump(iterations=3, max_queries=300),
     attacks.square(epsilon=8 / 255, max_queries=100),

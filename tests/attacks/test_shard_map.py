@@ -54,6 +54,8 @@ MORE = (
     attacks.sigma_zero(iterations=3),
     attacks.pdgd(iterations=3),
     attacks.pdpgd(norm="linf", iterations=3),
+    attacks.minimal_apgd(norm="l1", iterations=3, trials=3),
+    attacks.super_deep_fool(iterations=4),
     attacks.square(epsilon=0.1, max_queries=30),
     attacks.square(epsilon=0.3, norm="l2", max_queries=9),
     attacks.spsa(epsilon=0.1, iterations=2, samples=16),

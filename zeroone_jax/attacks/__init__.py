@@ -26,6 +26,7 @@ from zeroone_jax.attacks.expectation import expectation
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab
 from zeroone_jax.attacks.fmn import FastMinimumNorm as fmn
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump
+from zeroone_jax.attacks.minimal_apgd import MinimalAutoPGD as minimal_apgd
 from zeroone_jax.attacks.pdgd import PrimalDualGradient as pdgd
 from zeroone_jax.attacks.pdpgd import PrimalDualProximalGradient as pdpgd
 from zeroone_jax.attacks.perturbation import Norm
@@ -41,6 +42,7 @@ from zeroone_jax.attacks.square import Square as square
 from zeroone_jax.attacks.starts import nearest_start, random_start
 from zeroone_jax.attacks.state import AttackResult, Course, State
 from zeroone_jax.attacks.substitute import Substitute
+from zeroone_jax.attacks.super_deep_fool import SuperDeepFool as super_deep_fool
 from zeroone_jax.attacks.transfer import substitute_attack
 
 __all__ = sorted(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from zeroone_jax import checks, loops, losses
 from zeroone_jax.attacks import apgd_l1, climb, linearize, sparse
 from zeroone_jax.attacks.apgd_memory import Info, Memory, fresh
-from zeroone_jax.attacks.apgd_schedule import schedule
+from zeroone_jax.attacks.apgd_schedule import Schedule, schedule
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import (
     direction,
@@ -116,7 +116,7 @@ class AutoPGD(Attack, name="apgd"):
         self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or a random point of the ball, and chooses the targets."""
-        widest = float(schedule(self.iterations, self.norm).factor[0])
+        widest = float(self._plan.factor[0])
         point = self._starts(key, x, y, jnp.asarray(0))
         if start is not None:
             point = self._project(start, x, widest)
@@ -133,7 +133,7 @@ class AutoPGD(Attack, name="apgd"):
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, checks the step size, and moves."""
         x, y, memory = state.x, state.y, state.memory
-        plan = schedule(self.iterations, self.norm)
+        plan = self._plan
         points = len(plan.turn)
         restart, place = jnp.divmod(state.iteration, points)
         turn, ends = jnp.asarray(plan.turn)[place], jnp.asarray(plan.ends)[place]
@@ -194,7 +194,7 @@ class AutoPGD(Attack, name="apgd"):
         self, memory: Memory, loss: Array, gradient: Array, x: Array, place: Array
     ) -> Memory:
         """Takes in the loss at the iterate, and makes the step smaller if due."""
-        plan = schedule(self.iterations, self.norm)
+        plan = self._plan
         turn, window = (jnp.asarray(part)[place] for part in (plan.turn, plan.window))
         higher = loss > memory.highest
         highest = jnp.where(higher, loss, memory.highest)
@@ -233,7 +233,7 @@ class AutoPGD(Attack, name="apgd"):
         self, memory: Memory, looked_at: Array, gradient: Array, x: Array, place: Array
     ) -> Memory:
         """Moves, from the highest point where the step size was just halved."""
-        plan = schedule(self.iterations, self.norm)
+        plan = self._plan
         due = jnp.asarray(plan.window)[place] > 0
         back = due & memory.halved
         point = where(back, memory.highest_point, looked_at)
@@ -256,9 +256,13 @@ class AutoPGD(Attack, name="apgd"):
             point=project(mixed, x, self.epsilon, self.norm), previous=point
         )
 
+    @property
+    def _plan(self) -> Schedule:
+        return schedule(self.iterations, self.norm)
+
     def _factor(self, place: Array, x: Array) -> Array:
         """The radius at a place of a restart, in units of epsilon, float []."""
-        return jnp.asarray(schedule(self.iterations, self.norm).factor, x.dtype)[place]
+        return jnp.asarray(self._plan.factor, x.dtype)[place]
 
     def _project(self, point: Array, x: Array, factor: Number) -> Array:
         """Brings points into the box and the ball, `factor` times as large."""
@@ -269,7 +273,7 @@ class AutoPGD(Attack, name="apgd"):
     def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
         epsilon = self.epsilon
         if self.norm == "l1":
-            epsilon = epsilon * float(schedule(self.iterations, self.norm).factor[0])
+            epsilon = epsilon * float(self._plan.factor[0])
         keys = image_keys(key, x, y, restart)
         return random_in_ball(keys, x, epsilon, self.norm, self.fit_box)
 
@@ -277,7 +281,7 @@ class AutoPGD(Attack, name="apgd"):
         self, key: Key, x: Array, y: Array, memory: Memory, iteration: Array
     ) -> Memory:
         """Begins the next restart or, in L1, the next phase at the best point."""
-        points = len(schedule(self.iterations, self.norm).turn)
+        points = len(self._plan.turn)
         restart, place = jnp.divmod(iteration, points)
         point = self._starts(key, x, y, restart)
         factor = self._factor(place, x)

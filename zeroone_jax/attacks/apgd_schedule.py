@@ -6,8 +6,9 @@ import numpy as np
 
 from zeroone_jax.attacks.perturbation import Norm
 
-_L1_PHASES = ((0.3, 3.0), (0.3, 2.0), (None, 1.0))
-"""In L1: the share of the moves and the radius, in units of epsilon, of each phase."""
+_L1_PHASES = ((0.3, 3.0), (0.3, 2.0))
+"""In L1: the shares of the moves and the radii, in units of epsilon, of the phases
+before the one that has the rest of the moves."""
 
 _L1_WINDOW = 0.04
 """In L1: the share of a phase's moves between two checkpoints."""
@@ -31,14 +32,16 @@ class Schedule(NamedTuple):
 
 def schedule(iterations: int, norm: Norm) -> Schedule:
     """Plans a restart of so many moves."""
-    phases = [(iterations, 1.0)]
-    if norm == "l1":
-        shares = [(share or 0) * iterations for share, _ in _L1_PHASES]
-        moves = [int(share) for share in shares]
-        moves[-1] = iterations - sum(moves)
-        factors = [factor for _, factor in _L1_PHASES]
-        phases = [phase for phase in zip(moves, factors, strict=True) if phase[0]]
-    parts = [_phase(moves, factor, norm) for moves, factor in phases]
+    if norm != "l1":
+        return one_phase(iterations, norm)
+    moves = [int(share * iterations) for share, _ in _L1_PHASES]
+    moves.append(iterations - sum(moves))
+    factors = [*(factor for _, factor in _L1_PHASES), 1.0]
+    parts = [
+        one_phase(count, norm, factor)
+        for count, factor in zip(moves, factors, strict=True)
+        if count
+    ]
     return Schedule(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -56,7 +59,8 @@ def checkpoints(iterations: int) -> tuple[int, ...]:
     return tuple(sorted(set(found)))
 
 
-def _phase(moves: int, factor: float, norm: Norm) -> Schedule:
+def one_phase(moves: int, norm: Norm, factor: float = 1.0) -> Schedule:
+    """Plans so many moves in one radius, in units of epsilon."""
     turn = np.arange(moves + 1, dtype=np.int32)
     window = np.zeros_like(turn)
     if norm == "l1":

@@ -6,6 +6,7 @@ step the nearest adversary is followed back to the boundary (`shorten`).
 """
 
 import abc
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -69,7 +70,43 @@ class Info(NamedTuple):
     length: Array
 
 
-class MinimumNorm(Attack):
+class Shortened(Attack):
+    """Ends by following the nearest adversary back to the boundary, but for L0.
+
+    The state's memory has a `shortening`, what was found.
+    """
+
+    def finish(self, key: Key, fn: LogitsFn, state: State) -> State:
+        """Follows the nearest adversary back to the boundary, but for L0."""
+        del key
+        if self.norm in ("l0", "l0_pixels"):
+            return state
+
+        def look(_: Array, carry: tuple[Shortening, Array]) -> tuple[Shortening, Array]:
+            shortening, adversary = carry
+            point = shorten.look_at(shortening, state.x, state.adversary)
+            margin, z = self._margin(fn, state.y, point)
+            broken = self.broken(losses.labels(z), state.y)
+            shortening, last = shorten.update(shortening, margin, broken)
+            return shortening, where(last & state.found, point, adversary)
+
+        _, adversary = loops.fori_loop(
+            0, shorten.LOOKS, look, (state.memory.shortening, state.adversary)
+        )
+        looks = jnp.where(state.found, shorten.LOOKS, 0).astype(jnp.int32)
+        return state._replace(adversary=adversary, queries=state.queries + looks)
+
+    def _margin(self, fn: LogitsFn, y: Array, points: Array) -> tuple[Array, Array]:
+        """By how much the adversary's side is ahead, and the logits."""
+        margin, z = shorten.margins(fn, points, y)
+        return self._sign * margin, z
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self.targeted else 1
+
+
+class MinimumNorm(Shortened):
     """Descends for a number of steps, and keeps the nearest adversary.
 
     A step costs one query, and takes its gradient. What is returned is, but for L0, the
@@ -119,12 +156,7 @@ class MinimumNorm(Attack):
     ) -> State:
         """Starts at the image, or at `start`."""
         del key
-
-        def margin(points: Array) -> tuple[Array, Array]:
-            ahead, z = shorten.margins(fn, points, y)
-            return self._sign * ahead, z
-
-        shortening, _, _ = shorten.begin(margin, x)
+        shortening, _, _ = shorten.begin(functools.partial(self._margin, fn, y), x)
         point = x if start is None else start
         memory = Memory(point, shortening, self._begin(x, point))
         return State.beginning(x, y, memory, queries=1)
@@ -136,9 +168,9 @@ class MinimumNorm(Attack):
         point = memory.point
 
         def climbed(point: Array) -> tuple[Array, tuple[Array, Array]]:
-            margin, z = shorten.margins(fn, point, y)
-            total = jnp.sum(self._climbed(z, margin, y))
-            return self._sign * total, (self._sign * margin, losses.labels(z))
+            margin, z = self._margin(fn, y, point)
+            total = jnp.sum(self._climbed(z, self._sign * margin, y))
+            return self._sign * total, (margin, losses.labels(z))
 
         slope, (margin, labels) = jax.grad(climbed, has_aux=True)(point)
         broken = self.broken(labels, y)
@@ -162,34 +194,10 @@ class MinimumNorm(Attack):
         state = state.onward(point, better, found, active, following)
         return state, Info(margin, length)
 
-    def finish(self, key: Key, fn: LogitsFn, state: State) -> State:
-        """Follows the nearest adversary back to the boundary, but in L0."""
-        del key
-        if self.norm in ("l0", "l0_pixels"):
-            return state
-
-        def look(_: Array, carry: tuple[Shortening, Array]) -> tuple[Shortening, Array]:
-            shortening, adversary = carry
-            point = shorten.look_at(shortening, state.x, state.adversary)
-            margin, z = shorten.margins(fn, point, state.y)
-            broken = self.broken(losses.labels(z), state.y)
-            shortening, last = shorten.update(shortening, self._sign * margin, broken)
-            return shortening, where(last & state.found, point, adversary)
-
-        _, adversary = loops.fori_loop(
-            0, shorten.LOOKS, look, (state.memory.shortening, state.adversary)
-        )
-        looks = jnp.where(state.found, shorten.LOOKS, 0).astype(jnp.int32)
-        return state._replace(adversary=adversary, queries=state.queries + looks)
-
     def _annealed(self, first: Number, last: Number, turn: Array) -> Array:
         """Goes from first to last by a cosine over the iterations, float []."""
         share = (1 + jnp.cos(jnp.pi * turn / self.iterations)) / 2
         return last + (first - last) * share
-
-    @property
-    def _sign(self) -> int:
-        return -1 if self.targeted else 1
 
 
 def farthest(x: Array, norm: Norm) -> Array:
