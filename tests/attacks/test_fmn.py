@@ -1,6 +1,5 @@
 """FMN against a numpy version of Algorithm 1."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -56,9 +55,3 @@ def test_points_are_those_of_algorithm_1(norm):
     for i in range(len(x)):
         expected = algorithm_1(params, x[i], y[i], norm, 12, 40)
         np.testing.assert_allclose(points[i], expected, atol=1e-9)
-
-
-def test_an_adversary_as_start_gives_the_first_radius():
-    fn, _, x, y = models.mlp(4)
-    state = attacks.fmn(norm="l0").init(None, fn, x, y, x.at[:, :3].set(1.0))
-    np.testing.assert_array_equal(state.memory.own, jnp.full(len(x), 3.0))

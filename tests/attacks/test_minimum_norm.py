@@ -138,9 +138,12 @@ def test_a_flat_model_gives_no_success(name):
 
 def test_a_start_is_the_first_point():
     fn, _, x, y = models.mlp(6)
-    start = jnp.clip(x + 0.1, 0, 1)
-    state = ATTACKS["ddn"].init(KEY, fn, x, y, start)
-    np.testing.assert_array_equal(state.memory.point, start)
+    start = x.at[:, :3].set(1.0)
+    for name in ("fmn-l0", "super_deep_fool"):
+        state = jax.jit(ATTACKS[name].init)(KEY, fn, x, y, start)
+        np.testing.assert_array_equal(state.memory.point, start)
+        if name == "fmn-l0":
+            np.testing.assert_array_equal(state.memory.own, 3)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_points_are_those_of_algorithm_2():
     assert longest > 4
 
 
+@pytest.mark.slow("compiles two attacks for it")
 def test_it_is_nearer_than_deep_fool():
     nearer = []
     for seed in range(4):
