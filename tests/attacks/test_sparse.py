@@ -3,6 +3,7 @@
 import hypothesis
 import hypothesis.strategies as st
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tests.attacks.test_perturbation import nearest_in_ball
@@ -10,6 +11,7 @@ from zeroone_jax.attacks import perturbation, sparse
 
 keep_largest = jax.jit(sparse.keep_largest, static_argnames="norm")
 project_onto_both = jax.jit(sparse.project_onto_both)
+project_onto_l1 = jax.jit(sparse.project_onto_l1)
 l1_threshold = jax.jit(sparse.l1_threshold)
 
 
@@ -91,3 +93,8 @@ def test_thresholds_project_onto_the_ball_of_l1(seed, radius):
     shrunk = np.sign(move) * np.maximum(abs(move) - threshold[:, None], 0)
     wide = np.float64(move)
     np.testing.assert_allclose(shrunk, nearest_in_ball(wide, radius, "l1"), atol=2e-6)
+    x = np.full_like(move, 0.5)
+    both = np.asarray(project_onto_l1(x + move, x, np.full(3, radius, np.float32)))
+    known = perturbation.project(jnp.asarray(x + move), jnp.asarray(x), radius, "l1")
+    np.testing.assert_allclose(both, known, atol=1e-5)
+    assert (abs(np.float64(both) - x).sum(axis=1) <= np.float32(radius)).all()

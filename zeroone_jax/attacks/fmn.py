@@ -82,4 +82,6 @@ class FastMinimumNorm(MinimumNorm, name="fmn"):
         larger = jnp.where(look.found, own, first) * (1 + gamma)
         epsilon = jnp.where(look.broken, smaller, larger)
         epsilon = jnp.minimum(epsilon, farthest(x, self.norm))
+        if self.norm == "l1":
+            return sparse.project_onto_l1(moved, x, epsilon), epsilon
         return project(moved, x, epsilon, self.norm), epsilon

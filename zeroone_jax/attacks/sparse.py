@@ -1,5 +1,7 @@
 """Perturbations that change few values: the largest ones, and L1 inside the box."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -7,6 +9,7 @@ from zeroone_jax import loops
 from zeroone_jax.attacks.perturbation import (
     Norm,
     by_unit,
+    each,
     placed,
     radius,
     summing_error,
@@ -81,32 +84,86 @@ def project_onto_both(point: Array, x: Array, epsilon: float | Array) -> Array:
         float [n, ...], inside as those of `project` are.
     """
     epsilon = radius(epsilon, x)
-    shorter = epsilon * (1 - summing_error(x))
-    perturbation = point - x
-    amount = jnp.abs(perturbation)
-    free = jnp.where(perturbation > 0, 1 - x, x)
-    others = tuple(range(1, x.ndim))
-
-    def left(shift: Array) -> Array:
-        return jnp.clip(amount - shift, 0, free)
-
-    def halve(_: Array, limits: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = limits
-        middle = (low + high) / 2
-        outside = jnp.sum(left(middle), axis=others, keepdims=True) > shorter
-        return jnp.where(outside, middle, low), jnp.where(outside, high, middle)
-
-    # All values shrink alike until they fit; those that the box stops wait. As many
-    # halvings as the type has bits leave nothing to be found.
-    high = jnp.max(amount, axis=others, keepdims=True)
-    halvings = jnp.finfo(x.dtype).nmant + 9
-    _, shift = loops.fori_loop(0, halvings, halve, (jnp.zeros_like(high), high))
-    fits = jnp.sum(left(jnp.zeros_like(high)), axis=others, keepdims=True) <= shorter
-    kept = left(jnp.where(fits, 0, shift))
+    rows = len(x)
+    limit = (epsilon * (1 - summing_error(x))).reshape(-1)
+    perturbation = (point - x).reshape(rows, -1)
+    amount, flat = jnp.abs(perturbation), x.reshape(rows, -1)
+    free = jnp.where(perturbation > 0, 1 - flat, flat)
+    # All values shrink alike until they fit; those that the box stops wait.
+    shift = _shift(amount, free, limit)[:, None]
+    kept = jnp.clip(amount - shift, 0, free)
     # Rounding shall not decide whether a value changes.
-    kept = jnp.where(kept > 8 * jnp.finfo(x.dtype).eps * high, kept, 0)
-    shrunk = jnp.sign(perturbation) * kept
+    least = 8 * float(jnp.finfo(x.dtype).eps)
+    kept = jnp.where(kept > least * jnp.max(amount, axis=1, keepdims=True), kept, 0)
+    shrunk = (jnp.sign(perturbation) * kept).reshape(x.shape)
     return placed(jnp.clip(point, 0, 1), x, shrunk, epsilon, "l1")
+
+
+class _Bracket(NamedTuple):
+    """Between which t the solution lies, float [n], and the next one to try."""
+
+    low: Array
+    high: Array
+    shift: Array
+    going: Array
+
+
+def _shift(amount: Array, free: Array, limit: Array) -> Array:
+    """The least t >= 0 with `sum min(max(amount - t, 0), free) <= limit`, float [n].
+
+    The sum falls in straight pieces: Newton's method finds the end of one at once, and
+    bisection takes over where it would leave what is known of t.
+    """
+    unit = float(jnp.finfo(amount.dtype).eps)
+
+    def total(shift: Array) -> tuple[Array, Array]:
+        left = amount - shift[:, None]
+        moving = (left > 0) & (left < free)
+        count = jnp.sum(moving.astype(amount.dtype), axis=1)
+        return jnp.sum(jnp.clip(left, 0, free), axis=1), count
+
+    def narrowed(known: _Bracket) -> _Bracket:
+        whole, count = total(known.shift)
+        over = whole - limit
+        low = jnp.where(over > 0, known.shift, known.low)
+        high = jnp.where(over > 0, known.high, known.shift)
+        newton = known.shift + over / jnp.maximum(count, 1)
+        # A little to the side of what fits, so that a fitting t is met.
+        newton = newton + unit * known.shift
+        inside = (count > 0) & (newton > low) & (newton < high)
+        shift = jnp.where(inside, newton, (low + high) / 2)
+        # What is left between the two is rounding.
+        going = known.going & (high - low > 4 * unit * high)
+        going &= (over > 0) | (over < -8 * unit * limit)
+        return _Bracket(
+            jnp.where(known.going, low, known.low),
+            jnp.where(known.going, high, known.high),
+            jnp.where(going, shift, known.shift),
+            going,
+        )
+
+    zero = jnp.zeros_like(limit)
+    fits = total(zero)[0] <= limit
+    first = _Bracket(zero, jnp.where(fits, 0, jnp.max(amount, axis=1)), zero, ~fits)
+    return loops.while_loop(lambda known: jnp.any(known.going), narrowed, first).high
+
+
+def project_onto_l1(point: Array, x: Array, epsilon: Array) -> Array:
+    """Does what `perturbation.project` does in L1, without sorting.
+
+    Args:
+        point: float [n, ...].
+        x: float [n, ...] in [0,1].
+        epsilon: float [n], the ball's radius, >= 0.
+
+    Returns:
+        float [n, ...], inside as those of `perturbation.project` are.
+    """
+    move = point - x
+    shorter = epsilon * (1 - 2 * summing_error(x))
+    shift = each(l1_threshold(move, shorter), x)
+    shrunk = jnp.sign(move) * jnp.maximum(jnp.abs(move) - shift, 0)
+    return placed(point, x, shrunk, each(epsilon, x), "l1")
 
 
 def l1_threshold(perturbation: Array, radius: Array) -> Array:
