@@ -174,9 +174,9 @@ def _polished(
 ) -> Found:
     """Moves adversaries nearer, if asked; what is none stays as it is."""
     if experiment.polish:
-        if norm == "l1":
+        if norm not in ("l2", "linf"):
             raise ValueError(
-                "polish knows the norms l2 and linf, but the attack is in l1"
+                f"polish knows the norms l2 and linf, but the attack is in {norm}"
             )
         polishing = verification.cell_polishing(norm=norm)
         key = jax.random.key(0)

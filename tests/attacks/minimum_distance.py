@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.attacks.test_hyperplane import ORDER, least_length
 from zeroone_jax import losses
 
 DUAL = {"l2": 2, "linf": 1, "l1": np.inf}
@@ -45,6 +46,31 @@ def closed_form(weights, bias, x, y, norm):
     return np.min(behind / steepness, axis=1)
 
 
+def least_in_the_box(weights, bias, x, y, norm):
+    """The distance of the nearest boundary of a linear model inside the box, [n]."""
+    weights, bias = np.float64(weights), np.float64(bias)
+    if weights.shape[1] == 1:
+        weights = np.concatenate([0 * weights, weights], axis=1)
+        bias = np.concatenate([0 * bias, bias])
+    rows = np.float64(x).reshape(len(x), -1)
+    z = rows @ weights + bias
+
+    def least(row, z, i, k):
+        slope, rise = weights[:, k] - weights[:, i], z[i] - z[k]
+        if norm != "l0":
+            return least_length(row, slope, rise, norm)
+        gains = np.sort(abs(slope) * np.where(slope > 0, 1 - row, row))[::-1]
+        return 1 + np.searchsorted(np.cumsum(gains), rise)
+
+    others = range(weights.shape[1])
+    return np.array(
+        [
+            min(least(row, z[i], label, k) for k in others if k != label)
+            for i, (row, label) in enumerate(zip(rows, np.asarray(y), strict=True))
+        ]
+    )
+
+
 def mlp_logits(params, x):
     first, second, bias = params
     return jnp.tanh(x.reshape(len(x), -1) @ first + bias[None, :]) @ second
@@ -67,6 +93,36 @@ def mlp_in_numpy(params, x):
     return units @ second, (second.T * (1 - units**2)) @ first.T
 
 
+def margin_in_numpy(params, x, y):
+    """How far the best other class is ahead of y at an image [d], and the slope."""
+    z, gradients = mlp_in_numpy(params, x)
+    best = max((k for k in range(len(z)) if k != y), key=lambda k: z[k])
+    return z[best] - z[y], gradients[best] - gradients[y]
+
+
+def points_of(attack, steps, seed=4):
+    """The points that an attack's public steps look at on a small network, in float64.
+
+    Returns:
+        The network's parameters; x [n, d]; y [n]; points [n, steps + 1, d], the first
+        of which are the images.
+    """
+    with jax.enable_x64(True):
+        _, params, x, y = mlp(seed)
+        fn = jax.tree_util.Partial(mlp_logits, tuple(map(jnp.float64, params)))
+        x = x.astype(jnp.float64)
+        key = jax.random.key(0)
+        state = jax.jit(attack.init)(key, fn, x, y)
+        step = jax.jit(attack.step)
+        points = [state.memory.point]
+        for _ in range(steps):
+            state, _ = step(key, fn, state)
+            points.append(state.memory.point)
+        points = np.stack(points, axis=1)
+        assert state.found.sum() > 0
+    return params, np.asarray(x), np.asarray(y), points
+
+
 def check_result(out, fn, x, y, norm, targeted=False):
     """Holds a result to what every attack for the least distance promises."""
     adversary, x = np.asarray(out.adversary), np.asarray(x)
@@ -87,8 +143,7 @@ def check_result(out, fn, x, y, norm, targeted=False):
             assert out.distance[i] == 0
             np.testing.assert_array_equal(image, x[i])
         elif out.success[i]:
-            order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
-            length = np.linalg.norm((image - x[i]).ravel(), order)
+            length = np.linalg.norm((image - x[i]).ravel(), ORDER[norm])
             np.testing.assert_allclose(out.distance[i], length, rtol=1e-5)
             assert out.distance[i] > 0
         else:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.attacks import minimum_distance as models
-from tests.attacks.test_hyperplane import ORDER, least_length
-from zeroone_jax import attacks, losses
+from tests.attacks.test_hyperplane import ORDER
+from zeroone_jax import attacks
 from zeroone_jax.attacks import linearize
 
 KEY = jax.random.key(0)
@@ -25,7 +25,7 @@ def test_linear_models_give_the_least_distance(norm, classes, target_classes):
     out = attack(KEY, fn, x, y)
     if norm == "l1":
         # The one pixel of the steepest slope rarely has room enough in the box.
-        expected = within_the_box(weights, bias, x, y)
+        expected = models.least_in_the_box(weights, bias, x, y, norm)
     else:
         expected = models.closed_form(weights, bias, x, y, norm)
     assert out.success.all()
@@ -36,25 +36,6 @@ def test_linear_models_give_the_least_distance(norm, classes, target_classes):
     others = max(1, classes - 1)
     steps = 20 * 2 * others if target_classes else 20 * (others + 1)
     assert (np.asarray(out.queries) == 1 + steps + 6 + 2).all()
-
-
-def within_the_box(weights, bias, x, y):
-    """The least L1 distance of a boundary of a linear model, inside the box."""
-    x, y = np.asarray(x), np.asarray(y)
-    z = x.reshape(len(x), -1) @ weights + bias
-    z = np.asarray(losses.as_logits(jnp.asarray(z)))
-    if weights.shape[1] == 1:
-        weights = np.concatenate([0 * weights, weights], axis=1)
-    return [
-        min(
-            least_length(
-                image.ravel(), weights[:, k] - weights[:, i], z_i[i] - z_i[k], "l1"
-            )
-            for k in range(len(z_i))
-            if k != i
-        )
-        for image, i, z_i in zip(x, y, z, strict=True)
-    ]
 
 
 def projection(point, slope, rise, norm):
@@ -170,7 +151,7 @@ def test_images_leave_within_epsilon(norm):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"norm": "l0"}, "norm is 'l0'"),
+        ({"norm": "l0"}, "norm is 'l0', but must be one of"),
         ({"epsilon": 0.0}, "epsilon is 0.0"),
         ({"iterations": 0}, "iterations is 0"),
         ({"restarts": 0}, "restarts is 0"),

@@ -11,7 +11,7 @@ from hypothesis import strategies
 
 from zeroone_jax.attacks import hyperplane
 
-ORDER = {"linf": np.inf, "l2": 2, "l1": 1}
+ORDER = {"linf": np.inf, "l2": 2, "l1": 1, "l0": 0}
 project = functools.partial(jax.jit, static_argnums=3)(hyperplane.onto_hyperplane)
 
 

@@ -30,6 +30,7 @@ BALLS = {
     "pgd_l2": attacks.pgd(epsilon=0.1, norm="l2", iterations=4, chunk=3),
     "pgd_l1": attacks.pgd(epsilon=0.1, norm="l1", iterations=4),
     "apgd": attacks.apgd(epsilon=0.1, iterations=6, chunk=3),
+    "apgd_l1": attacks.apgd(epsilon=0.1, norm="l1", iterations=10),
     "fab": attacks.fab(epsilon=0.1, iterations=4, restarts=2),
     "square": attacks.square(epsilon=0.1, max_queries=40),
     "square_l2": attacks.square(epsilon=0.1, norm="l2", max_queries=40),

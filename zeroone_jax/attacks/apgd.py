@@ -2,23 +2,25 @@
 
 Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
 diverse parameter-free attacks", Algorithm 1; with the targeted loss, the "APGD-T" of
-AutoAttack.
+AutoAttack. In L1, Croce and Hein 2021, "Mind the box: l1-APGD for sparse adversarial
+attacks on image classifiers", Algorithm 1 (`apgd_l1`).
 """
 
-import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from zeroone_jax import checks, loops, losses
-from zeroone_jax.attacks import climb, linearize
+from zeroone_jax.attacks import apgd_l1, climb, linearize, sparse
+from zeroone_jax.attacks.apgd_memory import Info, Memory, fresh
+from zeroone_jax.attacks.apgd_schedule import Schedule, schedule
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.perturbation import (
     direction,
     each,
+    inside,
     largest_radius,
     project,
     random_in_ball,
@@ -45,61 +47,6 @@ _RISES = 0.75
 """Algorithm 1's rho: the share of moves that must raise the loss to keep the step."""
 
 
-class Memory(NamedTuple):
-    """AutoPGD's own state; all but `loss` begin anew in each restart.
-
-    Attributes:
-        point: float [n, ...], the iterate, not evaluated yet.
-        previous: float [n, ...], the iterate before.
-        highest_point: float [n, ...], the iterate of the restart's highest loss.
-        highest_gradient: float [n, ...], the gradient there.
-        highest: float [n], the loss there.
-        last: float [n], the loss at `previous`.
-        rises: i32 [n], moves since the last checkpoint that raised the loss.
-        checked_highest: float [n], `highest` at the last checkpoint.
-        halved: bool [n], whether the step size was halved there.
-        step_size: float [n].
-        stretch: float [n], of the logits (`climb.stretch`), by the restart's first
-            point.
-        targets: i32 [n, t], the classes to reach, one a restart; t is 0 where the loss
-            names none.
-        loss: float [n], the highest of all restarts, of `State.adversary`.
-    """
-
-    point: Array
-    previous: Array
-    highest_point: Array
-    highest_gradient: Array
-    highest: Array
-    last: Array
-    rises: Array
-    checked_highest: Array
-    halved: Array
-    step_size: Array
-    stretch: Array
-    targets: Array
-    loss: Array
-
-
-class Info(NamedTuple):
-    """What a step saw.
-
-    Attributes:
-        loss: float [n], what is climbed, at the point the step came to; of
-            "cross_entropy" it is `losses.soft_margin`.
-        highest: float [n], the restart's highest loss so far.
-        labels: i32 [n], at the point.
-        gradient_size: float [n], the largest absolute slope there.
-        step_size: float [n], of the next move.
-    """
-
-    loss: Array
-    highest: Array
-    labels: Array
-    gradient_size: Array
-    step_size: Array
-
-
 class AutoPGD(Attack, name="apgd"):
     """Climbs with momentum, halving the step where the loss stops rising.
 
@@ -108,9 +55,17 @@ class AutoPGD(Attack, name="apgd"):
     the step size nor the highest loss has changed since then; the search goes on from
     the point of the highest loss. An image leaves once an adversary is found.
 
+    In L1 a restart has three phases of 30, 30 and 40% of the moves, with 3, 2 and 1
+    epsilon as radius; each goes on from the best point of the one before. A step has no
+    momentum and moves, all alike, the values of the largest slopes: a fifth of all at
+    first, then 2/3 as many as the best point changes, looked at after every 4% of the
+    moves. Where that point has become sparser by 5%, the step size is the radius again
+    and the search goes on from there; elsewhere it falls by 1.5, down to a tenth of the
+    radius. The projection is the nearest point of ball and box together.
+
     `start` replaces the first restart's random point; it is projected into the ball.
-    A restart takes `iterations + 1` steps and queries, as the points are looked at
-    before the first move and after each.
+    A restart takes `iterations + 1` steps and queries, in L1 `iterations + 3`, as the
+    points are looked at before the first move of each phase and after each move.
 
     Attributes:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
@@ -139,7 +94,7 @@ class AutoPGD(Attack, name="apgd"):
     target_classes: int = 9
     fit_box: bool = True
 
-    norms: ClassVar = ("linf", "l2")
+    norms: ClassVar = ("linf", "l2", "l1")
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
@@ -157,40 +112,31 @@ class AutoPGD(Attack, name="apgd"):
                 "attack is targeted: take a loss that does not"
             )
 
-    @property
-    def checkpoints(self) -> tuple[int, ...]:
-        """The moves after which the step size is looked at (section 3.2).
-
-        `ceil(p_j iterations)` with p_0 = 0, p_1 = .22 and
-        `p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06)`, below 1.
-        """
-        # In hundredths, so that no rounding moves a checkpoint.
-        before, share, found = 0, 22, []
-        while share < 100:
-            found.append(-(-share * self.iterations // 100))
-            before, share = share, share + max(share - before - 3, 6)
-        return tuple(sorted(set(found)))
-
     def init(
         self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Starts at `start`, or a random point of the ball, and chooses the targets."""
+        widest = float(self._plan.factor[0])
         point = self._starts(key, x, y, jnp.asarray(0))
         if start is not None:
-            point = project(start, x, self.epsilon, self.norm)
+            point = self._project(start, x, widest)
         queries = 0
         targets = jnp.zeros((len(x), 0), jnp.int32)
         if self.loss in _TARGETED:
             ranked = linearize.ranking(losses.as_logits(fn(x)), y)
             targets = ranked[:, : self.target_classes]
             queries = 1
-        memory = self._fresh(point, targets)
-        return State.beginning(x, y, memory, point, queries)
+        memory = fresh(point, targets, self._step_size(x, widest), self.norm)
+        first = self._project(point, x, 1) if self.norm == "l1" else point
+        return State.beginning(x, y, memory, first, queries)
 
     def step(self, key: Key, fn: LogitsFn, state: State) -> tuple[State, Info]:
         """Looks at every active image's point, checks the step size, and moves."""
         x, y, memory = state.x, state.y, state.memory
-        restart, turn = jnp.divmod(state.iteration, self.iterations + 1)
+        plan = self._plan
+        points = len(plan.turn)
+        restart, place = jnp.divmod(state.iteration, points)
+        turn, ends = jnp.asarray(plan.turn)[place], jnp.asarray(plan.ends)[place]
 
         def total_loss(point: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             outputs = fn(point).astype(x.dtype)
@@ -202,26 +148,27 @@ class AutoPGD(Attack, name="apgd"):
         def with_gradient() -> tuple[Any, Array]:
             return jax.grad(total_loss, has_aux=True)(memory.point)[::-1]
 
-        # The last point of a restart is looked at only.
+        # The last point of a restart, or of a phase, is looked at only.
         (loss, labels, stretch), gradient = loops.cond(
-            turn < self.iterations,
+            ~ends,
             with_gradient,
             lambda: (total_loss(memory.point)[1], jnp.zeros_like(x)),
         )
         broken = self.broken(labels, y)
         nearest = state.active & (broken | (loss > memory.loss))
+        if self.norm == "l1":
+            # Earlier phases search a larger ball.
+            within = inside(memory.point - x, self.epsilon, self.norm)
+            broken, nearest = broken & within, nearest & within
         memory = memory._replace(stretch=stretch)
-        climbed = self._climbed(memory, loss, gradient, turn)
+        climbed = self._climbed(memory, loss, gradient, x, place)
         iteration = state.iteration + 1
         runs = self.restarts * max(1, memory.targets.shape[1])
-        active = state.active & ~broken & (iteration < (self.iterations + 1) * runs)
+        active = state.active & ~broken & (iteration < points * runs)
         following = loops.cond(
-            turn < self.iterations,
-            lambda: self._moved(climbed, memory.point, gradient, x, turn),
-            lambda: self._fresh(
-                self._starts(key, x, y, iteration // (self.iterations + 1)),
-                memory.targets,
-            ),
+            ~ends,
+            lambda: self._moved(climbed, memory.point, gradient, x, place),
+            lambda: self._begun(key, x, y, climbed, iteration),
         )
         following = following._replace(loss=jnp.where(nearest, loss, memory.loss))
         info = Info(
@@ -244,9 +191,11 @@ class AutoPGD(Attack, name="apgd"):
         return -loss if self.targeted else loss
 
     def _climbed(
-        self, memory: Memory, loss: Array, gradient: Array, turn: Array
+        self, memory: Memory, loss: Array, gradient: Array, x: Array, place: Array
     ) -> Memory:
-        """Takes in the loss at the iterate, and halves the step size if due."""
+        """Takes in the loss at the iterate, and makes the step smaller if due."""
+        plan = self._plan
+        turn, window = (jnp.asarray(part)[place] for part in (plan.turn, plan.window))
         higher = loss > memory.highest
         highest = jnp.where(higher, loss, memory.highest)
         rises = memory.rises + (loss > memory.last).astype(jnp.int32)
@@ -259,7 +208,16 @@ class AutoPGD(Attack, name="apgd"):
             rises=jnp.where(turn == 0, 0, rises),
             checked_highest=jnp.where(turn == 0, highest, memory.checked_highest),
         )
-        window = jnp.asarray(self._windows())[turn]
+        due = jnp.broadcast_to(window > 0, highest.shape)
+        if self.norm == "l1":
+            radius = largest_radius(self.epsilon, x) * self._factor(place, x)
+            sparsity, step_size, sparser = apgd_l1.checked(
+                memory.sparsity, memory.highest_point, x, memory.step_size, radius
+            )
+            checked = memory._replace(
+                halved=sparser, step_size=step_size, sparsity=sparsity
+            )
+            return where(due, checked, memory)
         few = memory.rises.astype(loss.dtype) < _RISES * window.astype(loss.dtype)
         stuck = ~memory.halved & (memory.checked_highest == highest)
         halved = few | stuck
@@ -269,21 +227,27 @@ class AutoPGD(Attack, name="apgd"):
             halved=halved,
             step_size=jnp.where(halved, memory.step_size / 2, memory.step_size),
         )
-        due = jnp.broadcast_to(window > 0, halved.shape)
         return where(due, checked, memory)
 
     def _moved(
-        self, memory: Memory, looked_at: Array, gradient: Array, x: Array, turn: Array
+        self, memory: Memory, looked_at: Array, gradient: Array, x: Array, place: Array
     ) -> Memory:
         """Moves, from the highest point where the step size was just halved."""
-        due = jnp.asarray(self._windows())[turn] > 0
+        plan = self._plan
+        due = jnp.asarray(plan.window)[place] > 0
         back = due & memory.halved
         point = where(back, memory.highest_point, looked_at)
         gradient = where(back, memory.highest_gradient, gradient)
+        if self.norm == "l1":
+            moved = memory.sparsity.moved
+            move = apgd_l1.move(point, gradient, moved, memory.step_size)
+            ahead = self._project(point + move, x, self._factor(place, x))
+            return memory._replace(point=ahead, previous=point)
         move = each(memory.step_size, x) * direction(gradient, self.norm)
         move = climb.fitted(move, x, self.epsilon, self.norm, self.fit_box)
         ahead = project(point + move, x, self.epsilon, self.norm)
         # The first move has no momentum.
+        turn = jnp.asarray(plan.turn)[place]
         share = jnp.where(turn == 0, 1.0, _MOMENTUM).astype(x.dtype)
         mixed = (
             point + share * (ahead - point) + (1 - share) * (point - memory.previous)
@@ -292,32 +256,45 @@ class AutoPGD(Attack, name="apgd"):
             point=project(mixed, x, self.epsilon, self.norm), previous=point
         )
 
-    def _windows(self) -> np.ndarray:
-        """Moves since the last checkpoint, for each move that is one; else 0."""
-        windows = np.zeros(self.iterations + 1, np.int32)
-        places = self.checkpoints
-        windows[list(places)] = np.diff((0, *places))
-        return windows
+    @property
+    def _plan(self) -> Schedule:
+        return schedule(self.iterations, self.norm)
+
+    def _factor(self, place: Array, x: Array) -> Array:
+        """The radius at a place of a restart, in units of epsilon, float []."""
+        return jnp.asarray(self._plan.factor, x.dtype)[place]
+
+    def _project(self, point: Array, x: Array, factor: Number) -> Array:
+        """Brings points into the box and the ball, `factor` times as large."""
+        if self.norm == "l1":
+            return sparse.project_onto_both(point, x, self.epsilon * factor)
+        return project(point, x, self.epsilon, self.norm)
 
     def _starts(self, key: Key, x: Array, y: Array, restart: Array) -> Array:
+        epsilon = self.epsilon
+        if self.norm == "l1":
+            epsilon = epsilon * float(self._plan.factor[0])
         keys = image_keys(key, x, y, restart)
-        return random_in_ball(keys, x, self.epsilon, self.norm, self.fit_box)
+        return random_in_ball(keys, x, epsilon, self.norm, self.fit_box)
 
-    def _fresh(self, point: Array, targets: Array) -> Memory:
-        """A restart's memory, before its first point is looked at."""
-        lowest = jnp.full(point.shape[:1], -math.inf, point.dtype)
-        return Memory(
-            point=point,
-            previous=point,
-            highest_point=point,
-            highest_gradient=jnp.zeros_like(point),
-            highest=lowest,
-            last=lowest,
-            rises=jnp.zeros(point.shape[:1], jnp.int32),
-            checked_highest=lowest,
-            halved=jnp.zeros(point.shape[:1], bool),
-            step_size=2 * largest_radius(self.epsilon, point),
-            stretch=jnp.ones_like(lowest),
-            targets=targets,
-            loss=lowest,
-        )
+    def _begun(
+        self, key: Key, x: Array, y: Array, memory: Memory, iteration: Array
+    ) -> Memory:
+        """Begins the next restart or, in L1, the next phase at the best point."""
+        points = len(self._plan.turn)
+        restart, place = jnp.divmod(iteration, points)
+        point = self._starts(key, x, y, restart)
+        factor = self._factor(place, x)
+        size = self._step_size(x, factor)
+        begun = fresh(point, memory.targets, size, self.norm)
+        if self.norm != "l1":
+            return begun
+        best = self._project(memory.highest_point, x, factor)
+        phase = fresh(best, memory.targets, size, self.norm)
+        phase = phase._replace(sparsity=apgd_l1.of(best, x))
+        return where(jnp.broadcast_to(place == 0, x.shape[:1]), begun, phase)
+
+    def _step_size(self, x: Array, factor: Number) -> Array:
+        """The first one of a phase, float [n]."""
+        radius = largest_radius(self.epsilon, x)
+        return radius * factor if self.norm == "l1" else 2 * radius

@@ -36,7 +36,8 @@ class Attack(Settings, abc.ABC):
     """The frame of an attack.
 
     Attributes:
-        norm: how distance is measured: "linf", "l2" or "l1".
+        norm: how distance is measured: "linf", "l2", "l1", "l0" (values that change)
+            or "l0_pixels" (pixels of which any channel does).
         targeted: whether y names the classes to reach rather than those to leave.
         chunk: how many images are in hand at a time; memory grows with it. Results do
             not depend on it.

@@ -1,7 +1,7 @@
 """Norms of perturbations, and projections that float rounding cannot push outside."""
 
 import math
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,14 @@ import numpy as np
 
 from zeroone_jax.types import Array, Key
 
-Norm: TypeAlias = Literal["linf", "l2", "l1"]
-"""How a perturbation's size is measured, on the [0,1] pixel scale."""
+Norm: TypeAlias = Literal["linf", "l2", "l1", "l0", "l0_pixels"]
+"""How a perturbation's size is measured, on the [0,1] pixel scale.
 
-NORMS: tuple[Norm, ...] = get_args(Norm)
+"l0" counts the values that change, "l0_pixels" the pixels of which any channel does.
+"""
+
+NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
+"""Those whose balls are convex: what is attacked or trained inside a ball of."""
 
 _L1_SHARE = 0.01
 """The share of the coordinates that a step of L1 moves, `1 - q` of Tramèr and Boneh."""
@@ -23,17 +27,38 @@ def size(perturbation: Array, norm: Norm) -> Array:
 
     Args:
         perturbation: float [n, ...].
-        norm: "linf", "l2" or "l1".
+        norm: any of `Norm`.
 
     Returns:
-        float [n].
+        float [n]; in "l0" and "l0_pixels" whole numbers.
     """
+    if norm in ("l0", "l0_pixels"):
+        changed = by_unit(perturbation, norm) > 0
+        return jnp.sum(changed.astype(perturbation.dtype), axis=1)
     flat = perturbation.reshape(perturbation.shape[0], -1)
     if norm == "linf":
         return jnp.max(jnp.abs(flat), axis=1)
     if norm == "l2":
         return jnp.sqrt(jnp.sum(flat * flat, axis=1))
     return jnp.sum(jnp.abs(flat), axis=1)
+
+
+def by_unit(perturbation: Array, norm: Norm) -> Array:
+    """How much each of the units changes that L0 counts.
+
+    Args:
+        perturbation: float [n, ...].
+        norm: "l0", whose units are the values, or "l0_pixels", whose units are the
+            places of images [n, height, width, channels]; arrays of another rank have
+            no channels, and every value is a pixel.
+
+    Returns:
+        float [n, units], the largest absolute change of each.
+    """
+    change = jnp.abs(perturbation)
+    if norm == "l0_pixels" and change.ndim == 4:
+        change = jnp.max(change, axis=3)
+    return change.reshape(change.shape[0], -1)
 
 
 def each(numbers: Array, like: Array) -> Array:
@@ -152,15 +177,35 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         low = jnp.where(_exceeds(x, low, epsilon), jnp.nextafter(low, x), low)
         high = jnp.where(_exceeds(high, x, epsilon), jnp.nextafter(high, x), high)
         return jnp.clip(point, jnp.maximum(low, 0), jnp.minimum(high, 1))
-    unit = float(jnp.finfo(x.dtype).eps)
-    rounding = (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
-    shorter = epsilon * (1 - rounding)
+    shorter = epsilon * (1 - summing_error(x))
     perturbation = point - x
     if norm == "l2":
         length = each(size(perturbation, "l2"), x)
         shrunk = perturbation * (shorter / jnp.maximum(length, shorter))
     else:
         shrunk = _onto_l1(perturbation, shorter)
+    return placed(point, x, shrunk, epsilon, norm)
+
+
+def summing_error(x: Array) -> float:
+    """By how much of itself a size of images like x errs, in any order of summation."""
+    unit = float(jnp.finfo(x.dtype).eps)
+    return (4 + math.sqrt(math.prod(x.shape[1:]))) * unit
+
+
+def placed(point: Array, x: Array, shrunk: Array, epsilon: Array, norm: Norm) -> Array:
+    """Adds perturbations that were shrunk into a ball of L2 or L1 to their images.
+
+    Args:
+        point: float [n, ...], returned where it is inside the ball itself.
+        x: float [n, ...] in [0,1].
+        shrunk: float [n, ...].
+        epsilon: float [n, 1, ...], broadcasting.
+        norm: "l2" or "l1".
+
+    Returns:
+        float [n, ...] in [0,1], not farther from x than `shrunk` is long.
+    """
     projected = x + shrunk
     projected = jnp.where(
         jnp.abs(projected - x) > jnp.abs(shrunk),
@@ -168,7 +213,8 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         projected,
     )
     # Inside already: left as it is, so that projecting twice changes nothing.
-    stays = each(size(perturbation, norm), x) <= epsilon * (1 - rounding / 2)
+    within = epsilon * (1 - summing_error(x) / 2)
+    stays = each(size(point - x, norm), x) <= within
     return jnp.clip(jnp.where(stays, point, projected), 0, 1)
 
 

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import losses, tracing
-from zeroone_jax.attacks.apgd import AutoPGD, Info
+from zeroone_jax.attacks.apgd import AutoPGD
+from zeroone_jax.attacks.apgd_memory import Info
+from zeroone_jax.attacks.apgd_schedule import checkpoints
 from zeroone_jax.attacks.paid import model_of
 from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
@@ -99,7 +101,12 @@ def find(
             "restarts, or an attack made for this model."
         )
     left = np.flatnonzero(attacked.any(axis=0) & ~broken.any(axis=0))
-    climbs = [attack for attack in attacks if isinstance(attack, AutoPGD)]
+    # The phases of L1 have a highest loss of their own each.
+    climbs = [
+        attack
+        for attack in attacks
+        if isinstance(attack, AutoPGD) and attack.norm != "l1"
+    ]
     if climbs and len(left):
         warnings += _not_converged(climbs[0], key, fn, x, y, left)
     return tuple(warnings)
@@ -174,7 +181,7 @@ def _not_converged(
     )
     highest = np.asarray(watched.seen).T
     # By the last but one checkpoint the climb should be all but over.
-    late = once.checkpoints[-2:][0]
+    late = checkpoints(once.iterations)[-2:][0]
     rise = highest[-1] - highest[0]
     rising = highest[-1] - highest[late] > _LATE_GAIN * np.maximum(rise, 1e-12)
     if rising.mean() <= _LATE_SHARE:
