@@ -93,7 +93,7 @@ def test_every_objective_of_the_package_is_registered():
         for name, method in made.items()
         if dataclasses.is_dataclass(method) and hasattr(method, "memory")
     }
-    assert len(methods) == 11
+    assert len(methods) == 14
     for name, method in methods.items():
         assert tagged.to_json(method())["type"] == name
 

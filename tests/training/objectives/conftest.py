@@ -6,7 +6,12 @@ import pytest
 
 from tests.training.objectives import twin
 from zeroone_jax.attacks.perturbation import each, project
-from zeroone_jax.training.objectives import adversarial, individual
+from zeroone_jax.training.objectives import (
+    adversarial,
+    individual,
+    moved_weights,
+    single_step,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +31,6 @@ def _known_starts(monkeypatch):
         del key, y, epsilon, norm
         return jnp.clip(x + 0.001 * twin.UNIT, 0, 1)
 
-    for module in (adversarial, individual):
+    for module in (adversarial, individual, single_step, moved_weights):
         monkeypatch.setattr(module, "random_start", in_ball)
     monkeypatch.setattr(adversarial, "nearby_start", nearby)

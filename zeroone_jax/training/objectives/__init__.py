@@ -1,8 +1,9 @@
 """Objectives of training, each `(key, params, model, batch) -> loss, info`.
 
 `natural`, `gaussian_noise`, `projected_gradient` (Madry), `fast_gradient_sign`,
-`trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin` (MMA),
-`certified_margin`, `sense` and `sense_trade` make objectives of their settings.
+`noisy_fast_gradient` (N-FGSM), `gradient_alignment` (GradAlign), `weight_perturbation`
+(AWP), `trades`, `mart`, `instance_adaptive` (IAAT), `friendly` (FAT), `max_margin`
+(MMA), `certified_margin`, `sense` and `sense_trade` make objectives of their settings.
 
 A new objective is a file with a registered dataclass, and its import here.
 """
@@ -24,8 +25,17 @@ from zeroone_jax.training.objectives.individual import (
 )
 from zeroone_jax.training.objectives.individual import MaxMargin as max_margin
 from zeroone_jax.training.objectives.margin import CertifiedMargin as certified_margin
+from zeroone_jax.training.objectives.moved_weights import (
+    WeightPerturbation as weight_perturbation,
+)
 from zeroone_jax.training.objectives.sensible import Sense as sense
 from zeroone_jax.training.objectives.sensible import SenseTrade as sense_trade
+from zeroone_jax.training.objectives.single_step import (
+    GradientAlignment as gradient_alignment,
+)
+from zeroone_jax.training.objectives.single_step import (
+    NoisyFastGradient as noisy_fast_gradient,
+)
 
 __all__ = sorted(
     name
