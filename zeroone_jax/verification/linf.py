@@ -5,6 +5,7 @@ A linear program with an unknown a pixel but few half-spaces. An interior-point 
 a row a half-space, since every pixel is eliminated on its own.
 """
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import scipy.optimize
 import scipy.sparse
 
 from zeroone_jax.verification.nearest import Nearest, Solver
-from zeroone_jax.verification.networks import Floats, Ints
+from zeroone_jax.verification.networks import Bools, Floats, Ints
 
 _STEPS = 40
 # Nearer than this rounding may stop it: 1e-8 on the scale of pixels.
@@ -67,6 +68,31 @@ class Linf(Solver):
         self, units: Ints, signs: Floats, rise: Floats, cutoff: float
     ) -> Nearest | None:
         normals = self._normals[units] * signs[:, None]
+        # Pixels that no half-space looks at stay.
+        used: Bools = (normals != 0).any(axis=0)
+        solution = self._among(used)._solved(normals[:, used], rise)
+        if solution is None:
+            return None
+        bound, multipliers, some = solution
+        if bound >= cutoff:
+            return None
+        move = np.zeros(len(used))
+        move[used] = some
+        return Nearest(bound, multipliers, self._normals @ move, move)
+
+    def _among(self, used: Bools) -> "Linf":
+        """The same, of some of the pixels."""
+        if used.all():
+            return self
+        part = copy.copy(self)
+        part._low, part._high = self._low[used], self._high[used]
+        part._least = self._least[:, used]
+        return part
+
+    def _solved(
+        self, normals: Floats, rise: Floats
+    ) -> tuple[float, Floats, Floats] | None:
+        """Finds what multipliers prove, those, and the move; None without a point."""
         # Measured in the largest move that a half-space asks for alone.
         scale = float(np.max(rise / np.abs(normals).sum(axis=1)))
         with np.errstate(all="ignore"):
@@ -77,10 +103,7 @@ class Linf(Solver):
         if solution is None:
             return None
         multipliers, move = solution
-        bound = self._proves(normals, rise, multipliers)
-        if bound >= cutoff:
-            return None
-        return Nearest(bound, multipliers, self._normals @ move, move)
+        return self._proves(normals, rise, multipliers), multipliers, move
 
     def size(self, move: Floats) -> float:
         """Measures a move."""

@@ -58,8 +58,20 @@ PROTOCOLS: dict[Scale, Protocol] = {
 """By scale."""
 
 
-def exact(bench: Bench, protocol: Protocol, norm: Norm = "l2") -> dict[str, Any]:
+def exact(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     """Distances of 01 networks in the box, kept image by image."""
+    return _measured(bench, protocol, "exact", verification.Config())
+
+
+def by_votes(bench: Bench, protocol: Protocol, norm: Norm) -> dict[str, Any]:
+    """What the votes of 01 networks certify, each alone, outside the box too."""
+    config = verification.Config(norm=norm, box=False, joint=False)
+    return _measured(bench, protocol, "votes", config)
+
+
+def _measured(
+    bench: Bench, protocol: Protocol, proof: str, config: verification.Config
+) -> dict[str, Any]:
     networks = bench.subject.networks
     if networks is None:
         raise TypeError(f"{bench.name} is no 01 network")
@@ -72,16 +84,16 @@ def exact(bench: Bench, protocol: Protocol, norm: Norm = "l2") -> dict[str, Any]
             networks,
             x,
             y,
-            verification.Config(norm=norm, seconds=protocol.seconds),
+            dataclasses.replace(config, seconds=protocol.seconds),
             workers=cores.verifiers(len(y)),
             report=progress.report,
         )
         return {"lower": found.lower, "infimum": found.infimum}
 
-    arrays = bench.kept("exact", made)
+    arrays = bench.kept(proof, made)
     closed = arrays["infimum"] <= arrays["lower"] * (1 + _CLOSED)
     return {
-        **_found("exact", arrays["lower"], float(np.mean(~bench.subject.fooled(x, y)))),
+        **_found(proof, arrays["lower"], float(np.mean(~bench.subject.fooled(x, y)))),
         "closed": float(np.mean(closed)),
     }
 
