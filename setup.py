@@ -61,6 +61,13 @@ setuptools.setup(
             "scikit-learn>=1.5",
             "torch==2.13.0",
         ],
+        "docs": [
+            "myst-nb>=1.3",
+            "sphinx>=8.2",
+            "sphinx-book-theme>=1.1.4",
+            "sphinx-copybutton>=0.5.2",
+            "sphinx-design>=0.6",
+        ],
         "dev": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6"],
     },
 )

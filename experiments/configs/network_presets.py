@@ -1,7 +1,7 @@
 """Presets of `experiments.train_network`: a laptop's, and paper B's rows.
 
 Each preset says what it reproduces and what its authors got; what we measured is in
-`results/` and the README. Sections are those of our notes on paper B (B3, B4).
+docs/results/paper_b.md. B3 and B4 are sections of docs/papers.md.
 """
 
 import dataclasses

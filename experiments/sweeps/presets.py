@@ -41,9 +41,9 @@ def smoke() -> Sweep:
 def step_size_and_rows() -> Sweep:
     """How far a hidden unit should step, and on how many rows, on CIFAR-10 0v1.
 
-    The default's steps of .17 and .08 and its .75 of the rows are the papers'. Costs 60
-    runs of the default preset inside one device, whose 8 votes train for 11 s on two
-    CPU cores: 12 minutes by that, not measured.
+    The default takes its steps of .17 and .08 and its .75 of the rows from the papers.
+    60 runs of the default preset inside one device. One takes 11 s on two CPU cores, so
+    all take about 12 minutes (an estimate).
     """
     return Sweep(
         launcher="experiments.train_zero_one",
@@ -63,9 +63,9 @@ def step_size_and_rows() -> Sweep:
 def sense_confidence() -> Sweep:
     """How much natural and robust accuracy hang on SENSE's confidence c, on MNIST.
 
-    Paper B: natural accuracy hardly depends on c. Single runs found that it does not,
-    but that robust accuracy falls as c grows (README). Costs 15 runs of the preset
-    `mnist_sense`, which took 6 to 20 minutes each on one of two busy cores: two hours.
+    Paper B: natural accuracy hardly depends on c. Single runs agree, but robust
+    accuracy falls as c grows (docs/results/paper_b.md). 15 runs of the preset
+    `mnist_sense`, of 6 to 20 minutes each on one core: two hours on two cores.
     """
     return Sweep(
         launcher="experiments.train_network",

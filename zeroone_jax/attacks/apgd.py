@@ -124,7 +124,7 @@ class AutoPGD(Attack, name="apgd"):
             "targeted_dlr", AutoAttack's, reach for one likely class after another; they
             do not apply to targeted attacks. With three classes each these found 13.6,
             13.2 and 12.8 of the 16.
-        target_classes: how many classes a loss "targeted_..." reaches for, the most
+        target_classes: how many classes a targeted loss reaches for, the most
             likely ones at the image first; the model's other classes, if they are
             fewer.
         fit_box: whether random starts are even in ball and box together, and each

@@ -3,7 +3,7 @@
 Each iteration stands at the boundary, estimates its normal from the labels of points
 around, jumps along it, and comes back to the boundary on the way to the image. How far
 around the points lie (`radius`) decides everything on sign networks, whose boundary
-has facets: a tiny radius sees one facet only (section A6 of our notes).
+has facets: a tiny radius sees one facet only (docs/papers.md, A6).
 """
 
 import math

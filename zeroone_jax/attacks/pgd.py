@@ -1,7 +1,7 @@
 """Projected gradient descent, and its first step, the fast gradient sign method.
 
 Madry et al. 2018, Goodfellow et al. 2015; momentum after Dong et al. 2018. What paper B
-evaluates with (section B5 of our notes).
+evaluates with (docs/papers.md, B5).
 """
 
 from typing import Any, ClassVar, NamedTuple

@@ -1,7 +1,7 @@
 """SPSA: descent along gradients that are estimated from pairs of scores.
 
 Uesato et al. 2018, section 4, after Spall's simultaneous perturbation; what paper B
-looks for masked gradients with (section B5 of our notes).
+looks for masked gradients with (docs/papers.md, B5).
 """
 
 from typing import Any, ClassVar, NamedTuple

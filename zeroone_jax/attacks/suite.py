@@ -146,13 +146,13 @@ def decision(
 
 
 def paper_a() -> Suite:
-    """The attacks of paper A's minimum distortion (section A4 of our notes), in L2.
+    """The attacks of paper A's minimum distortion (docs/papers.md, A4), in L2.
 
     The Boundary Attack with steps of .01, 100 iterations of 100 trials and 100 samples;
     HopSkipJump with 100 iterations, 100 directions at first and at most 10,000. Both
     draw directions by the normal law. Beside them, as the strongest evaluation, the
     same HopSkipJump with an adaptive radius: the usual one flatters sign networks
-    (section A6).
+    (docs/papers.md, A6).
 
     Returns:
         The `Suite`, for functions of labels.
@@ -178,7 +178,7 @@ def paper_b(
     every: bool = False,
     levels: int | None = None,
 ) -> Suite:
-    """Paper B's evaluation (section B5 of our notes) in Linf, and `standard` after it.
+    """Paper B's evaluation (docs/papers.md, B5) in Linf, and `standard` after it.
 
     FGSM; PGD with 100 steps, the worst of 5 restarts; DeepFool and FAB (100
     iterations), which count where they end in the ball; SPSA with 128 samples on the

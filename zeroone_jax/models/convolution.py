@@ -4,7 +4,7 @@ On processors XLA has a fast convolution for one arrangement only: images [n, he
 width, channels], kernels [rows, columns, inputs, outputs] that are not reversed. It
 brings others to it, among them both gradients, but not inside loops, where attacks
 and training live. `arranged` writes the gradients in that arrangement: the same numbers
-and time outside of loops, and inside (jax 0.10.2, two busy cores) the gradient in the
+and time outside of loops, and inside (jax 0.10.2, two cores) the gradient in the
 images 2 to 30 times, that in the kernel 7 to 90 times as fast. The gradient of
 ResNet-20 in 128 CIFAR-10 images inside a loop takes 0.35 s instead of 2.9 s.
 `convolve` does all this for any network, a user's own as well.

@@ -44,7 +44,7 @@ def sign(
             or float [units]. "measured" takes the `spread` of x. A unit's slope then
             depends on the other rows of the batch. Where an attack shall find the same
             in any batch, measure once, on inputs that are typical: `width=spread(x)`.
-        surrogate: "smooth", z / (1 + |z|) of z = x / width, whose slope is 0 nowhere;
+        surrogate: "smooth", `z / (1 + |z|)` of z = x / width, whose slope is 0 nowhere;
             "clipped", z kept within [-1,1], with which binarized networks are trained:
             its slope is 0 outside.
 
