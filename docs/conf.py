@@ -29,7 +29,12 @@ html_theme = "sphinx_book_theme"
 html_title = "zeroone_jax"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
+html_theme_options = {
+    "show_toc_level": 2,
+    "home_page_in_toc": True,
+    # The sidebar has the search already.
+    "navbar_persistent": [],
+}
 html_show_copyright = False
 html_show_sourcelink = False
 copybutton_exclude = ".linenos, .gp, .go"
@@ -39,7 +44,7 @@ autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 72
 napoleon_google_docstring = True
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 # Single backticks in docstrings name objects: a link where there is a page, code
 # elsewhere.
 default_role = "py:obj"

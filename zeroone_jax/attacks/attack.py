@@ -290,7 +290,7 @@ class Attack(Settings, abc.ABC):
 
     @property
     def frame_queries(self) -> int:
-        """Queries that a call adds to the steps': of the image, outcome and grid."""
+        """Queries a call adds to those of the steps, for image, outcome and grid."""
         return 2 + (0 if self.levels is None else len(grid.LENGTHS))
 
     @property

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 
 from zeroone_jax import checks, losses, tracing
 from zeroone_jax.types import Array, Key, LogitsFn
@@ -77,6 +76,9 @@ def smoothed(
     guess_key, bound_key = jax.random.split(key)
     guessed = counted(guess_key, first).argmax(axis=1)
     hits = counted(bound_key, samples)[np.arange(len(x)), guessed]
+    # It takes half a second, which others than this function need not wait for.
+    import scipy.stats
+
     # Clopper and Pearson's lower bound of a probability.
     bound = scipy.stats.beta.ppf(error, hits, samples - hits + 1)
     sure = np.where(hits > 0, bound, 0.0) > 0.5
