@@ -76,6 +76,6 @@ setuptools.setup(
             "sphinx-copybutton>=0.5.2",
             "sphinx-design>=0.6",
         ],
-        "dev": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6"],
+        "dev": ["import-linter>=2.0", "mypy>=1.11", "pre-commit>=4.0", "ruff>=0.6"],
     },
 )

@@ -79,8 +79,8 @@ def test_the_wheel_works_without_the_repository(tmp_path):
     (wheel,) = tmp_path.glob("zeroone_jax-*.whl")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    # Not in the repository, whose metadata pip would take for an installation.
-    install = [python, "-m", "pip", "install", *quiet, wheel]
-    subprocess.run(install, check=True, cwd=tmp_path)
+    # Isolated: pip would take the repository's metadata for an installation.
+    install = [python, "-I", "-m", "pip", "install", *quiet, wheel]
+    subprocess.run(install, check=True)
     program = USED.replace("VERSION", repr(zeroone_jax.__version__))
     subprocess.run([python, "-I", "-c", program], check=True, cwd=tmp_path)

@@ -146,11 +146,10 @@ class SurrogateGradient(
 ):
     """PGD along gradients of a stand-in, looking at the networks themselves.
 
-    At every point the mean vote is asked, the true one: it says whether the point is
-    an adversary and which point is the best so far. The gradient is that of
+    At every point the true mean vote decides whether the point is an adversary, and
+    which point is the best so far. The gradient is that of
     `zero_one.straight_through_scores` or `zero_one.smooth_scores`, of a sharpness that
-    grows through the schedule. That is one query, as a forward pass with its gradient
-    is elsewhere.
+    grows through the schedule. Both together count as one query.
 
     Attributes:
         estimator: "smooth" or "straight_through".

@@ -45,11 +45,11 @@ def convolve(
 ) -> Array:
     """Does what `jax.lax.conv_general_dilated` does, fast inside loops as well.
 
-    Use it in a network of your own that is attacked or trained on processors: loops are
-    where attacks and training live, and where XLA's own convolution is slow there,
-    above all one with channels first. On other devices it is XLA's own. flax takes it
-    as `nn.Conv(..., conv_general_dilated=convolve)`. On processors it has no
-    forward-mode derivatives.
+    Use it in a network of your own that is attacked or trained on a CPU. Attacks and
+    training run inside loops, where XLA's own convolution is slow on a CPU, above all
+    with channels first. On other devices this is XLA's own. In flax write
+    `nn.Conv(..., conv_general_dilated=convolve)`. On a CPU it has no forward-mode
+    derivatives.
 
     Args:
         x: float [n, height, width, inputs].
