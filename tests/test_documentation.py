@@ -150,7 +150,7 @@ BANNED = (
     r"What it reads there it tells",
     r"[Oo]ur notes",
     r"was lent|has lent",
-    r"busy (?:core|machine)",
+    r"busy (?:CPU )?(?:core|machine)",
 )
 
 

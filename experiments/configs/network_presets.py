@@ -76,7 +76,7 @@ _CIFAR10_EVALUATION = Evaluation(plan="paper", epsilon=8 * _PIXEL)
 def wide_resnet(
     objective: Objective, epochs: int, milestones: tuple[float, ...], **optimizer: float
 ) -> Experiment:
-    """WRN-34-10 on CIFAR-10 as B3 and B4 have it: batch 128, augmented, in bfloat16."""
+    """WRN-34-10 on CIFAR-10 as in B3 and B4: batch 128, augmented, in bfloat16."""
     settings: dict[str, Any] = {"learning_rate": 0.1, "weight_decay": 2e-4} | optimizer
     return Experiment(
         data=_CIFAR10,
@@ -136,7 +136,7 @@ def appendix(network: str, objective: Objective) -> Experiment:
 
 
 def mnist_paper(objective: Objective) -> Experiment:
-    """MNIST with TRADES' settings, which paper B's are not known beyond (B3)."""
+    """MNIST with TRADES' settings: those of paper B are not known (B3)."""
     sgd = Sgd(learning_rate=0.01, milestones=(55, 75, 90))
     return Experiment(
         network="small_cnn",

@@ -14,8 +14,8 @@ _ZERO_ONE_METRICS = {
 def smoke() -> Sweep:
     """Whether sweeps work here: 12 runs of a network too small to be good.
 
-    Half of the runs see half of the rows. Costs some 10 s a run, most of them start and
-    compilation, so a minute on two cores.
+    Half of the runs see half of the rows. A run takes about 10 s, most of it starting
+    and compiling, so all take a minute on two cores.
     """
     return Sweep(
         launcher="experiments.train_zero_one",
