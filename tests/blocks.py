@@ -1,5 +1,7 @@
 """Code blocks of pages in Markdown, executed as a reader would: from top to bottom.
 
+JAX has its default settings, not the strict ones of the tests.
+
 Every block of Python runs, unless a comment in the line before it, as a rule with an
 empty line between, says otherwise:
 
@@ -17,6 +19,8 @@ import math
 import pathlib
 import re
 from typing import Any, NamedTuple
+
+import jax
 
 _BLOCK = re.compile(
     r"(?:<!-- (?P<mark>not run|needs|slow): (?P<why>[^\n]*) -->\n\n?)?"
@@ -75,7 +79,11 @@ def run(page: pathlib.Path) -> None:
         printed = io.StringIO()
         # Errors then name the page and its line.
         code = compile("\n" * block.line + block.code, str(page), "exec")
-        with contextlib.redirect_stdout(printed):
+        with (
+            contextlib.redirect_stdout(printed),
+            jax.numpy_dtype_promotion("standard"),
+            jax.numpy_rank_promotion("allow"),
+        ):
             exec(code, names)
         if block.output is not None:
             assert alike(printed.getvalue(), block.output), (

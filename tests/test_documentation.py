@@ -30,7 +30,7 @@ def runnable() -> list:
     for page in PAGES:
         code = blocks.of(page)
         reasons = [block.why for block in code if block.mark == "slow"]
-        marks = [pytest.mark.slow(reasons[0])] if reasons else []
+        marks = [pytest.mark.slow(reasons[0]), pytest.mark.computes] if reasons else []
         if code:
             found.append(pytest.param(page, id=name(page), marks=marks))
     return found
