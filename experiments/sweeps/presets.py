@@ -14,7 +14,7 @@ _ZERO_ONE_METRICS = {
 def smoke() -> Sweep:
     """Whether sweeps work here: 12 runs of a network too small to be good.
 
-    Half of the runs see half of the rows. Costs a minute on two cores: about 10 s a run,
+    Half of the runs see half of the rows. Costs a minute on two cores: some 10 s a run,
     most of it starting and compiling.
     """
     return Sweep(
