@@ -1,10 +1,11 @@
-# make demo · test · test-all · lint · bench · notebooks: each creates .venv on first use.
+# make demo · test · test-all · lint · docs · bench · notebooks: each creates .venv on first
+# use.
 # make peers adds the libraries we compare with, and compares.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all peers lint bench notebooks clean
+.PHONY: demo test test-all peers lint docs wheel bench notebooks clean
 
 # The stamp is newer than setup.py once the environment matches it.
 $(VENV)/installed: setup.py
@@ -17,6 +18,10 @@ $(VENV)/peers-installed: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
 		pyautoattack==0.2.0 torchattacks==3.5.1
+	touch $@
+
+$(VENV)/docs-installed: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -47,6 +52,14 @@ lint: $(VENV)/installed
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# The site, into build/site. Every warning, such as a link that leads nowhere, is an error.
+docs: $(VENV)/docs-installed
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going docs build/site
+
+# The library alone, into dist/.
+wheel: $(VENV)/installed
+	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
 bench: $(VENV)/installed
 	$(RUN) -m benchmarks.coordinate_descent
 
@@ -55,4 +68,4 @@ notebooks: $(VENV)/installed
 	$(RUN) -m colab.execute
 
 clean:
-	rm -rf $(VENV) .jax_cache build *.egg-info
+	rm -rf $(VENV) .jax_cache build dist *.egg-info

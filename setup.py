@@ -6,6 +6,16 @@ import setuptools
 
 VERSION = "0.1.0"
 
+# Data sets by name; arrays and .npz files need none of it.
+_DATA = [
+    "array_record>=0.8",
+    # tensorflow-datasets 4.9.10 imports it without declaring it.
+    "importlib_resources>=6.4",
+    "pillow>=10.0",
+    "tensorflow-datasets>=4.9.10",
+]
+# The figures of zeroone_jax.evaluation; pillow writes animations.
+_PLOTS = ["matplotlib>=3.9", "pillow>=10.0"]
 # Sweeps on clusters; the tests start a small one.
 _RAY = ["ray>=2.50"]
 _SLURM = ["submitit>=1.5"]
@@ -25,22 +35,18 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
-        "array_record>=0.8",
         "chex>=0.1.92",
         "filelock>=3.16",
         "flax>=0.12",
-        # tensorflow-datasets 4.9.10 imports it without declaring it.
-        "importlib_resources>=6.4",
         "jax>=0.10",
-        "matplotlib>=3.9",
         "numpy>=2.0",
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12",
-        "pillow>=10.0",
         "scipy>=1.15",
-        "tensorflow-datasets>=4.9.10",
     ],
     extras_require={
+        "data": _DATA,
+        "plots": _PLOTS,
         "ray": _RAY,
         "slurm": _SLURM,
         "test": [
@@ -51,6 +57,8 @@ setuptools.setup(
             "pytest>=8.0",
             "pytest-xdist>=3.7",
             "scikit-learn>=1.5",
+            *_DATA,
+            *_PLOTS,
             *_RAY,
             *_SLURM,
         ],
@@ -61,6 +69,13 @@ setuptools.setup(
             "scikit-learn>=1.5",
             "torch==2.13.0",
         ],
-        "dev": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6"],
+        "docs": [
+            "myst-nb>=1.3",
+            "sphinx>=8.2",
+            "sphinx-book-theme>=1.1.4",
+            "sphinx-copybutton>=0.5.2",
+            "sphinx-design>=0.6",
+        ],
+        "dev": ["import-linter>=2.0", "mypy>=1.11", "pre-commit>=4.0", "ruff>=0.6"],
     },
 )

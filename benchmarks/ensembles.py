@@ -3,9 +3,9 @@
     python -m benchmarks.ensembles default paper_2021 thorough:100
 
 trains CIFAR-10 class 0 against 1; `NAME:VOTES` overrides a preset's votes. Every
-run ends in a file `results/zero_one/<name>-<votes>-<platform>.json`, which the
-README's table quotes; `--table` prints it. `--data file.npz` takes the two classes from
-a file instead, for machines without a network.
+run ends in a file `results/zero_one/<name>-<votes>-<platform>.json`, which
+docs/results/networks.md quotes; `--table` prints it. `--data file.npz` takes the two
+classes from a file instead, for machines without a network.
 """
 
 import argparse

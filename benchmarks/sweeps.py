@@ -107,7 +107,7 @@ def _is_same(mine: pathlib.Path, other: pathlib.Path) -> bool:
 
 
 def table(measured: Figures) -> tables.Table:
-    """The times, as the README quotes them."""
+    """The times, as docs/results/speed.md quotes them."""
     rows = [
         [
             one["size"],

@@ -126,7 +126,7 @@ def speed() -> Figures:
 
 
 def speed_table(measured: Figures) -> tables.Table:
-    """The times, as the README quotes them."""
+    """The times, as docs/results/speed.md quotes them."""
     rows = [
         [
             name,
@@ -202,7 +202,7 @@ def _attacked(
 
 
 def table(stored: list[Figures]) -> tables.Table:
-    """The distances of each ensemble, as the README quotes them."""
+    """The distances of each ensemble, as docs/results/networks.md quotes them."""
     rows = [
         [
             one["name"],

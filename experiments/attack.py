@@ -12,16 +12,16 @@ Without flags it attacks 20 test images of the run that `python -m
 experiments.train_zero_one` leaves, by HopSkipJump, in less than a minute on a laptop.
 
 --preset names the attack or suite, --config.attack.FIELD=VALUE changes one of its
-settings; what there is, --help lists for the preset given beside it. The presets exact
-and certificate do not attack but compute how far the nearest adversary of a 01 network
-is, or at least must be; their queries are nodes of the search.
+settings. --help lists the settings of the preset that is given with it. The presets
+exact and certificate do not attack. They compute the distance of the nearest adversary
+of a 01 network, or a lower bound of it; their queries are nodes of the search.
 
 The run directory fills with config.json (the settings), chunks (adversaries, a file for
 every few images), metrics.jsonl (a line for every image), and at the end with
 adversaries.npz, results.md (the table), adversaries.png, for attacks by labels
 curve.png (distance against queries), for verification certified.png (images right at
 every radius), and summary.json. A killed run goes on with --resume and the same
-settings, and ends with the very same files.
+settings, and ends with exactly the same files.
 """
 
 import functools

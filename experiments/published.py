@@ -119,8 +119,8 @@ SUBSTITUTE_0V1 = {
 """Accuracies on the adversaries of a substitute, on CIFAR-10, class 0 against 1."""
 
 _ABSTRACT_2020 = "abstract of the 2020 version of paper B"
-_OTHERS = "others' evaluation of the authors' network (section B6 of our notes)"
-_LIST = "AutoAttack's evaluation of the authors' networks (section B6 of our notes)"
+_OTHERS = "others' evaluation of the authors' network (docs/papers.md, B6)"
+_LIST = "AutoAttack's evaluation of the authors' networks (docs/papers.md, B6)"
 
 _NAMES = "natural", STRONGEST, PAPER
 

@@ -7,10 +7,10 @@
 
 Without flags it makes a smoke test of paper B's MNIST table, in minutes.
 
-What was measured is kept under results/ as small JSON files, one a run, and the table
-and figures beside them are drawn from those. What is there already is not made again,
-whoever made it; a killed process goes on where it was. Several processes divide the
-work by --shard: give 1/2 to one and 2/2 to the other.
+Results are kept under results/ as small JSON files, one for each run; the tables and
+figures beside them are drawn from these. A run whose file exists is not made again, and
+a killed process resumes. Several processes divide the work by --shard: give 1/2 to one
+and 2/2 to the other.
 """
 
 import pathlib

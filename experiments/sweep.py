@@ -9,15 +9,14 @@
 Without flags it makes 12 small runs on CIFAR-10, in two minutes on a laptop.
 
 Each run fills a directory below RUNS_DIR/SWEEP, and its output goes to a log in
-RUNS_DIR/SWEEP/logs. The same command again skips what is finished, goes on with what
-was interrupted (by Ctrl-C, say), and does what is missing; what has failed it does
-again with --retry_failed only. At the end the folder holds table.md and table.json
-(mean, standard error and number of runs over the seeds) and a figure for every swept
-field.
+RUNS_DIR/SWEEP/logs. The same command again skips finished runs, resumes interrupted
+ones (by Ctrl-C, for example), and starts the missing ones. Failed runs start again only
+with --retry_failed. At the end the folder holds table.md and table.json (mean, standard
+error and number of runs over the seeds) and a figure for every swept field.
 
-Runs of a sweep that says inside="device" share a process, and a program that is
-compiled once, where only step sizes, rows and seeds of coordinate descent tell them
-apart; what they leave is the same.
+A sweep that says inside="device" makes runs share a process and a compiled program
+where they differ only in step sizes, rows and seeds of coordinate descent. Their
+results are the same as those of separate runs.
 
 Sweeps are in experiments/sweeps/presets.py. Ray and Slurm need the extras `ray` and
 `slurm`, and the same files under the same paths on every node. A machine with several

@@ -12,7 +12,7 @@ adversarial training, and looks at it with a few attacks, in minutes on a laptop
 The run directory fills with config.json (the settings), metrics.jsonl (how training
 went), checkpoints, network.npz (for experiments.attack), evaluation (what each attack
 did), accuracy.md, curves.png and summary.json. A killed run goes on with --resume and
-the same settings, and ends with the very same network on the same hardware.
+the same settings, and ends with exactly the same network on the same hardware.
 """
 
 import dataclasses

@@ -12,7 +12,7 @@ and fetches the images first if they are not there.
 The run directory fills with config.json (the settings), metrics.jsonl (how training
 went), checkpoints, networks.npz (for models.zero_one.load), summary.json and
 accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes on with
---resume and the same settings, and ends with the very same networks.
+--resume and the same settings, and ends with exactly the same networks.
 """
 
 import dataclasses

@@ -12,8 +12,9 @@ from zeroone_jax import data
 NOTEBOOKS = sorted(execute.FOLDER.glob("*.ipynb"))
 INSTALLS = """import sys
 
+# On Colab, upload the wheel first, which `make wheel` builds.
 if "google.colab" in sys.modules:
-    %pip install --quiet zeroone_jax"""
+    %pip install --quiet zeroone_jax-*.whl"""
 
 every_notebook = pytest.mark.parametrize(
     "path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS]

@@ -1,117 +1,61 @@
-"""Tables in the README are those of the stored results."""
+"""The README is short, and what it says is what was measured."""
 
 import json
 import pathlib
 
 import pytest
 
-from benchmarks import (
-    attacks,
-    coordinate_descent,
-    ensembles,
-    sweeps,
-    training,
-    verification,
-)
-from experiments import reproduce
-from experiments.studies.study import stored
+from benchmarks import attacks
 from zeroone_jax.evaluation import tables
 
-RESULTS = pathlib.Path(__file__).parents[1] / "results"
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DISTORTION = ROOT / "results" / "paper_a" / "distortion" / "laptop" / "table.md"
 
 
-@pytest.fixture
-def readme():
-    return RESULTS.with_name("README.md").read_text(encoding="utf-8")
+def test_is_short():
+    assert len(README.encode()) <= 6 * 1024
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-all", "peers"])
-def test_commands(readme, target):
-    makefile = RESULTS.with_name("Makefile").read_text(encoding="utf-8")
+@pytest.mark.parametrize("target", ["demo", "test", "test-all"])
+def test_commands(target):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"\n{target}: " in makefile
-    assert f"\nmake {target} " in readme
+    assert f"make {target}" in README
 
 
-def test_ensembles(readme):
-    assert tables.markdown(ensembles.table(RESULTS / "zero_one")) in readme
+def test_speed():
+    measured = json.loads((ROOT / "results" / "attacks.json").read_text())
+    _, _, table = tables.markdown(attacks.table(measured)).partition("\n\n")
+    assert table in README
 
 
-def test_sweeps(readme):
-    measured = json.loads((RESULTS / "sweeps.json").read_text())
-    assert tables.markdown(sweeps.table(measured)) in readme
+def test_the_toy():
+    table = ROOT / "results" / "paper_b" / "toy" / "laptop" / "table.md"
+    assert table.read_text().strip() in README
 
 
-def test_times(readme):
-    measured = json.loads((RESULTS / "coordinate_descent.json").read_text())
-    assert tables.markdown(coordinate_descent.time_table(measured)) in readme
+def rows(title: str) -> dict[str, dict[str, str]]:
+    """The rows of a table of stored distances, by model."""
+    _, _, rest = DISTORTION.read_text().partition(f"**{title}")
+    lines = rest.split("\n\n")[1].splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return {row[0]: dict(zip(cells[0], row, strict=True)) for row in cells[2:]}
 
 
-def test_attacks(readme):
-    measured = json.loads((RESULTS / "attacks.json").read_text())
-    assert tables.markdown(attacks.table(measured)) in readme
-
-
-@pytest.mark.parametrize("what", ["toy", "masking", "transfer"])
-def test_tables_of_checks(readme, what):
-    table = RESULTS / "paper_b" / what / "laptop" / "table.md"
-    assert table.read_text().strip() in readme
-
-
-DRAWN = {
-    "paper_b.mnist": "README.md",
-    "paper_b.comparison": "README.md",
-    "certified.radii": "RESULTS.md",
-    "certified.others": "RESULTS.md",
-    "paper_a.accuracy": "RESULTS.md",
-    "paper_a.distortion": "RESULTS.md",
-    "paper_a.rounding": "RESULTS.md",
-    "paper_a.substitute": "RESULTS.md",
-    "paper_a.white_box": "RESULTS.md",
-    "paper_a.pairs": "RESULTS.md",
-    "paper_a.searches": "RESULTS.md",
-    "paper_a.cnn": "RESULTS.md",
-    "paper_a.sensitivity": "RESULTS.md",
-    "paper_a.peer_study": "RESULTS.md",
-}
-
-
-@pytest.mark.parametrize("what", DRAWN)
-def test_reproductions(what, tmp_path):
-    """The document has each table as it is drawn of the stored results."""
-    reproduction = reproduce.REPRODUCTIONS[what]
-    runs = reproduction.runs("laptop")
-    found = stored(RESULTS.joinpath(*what.split("."), "laptop"), runs)
-    text = reproduction.report(found, tmp_path, tmp_path)
-    document = RESULTS.with_name(DRAWN[what]).read_text(encoding="utf-8")
-    for table in text.split("\n\n**"):
-        assert table.removeprefix("**") in document
-
-
-@pytest.mark.parametrize("what", DRAWN)
-def test_stored_results_are_of_the_settings(what):
-    """What would be made again today is not taken for made."""
-    for run in reproduce.REPRODUCTIONS[what].runs("laptop"):
-        path = RESULTS.joinpath(*what.split("."), "laptop", f"{run.name}.json")
-        if path.exists():
-            assert run.is_same(json.loads(path.read_text())["config"])
-
-
-def test_demo(readme):
-    measured = json.loads((RESULTS / "demo.json").read_text())
-    rows = measured["rows"]
-    table = tables.Table(
-        measured["title"], list(rows[0]), [[*row.values()] for row in rows]
-    )
-    assert tables.markdown(table) in readme
-
-
-def test_training(readme):
-    measured = json.loads((RESULTS / "training.json").read_text())
-    assert tables.markdown(training.step_table(measured)) in readme
-    assert tables.markdown(training.freezing_table(measured)) in readme
-
-
-def test_verification(readme):
-    assert tables.markdown(verification.table(verification.stored())) in readme
-    measured = json.loads(verification.SPEED.read_text())
-    assert tables.markdown(verification.speed_table(measured)) in readme
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("mlp01", "01 networks"), ("sigmoid", "sigmoid"), ("binarized", "binarized")],
+)
+def test_results(model, name):
+    (line,) = [one for one in README.splitlines() if one.startswith(f"| {name} ")]
+    cells = [cell.strip() for cell in line.split("|")[2:-1]]
+    tuned = rows("HopSkipJump's radius tuned")[model]
+    columns = ("default .01", "radius adaptive", "nearest of all")
+    assert cells[:3] == [tuned[column] for column in columns]
+    exact = rows("Sign networks measured").get(model)
+    if exact is None:
+        assert cells[3] == "-"
+    else:
+        between = (float(exact[one]) for one in ("lower bound", "best found"))
+        assert cells[3] == " - ".join(f"{one:.3f}" for one in between)

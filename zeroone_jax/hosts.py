@@ -1,8 +1,8 @@
 """Many hosts, each with a process of its own, that run the same program in step.
 
-What is done to the outside, such as files and what is printed, is done by the first
-process. What it reads there it tells the others, so that all take the same way.
-Without `jax.distributed` there is one process, which is the first.
+Only the first process writes files and prints. It also reads files, and sends what it
+read to the other processes, so that all decide alike. Without `jax.distributed` there
+is one process, which is the first.
 """
 
 import json

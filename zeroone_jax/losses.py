@@ -47,8 +47,8 @@ def as_logits(outputs: Array) -> Array:
 def labels(outputs: Array) -> Array:
     """Labels i32 [n]: the class of the largest logit, the lowest one on ties.
 
-    -1, which is no class, where a logit is NaN or +inf, or all are -inf: nothing can be
-    said of such an image. Some logits of -inf are legal, as of classes left out.
+    -1, which is no class, where a logit is NaN or +inf, or all are -inf. Some logits
+    may be -inf: they mask classes.
     """
     z = as_logits(outputs)
     known = jnp.isfinite(jnp.max(z, axis=1))
@@ -63,9 +63,9 @@ def zero_one(outputs: Array, y: Array) -> Array:
 def cross_entropy(outputs: Array, y: Array) -> Array:
     """Cross-entropy in nats of the softmax with the labels.
 
-    Written as `log(1 + sum_{j != y} exp(z_j - z_y))`: of a confident model the usual
-    `-log softmax_y` rounds to 0 and its gradient with it (in float32 from a margin of
-    17 on), which blinds whoever follows the gradient.
+    Written as `log(1 + sum_{j != y} exp(z_j - z_y))`. The usual `-log softmax_y` rounds
+    to 0 where a model is confident (in float32 from a margin of 17 on), and so does its
+    gradient: attacks by gradients would fail.
     """
     behind = _behind(as_logits(outputs), y)
     return jax.nn.softplus(jax.nn.logsumexp(behind, axis=1))

@@ -24,16 +24,16 @@ class Images:
 
     Attributes:
         name: a data set of the catalog, or the path of an .npz file of images; "" is
-            what the run was trained on, and CIFAR-10, class 0 against 1, for an .npz
-            of networks.
+            what the run was trained on (for an .npz of networks CIFAR-10, class 0
+            against 1).
         classes: the labels to keep, in this order; none (an empty tuple) keeps all.
             Not looked at where the name is "".
         split: "test" or "train".
         indices: which images, counted among those of the classes kept; none takes the
             first ones.
         count: how many of the first ones, where there are no indices.
-        only_correct: whether images that the model labels wrongly are left out; of the
-            first ones, others take their place.
+        only_correct: whether images that the model labels wrongly are left out. If
+            there are no indices, the next images take their place.
     """
 
     name: str = ""
@@ -69,11 +69,11 @@ class Experiment:
             the class after the image's own.
         model: a run directory of experiments.train_zero_one, or an .npz of 01 networks.
         images: what to attack.
-        start: where attacks by labels start: at "random" or the "nearest" ones of 1,000
-            training images that the model labels as wanted, or where the attack finds
-            "noise" that it does.
-        polish: whether adversaries of 01 networks are then moved to the nearest point
-            of their cells, and on (`verification.cell_polishing`).
+        start: where attacks by labels start: at a "random" one or the "nearest" one of
+            1,000 training images that the model labels as wanted, or at "noise" that
+            the attack draws.
+        polish: whether adversaries of 01 networks are then moved nearer, cell by cell
+            (`verification.cell_polishing`).
         at_a_time: images attacked together and saved together.
         double: whether to compute in float64, as the authors' networks need.
         seed: of every random draw.
@@ -134,7 +134,7 @@ def exact() -> Experiment:
 
 
 def certificate() -> Experiment:
-    """Verification: what each vote alone proves of an ensemble, in a moment."""
+    """Verification: a lower bound from each vote alone, in much less time."""
     settings = verification.Config(joint=False)
     return Experiment(attack=settings, at_a_time=_MANY_AT_A_TIME)
 

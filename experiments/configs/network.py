@@ -33,8 +33,9 @@ class Evaluation:
     """What the trained network meets, in an Linf ball.
 
     Attributes:
-        plan: "quick" watches, "standard" is PGD-40 with restarts and AutoAttack's
-            standard suite, "paper" is all that paper B evaluates with, and the suite.
+        plan: "quick" has a few attacks, for a first look. "standard" is PGD-40 with
+            restarts and AutoAttack's standard suite. "paper" has all attacks of paper
+            B's evaluation, and the suite.
         epsilon: the ball's radius, on the [0,1] pixel scale.
         images: the most images that any attack meets.
         suite_images: the most that the suite meets; 0 leaves it out.

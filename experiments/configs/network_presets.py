@@ -1,7 +1,7 @@
 """Presets of `experiments.train_network`: a laptop's, and paper B's rows.
 
 Each preset says what it reproduces and what its authors got; what we measured is in
-`results/` and the README. Sections are those of our notes on paper B (B3, B4).
+docs/results/paper_b.md. B3 and B4 are sections of docs/papers.md.
 """
 
 import dataclasses
@@ -79,7 +79,7 @@ _CIFAR10_EVALUATION = Evaluation(plan="paper", epsilon=8 * _PIXEL)
 def wide_resnet(
     objective: Objective, epochs: int, milestones: tuple[float, ...], **optimizer: float
 ) -> Experiment:
-    """WRN-34-10 on CIFAR-10 as B3 and B4 have it: batch 128, augmented, in bfloat16."""
+    """WRN-34-10 on CIFAR-10 as in B3 and B4: batch 128, augmented, in bfloat16."""
     settings: dict[str, Any] = {"learning_rate": 0.1, "weight_decay": 2e-4} | optimizer
     return Experiment(
         data=_CIFAR10,
@@ -139,7 +139,7 @@ def appendix(network: str, objective: Objective) -> Experiment:
 
 
 def mnist_paper(objective: Objective) -> Experiment:
-    """MNIST with TRADES' settings, which paper B's are not known beyond (B3)."""
+    """MNIST with TRADES' settings: those of paper B are not known (B3)."""
     sgd = Sgd(learning_rate=0.01, milestones=(55, 75, 90))
     return Experiment(
         network="small_cnn",

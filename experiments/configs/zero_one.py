@@ -45,9 +45,9 @@ class Experiment:
         solver: how to train.
         seed: of every random draw.
         reference: for sensible training, a run directory or .npz file of 01 networks
-            of the same data: the certified loss asks of each row no more than a share
-            of its distance to their border, and where they are wrong only to be right
-            itself. Without one, it asks solver.epsilon of all rows.
+            of the same data. The radius of each row is then at most a share of its
+            distance to their boundary, and 0 where they are wrong. Without a reference
+            every row has the radius solver.epsilon.
         share: of that distance, above 0.
     """
 
@@ -85,7 +85,7 @@ def thorough() -> Experiment:
 
 
 def certified() -> Experiment:
-    """8 votes that count rows as right only if all of a ball of L2, radius .5, is.
+    """8 votes trained to be right in all of an L2 ball of radius .5 around each row.
 
     Ours alone. Measured on two CPU cores, in 32 s without compilation: majority test
     .851, and by proof .818, .788 and .724 within .25, .5 and 1.0.
@@ -106,7 +106,7 @@ def fast_100_votes() -> Experiment:
     """100 votes by our own search.
 
     Compares with `paper_100_votes`, whose authors' majority has test .878. Measured on
-    two busy CPU cores: .8755, in 231 s.
+    two shared CPU cores: .8755, in 231 s.
     """
     return Experiment(solver=coordinate_descent.Config(votes=100))
 
@@ -115,7 +115,7 @@ def thorough_100_votes() -> Experiment:
     """100 votes of `thorough`.
 
     Compares with `paper_100_votes`, whose authors' majority has test .878. Measured on
-    two busy CPU cores: .8875, in 838 s.
+    two shared CPU cores: .8875, in 838 s.
     """
     return Experiment(solver=_solver("thorough", votes=100))
 
@@ -141,8 +141,8 @@ def paper_100_votes() -> Experiment:
 def paper_2021() -> Experiment:
     """8 votes by the rule of the authors' 2021 programs.
 
-    Equal moves are taken, which left the authors' networks hanging on rounding; on our
-    lattice of weights they do not: look at the margins in the summary. Expected: one
+    Equal moves are taken. This left the authors' networks dependent on rounding; ours,
+    on a lattice of weights, are not (see the margins in the summary). Expected: one
     vote train .869 +- .0065, test .823 +- .006; majority test .854-.856 (authors'
     result file). Measured on two CPU cores: .869, .824; .858, at 12 ms
     a vote-iteration.

@@ -14,8 +14,8 @@ _ZERO_ONE_METRICS = {
 def smoke() -> Sweep:
     """Whether sweeps work here: 12 runs of a network too small to be good.
 
-    Half of the runs see half of the rows. Costs some 10 s a run, most of them start and
-    compilation, so a minute on two cores.
+    Half of the runs see half of the rows. Costs a minute on two cores: some 10 s a run,
+    most of it starting and compiling.
     """
     return Sweep(
         launcher="experiments.train_zero_one",
@@ -41,9 +41,9 @@ def smoke() -> Sweep:
 def step_size_and_rows() -> Sweep:
     """How far a hidden unit should step, and on how many rows, on CIFAR-10 0v1.
 
-    The default's steps of .17 and .08 and its .75 of the rows are the papers'. Costs 60
-    runs of the default preset inside one device, whose 8 votes train for 11 s on two
-    CPU cores: 12 minutes by that, not measured.
+    The default takes its steps of .17 and .08 and its .75 of the rows from the papers.
+    Costs about 12 minutes on two CPU cores (an estimate): 60 runs of the default preset
+    inside one device, of 11 s each.
     """
     return Sweep(
         launcher="experiments.train_zero_one",
@@ -63,9 +63,9 @@ def step_size_and_rows() -> Sweep:
 def sense_confidence() -> Sweep:
     """How much natural and robust accuracy hang on SENSE's confidence c, on MNIST.
 
-    Paper B: natural accuracy hardly depends on c. Single runs found that it does not,
-    but that robust accuracy falls as c grows (README). Costs 15 runs of the preset
-    `mnist_sense`, which took 6 to 20 minutes each on one of two busy cores: two hours.
+    Paper B: natural accuracy hardly depends on c. Single runs agree, but robust
+    accuracy falls as c grows (docs/results/paper_b.md). Costs two hours on two cores:
+    15 runs of the preset `mnist_sense`, of 6 to 20 minutes each on one core.
     """
     return Sweep(
         launcher="experiments.train_network",

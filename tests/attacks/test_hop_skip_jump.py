@@ -41,7 +41,7 @@ def facets(x: jax.Array) -> jax.Array:
 
 
 def test_a_far_and_an_adaptive_radius_come_nearer_on_facets() -> None:
-    """Section A6 of our notes: a tiny radius sees one facet only."""
+    """docs/papers.md, A6: a tiny radius sees one facet only."""
     x = 0.3 + 0.4 * jax.random.uniform(KEY, (12, *models.SHAPE))
     y = facets(x)
     tiny, far, adaptive = (

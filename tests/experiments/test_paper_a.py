@@ -106,7 +106,7 @@ def test_distortions_stay_above_what_is_certain(folder, attacked):
     text = (attacked / "table.md").read_text()
     assert f"{np.median(nearest):.4f}" in text
     assert f"{np.median(lower):.4f}" in text
-    for figure in ("distortion.png", "adversaries.png"):
+    for figure in ("distortion.png", "without_noise.png", "adversaries.png"):
         with Image.open(attacked / figure) as image:
             assert image.width > 500
 

@@ -25,14 +25,14 @@ def lenient():
 
 @pytest.fixture(scope="session")
 def sigmoid_mlp(cifar10_0v1):
-    """Eight sigmoid networks on CIFAR-10, class 0 against 1 (PAPERS A3)."""
+    """Eight sigmoid networks on CIFAR-10, class 0 against 1 (docs/papers.md, A3)."""
     needs_torch()
     return trained.sigmoid_mlp(*cifar10_0v1)
 
 
 @pytest.fixture(scope="session")
 def small_cnn(cifar10_0v1):
-    """LeNet on CIFAR-10, class 0 against 1 (PAPERS A3)."""
+    """LeNet on CIFAR-10, class 0 against 1 (docs/papers.md, A3)."""
     needs_torch()
     return trained.small_cnn(*cifar10_0v1)
 

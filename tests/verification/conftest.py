@@ -18,7 +18,7 @@ def _double():
 
 
 class Trained(NamedTuple):
-    """The example network of our notes in float64, and test images it labels right."""
+    """The network of docs/papers.md, A5, in float64, and images that it gets right."""
 
     params: zero_one.Params
     x: np.ndarray

@@ -64,27 +64,27 @@ class AutoPGD(Attack, name="apgd"):
     radius. The projection is the nearest point of ball and box together.
 
     `start` replaces the first restart's random point; it is projected into the ball.
-    A restart takes `iterations + 1` steps and queries, in L1 `iterations + 3`, as the
-    points are looked at before the first move of each phase and after each move.
+    A restart takes `iterations + 1` steps and queries, in L1 `iterations + 3`: points
+    are looked at before the first move of each phase, and after each move.
 
     Attributes:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
         iterations: moves in each restart.
         restarts: random starting points tried (for each target).
-        loss: what is climbed: "margin", which found most on a network whose adversaries
-            are known (13.6 of 16 with one restart, "dlr" 13.0, "cross_entropy" 12.4,
-            without fit_box); "cross_entropy" or "dlr", the paper's; or a function of
-            the outputs, float [n, k], and y, i32 [n], to float [n]. Of a targeted
-            attack it is descended. "targeted_margin", "targeted_cross_entropy" and
-            "targeted_dlr", AutoAttack's, reach for one likely class after another; they
-            do not apply to targeted attacks. With three classes each these found 13.6,
-            13.2 and 12.8 of the 16.
-        target_classes: how many classes a loss "targeted_..." reaches for, the most
+        loss: what is climbed (descended by targeted attacks): "margin"; "cross_entropy"
+            or "dlr", as in the paper; or a function of the outputs, float [n, k], and
+            y, i32 [n], to float [n]. "targeted_margin", "targeted_cross_entropy" and
+            "targeted_dlr" (AutoAttack's) go after one likely class after another, and
+            are not for targeted attacks. On a network whose adversaries are known, one
+            restart without fit_box found 13.6 of 16 by "margin", 13.0 by "dlr" and 12.4
+            by "cross_entropy"; the three targeted ones, with three classes each, found
+            13.6, 13.2 and 12.8.
+        target_classes: how many classes a targeted loss reaches for, the most
             likely ones at the image first; the model's other classes, if they are
             fewer.
-        fit_box: whether random starts are even in ball and box together, and each
-            pixel's steps of Linf are as much shorter as the box leaves it less room.
-            False, as in AutoAttack: starts are even in the ball, then clipped.
+        fit_box: True draws random starts evenly from the part of the ball that lies in
+            [0,1], and shortens the Linf steps of pixels that have less room there.
+            False, as in AutoAttack, draws starts from the whole ball and clips them.
     """
 
     epsilon: Number

@@ -6,10 +6,10 @@ batch of images; the whole of it is one jitted function. `init`, `step` and `fin
 public, for whoever wants to draw or stop: a call is nothing but a loop over them, and
 `watch` is that loop with an observer.
 
-Images are independent of one another. An image's random numbers come from the key and
-from the image and label themselves (`image_keys`), so that it meets the same adversary
-in any batch, at any place in it, with any chunk and on any number of devices, as long
-as the model rounds alike there; see `decision.DecisionAttack` for what else happens.
+The result for an image does not depend on the other images in its batch, on the chunk,
+or on the number of devices: its random numbers come from the key and from the image and
+label themselves (`image_keys`). Batches of another size may round otherwise; see
+`decision.DecisionAttack` for what happens then.
 """
 
 import abc
@@ -39,7 +39,7 @@ class Attack(Settings, abc.ABC):
         norm: how distance is measured: "linf", "l2", "l1", "l0" (values that change)
             or "l0_pixels" (pixels of which any channel does).
         targeted: whether y names the classes to reach rather than those to leave.
-        chunk: how many images are in hand at a time; memory grows with it. Results do
+        chunk: how many images are attacked at a time; memory grows with it. Results do
             not depend on it.
         levels: the largest whole number of the grid that adversaries must lie on, 255
             for images that are saved with eight bits; None for any numbers. They are
@@ -291,7 +291,7 @@ class Attack(Settings, abc.ABC):
 
     @property
     def frame_queries(self) -> int:
-        """Queries that a call adds to the steps': of the image, outcome and grid."""
+        """Queries a call adds to those of the steps, for image, outcome and grid."""
         return 2 + (0 if self.levels is None else len(grid.LENGTHS))
 
     @property

@@ -70,15 +70,15 @@ class _Walk(NamedTuple):
 class Boundary(WalkFromAdversary, name="boundary"):
     """Walks along the boundary, nearer with every step.
 
-    An iteration draws `samples` points sideways, until some are hits or `trials` are
-    over, then tries to step from those hits towards the image, again until some are
-    hits or `trials` are over, and goes on from the first of these.
+    An iteration draws `samples` points sideways, up to `trials` times, until some are
+    adversaries. From those it steps towards the image, again up to `trials` times,
+    until some are adversaries, and continues from the first of them.
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the walk earlier.
-        samples: points drawn together. Paper A's programs draw 100; with 30, 5,000
-            queries came nearer to images of the example network.
-        trials: how often an iteration may draw, and how often step.
+        samples: points drawn together. Paper A's programs draw 100; 30 came nearer to
+            the images of an example network within 5,000 queries.
+        trials: how often an iteration may draw, and how often it may step.
         sideways: the first step along the sphere, as a share of the distance (the
             paper's delta).
         forward: the first step towards the image, as a share of the distance (the

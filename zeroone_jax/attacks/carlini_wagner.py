@@ -98,21 +98,21 @@ class Info(NamedTuple):
 class CarliniWagner(Attack, name="carlini_wagner"):
     """Weighs distance against the margin, by Adam, with a binary search over c.
 
-    c grows tenfold until it gives an adversary, and is halved between failure and
-    success from then on. The nearest adversary of all descents is followed back to the
-    boundary by six looks (`shorten`), and the perturbation returned is 1e-4 longer than
-    the shortest one seen there. Images go through their descents each at its own pace.
+    c grows tenfold until it gives an adversary; from then on it is halved between
+    failure and success. At the end six queries follow the nearest adversary of all
+    descents back to the boundary (`shorten`), and the perturbation returned is 1e-4
+    longer than the shortest one found there. Each image has its own descents.
 
-    Two things differ from the paper, because Adam's first moves are of one length in
-    every coordinate, which on large images leads many times further than a near
-    boundary. Such a jump may meet an adversary whatever c is: a c is said to work only
-    if an adversary was met in the last tenth of the moves, when the descent has
-    settled. And once an adversary is known at a distance r, moves are shortened so that
-    none is longer than r / 5. Without the two, distances to random linear models of
-    3,072 coordinates come out 20 % too long on median; with them, .03 %.
+    Two things differ from the paper. Adam's first moves have the same length in every
+    coordinate, so on large images they jump far beyond a near boundary, and may meet an
+    adversary by chance whatever c is. Therefore a c counts as working only if an
+    adversary was met in the last tenth of the moves, when the descent has settled. And
+    once an adversary is known at a distance r, no move is longer than r / 5. Distances
+    to random linear models of 3,072 coordinates are .03 % too long at the median; they
+    would be 20 % too long without these two changes.
 
-    An image that is wrong already, but by less than the confidence, is pushed like any
-    other. Where that fails it is returned as it is, as a success at distance 0.
+    An image that is wrong already, but by less than the confidence, is attacked like
+    any other. If that fails, it is returned unchanged, as a success at distance 0.
 
     `start` replaces the image as the first point of every descent.
 
@@ -120,10 +120,10 @@ class CarliniWagner(Attack, name="carlini_wagner"):
         search_steps: how many c are tried.
         iterations: Adam's moves for each c at most.
         learning_rate: Adam's, in tanh space.
-        initial_constant: the first c. A model linear around the image, of slope g and a
-            margin m to gain, needs `2 m / |g|^2`: where the first c is less than 1e-5
-            or more than 100 times that, as with logits of an unusual scale, the search
-            begins there.
+        initial_constant: the first c. For a model that is linear around the image, with
+            slope g and a margin m to gain, c must be `2 m / |g|^2`. The first c is
+            brought within 1e-5 and 100 times this number, for logits of an unusual
+            scale.
         confidence: by how much the adversary's class must be ahead, >= 0.
         abort_early: whether a descent ends when a tenth of its moves has not lowered
             the image's objective by one part in 10,000. On a black or white image,

@@ -44,10 +44,10 @@ class DecisionAttack(Attack):
     1e-4 of its distance and 1e-6 in each coordinate, so that its label does not hang on
     rounding.
 
-    One label that rounding turns leads the search another way. So an image meets the
-    same adversary in other batches only as long as the model rounds alike there. An
-    image alone, whose sums XLA adds up in another order, ended at a distance that
-    differed mostly by less than 1%, and by up to 31% (HopSkipJump on a 01 network).
+    If rounding changes one label, the search takes another way. So the result for an
+    image is the same in another batch only if the model rounds alike there. Where
+    images were attacked alone, XLA summed in another order, and distances differed
+    mostly by less than 1%, at most by 31% (HopSkipJump on a 01 network).
 
     Attributes:
         max_queries: how often the model may be asked about one image, in all.

@@ -54,24 +54,23 @@ class Info(NamedTuple):
 class DeepFool(Attack, name="deep_fool"):
     """Moves onto the nearest boundary of the linearized model, until the label turns.
 
-    As in the authors' program the overshoot is part of every point, x plus the moves
-    so far times `1 + overshoot`, clipped to the box. What the box cuts off is missing,
-    so that on black or white pixels moves come nearer and nearer to the boundary
-    without ever crossing it: each therefore aims at a gain of at least `overshoot` of
-    the image's own margin. Where the method of the paper ends, at the first adversary,
-    ours follows the perturbation back to the boundary by six looks (`shorten`), and
-    ends with a perturbation 1e-4 longer than the shortest one seen there; of the
-    overshoot nothing is left.
+    As in the authors' program every point is x plus the moves so far times `1 +
+    overshoot`, clipped to the box. Because of the clipping, moves on black or white
+    pixels could come nearer and nearer to the boundary without crossing it; therefore
+    each move aims to gain at least `overshoot` of the image's own margin. The paper's
+    method ends at the first adversary. Ours then follows the perturbation back to the
+    boundary by six queries (`shorten`), and returns one that is 1e-4 longer than the
+    shortest adversary found, so that the overshoot costs no distance.
 
-    A step costs as many queries as it takes gradients, one for each class looked at.
-    An image whose point has no slope at all is given up. `start` replaces the image as
-    the first point.
+    A step costs one query for each gradient, and takes one gradient for each class
+    looked at. An image is given up where all slopes are 0. `start` replaces the image
+    as the first point.
 
     Attributes:
         iterations: moves at most.
         overshoot: how much longer the moves are made, >= 0.
-        candidates: how many classes are looked at, the image's own and those that are
-            next to it by their logits at the image.
+        candidates: how many classes are looked at: the image's own and those with the
+            largest logits beside it.
     """
 
     norm: Norm = "l2"

@@ -24,10 +24,11 @@ def expectation(
 ) -> LogitsFn:
     """Makes a `LogitsFn` of a random model: the mean of its answers.
 
-    Each image meets draws of its own, from the key and from its pixels. Another point
-    of an attack meets other draws, and a point asked about again the same ones: so an
-    attack's success is what this function says, one by one and in any batch. Ask with
-    another key, and more samples, what is left of it on draws the attack never met.
+    The draws come from the key and from the image's pixels. So another point meets
+    other draws, and the same point always the same ones, alone or in any batch: this
+    function confirms every success of an attack. Then ask a function with another key
+    and more samples, to learn how many adversaries hold on draws that the attack never
+    met.
 
     Args:
         fn: a random key and images float [n, ...] to logits [n, k], [n] or [n, 1]. It

@@ -66,27 +66,27 @@ class FastAdaptiveBoundary(Attack, name="fab"):
     A step goes `eta` times the way to the projections and takes their mean, the image
     having the weight `min(|d| / (|d| + |d_image|), alpha_max)`. From an adversary the
     next step begins nearer to the image by 1 - beta. Projections are the smallest moves
-    inside the box (`hyperplane`). The nearest adversary of all runs is followed back to
-    the boundary by six looks (`shorten`, for the paper's three of a final search), and
-    the perturbation returned is 1e-4 longer than the shortest one seen there.
+    inside the box (`hyperplane`). At the end six queries follow the nearest adversary
+    of all runs back to the boundary (`shorten`; the paper uses three). The perturbation
+    returned is 1e-4 longer than the shortest one found there.
 
-    A step costs the gradients it takes, one for each other class, or one with targets,
-    and one query more to look at the point it comes to. With `targeted` the boundary
-    is that between the target and the best other class of the moment.
+    A step costs one query for each gradient (one for each other class, or a single one
+    with targets), and one more for the point it comes to. A targeted attack uses the
+    boundary between the target and the best other class of the moment.
 
     `start` replaces the image as the first point of the first run.
 
     Attributes:
-        epsilon: an image leaves once an adversary is as near as this, and only such
-            adversaries are successes; None to look for the nearest, however far it is.
-            Restarts lie within half of it (of .3, 1 and 5 where it is None, for Linf,
-            L2 and L1), and of the distance already reached.
+        epsilon: None looks for the nearest adversary, however far it is. With a number,
+            only adversaries within it are successes, and an image is done once it has
+            one. Restarts begin within half of it and of the distance already reached;
+            .3 (Linf), 1 (L2) or 5 (L1) stands for it if it is None.
         iterations: steps of each run.
         restarts: runs, the first from the image, the others from random points; with
             `target_classes` for each of the classes.
-        target_classes: how many of the other classes, the likeliest ones, runs go
-            after one by one (AutoAttack: 9); any label but y is success. None: every
-            step takes the class whose boundary is nearest.
+        target_classes: how many of the likeliest other classes are gone after, one by
+            one (AutoAttack: 9); any label but y is a success. None lets every step take
+            the class whose boundary is nearest.
         alpha_max: the largest weight of the image, in (0,1].
         eta: how far beyond the projections to go, at least 1.
         beta: what is kept of an adversary's perturbation, in (0,1).

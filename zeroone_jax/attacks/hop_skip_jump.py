@@ -1,9 +1,9 @@
 """HopSkipJump (Chen, Jordan, Wainwright 2019), Algorithm 2, by labels alone.
 
-Each iteration stands at the boundary, estimates its normal from the labels of points
-around, jumps along it, and comes back to the boundary on the way to the image. How far
-around the points lie (`radius`) decides everything on sign networks, whose boundary
-has facets: a tiny radius sees one facet only (section A6 of our notes).
+Each iteration begins at the boundary, estimates its normal from the labels of points
+around, jumps along it, and comes back to the boundary on the way to the image. On sign
+networks the distance of these points (`radius`) decides how good the attack is: their
+boundary has facets, and a tiny radius sees one facet only (docs/papers.md, A6).
 """
 
 import math
@@ -78,19 +78,19 @@ class _Tried(NamedTuple):
 class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
     """Follows the boundary towards the image by estimates of its normal.
 
-    Iteration t asks `initial_directions * sqrt(t)` directions, jumps `distance /
-    sqrt(t)`, halved until the point is a hit, and bisects back to the boundary, to a
-    share of `radius / sqrt(d)` of the way. Every adversary on the way counts: the
-    nearest is returned.
+    Iteration t asks about `initial_directions * sqrt(t)` points, jumps by `distance /
+    sqrt(t)`, which is halved until the point is an adversary, and bisects back to the
+    boundary, to within `radius / sqrt(d)` of the way. The nearest adversary of all
+    points is returned.
 
     Attributes:
         iterations: the most iterations; `max_queries` may end the search earlier.
         initial_directions: directions of the first iteration.
         max_directions: the most of any iteration.
-        radius: how far around points are asked, as a share of the distance to the
-            image (the first iteration uses .1 in all, as the authors' program does);
-            .01 is the usual setting. "adaptive" looks far away first, nearer where
-            nearly all labels there are alike, and farther where they vary.
+        radius: how far away the points lie, as a share of the distance to the image;
+            .01 is the usual setting. The first iteration uses .1, not as a share, as
+            the authors' program does. "adaptive" begins far away, comes nearer where
+            nearly all labels are alike, and goes farther where they vary.
         law: how directions are drawn: "signs" (the default),
             "gaussian" (the paper's for L2) or "uniform" (the paper's for Linf).
     """

@@ -1,7 +1,7 @@
 """Projected gradient descent, and its first step, the fast gradient sign method.
 
 Madry et al. 2018, Goodfellow et al. 2015; momentum after Dong et al. 2018. What paper B
-evaluates with (section B5 of our notes).
+evaluates with (docs/papers.md, B5).
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -67,8 +67,8 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     """Climbs the loss by steps of one size, back into the ball after each.
 
     `start` replaces the first restart's random point; it is projected into the ball.
-    The k-th step looks at the point that k - 1 moves led to, so that `iterations` moves
-    take `iterations + 1` steps and queries.
+    Points are looked at before the first move and after each move, so `iterations`
+    moves take `iterations + 1` steps and queries.
 
     Attributes:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
@@ -78,17 +78,18 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         iterations: moves in each restart.
         restarts: starting points tried; more than one only with random starts.
         random_start: whether restarts start at random, or at the image.
-        fit_box: whether random starts are even in ball and box together, and each
-            pixel's steps of Linf are as much shorter as the box leaves it less room.
-            False, as in the papers: starts are even in the ball, then clipped, and
-            steps are of one length, which finds less near black and white.
+        fit_box: True draws random starts evenly from the part of the ball that lies in
+            [0,1], and shortens the Linf steps of pixels that have less room there.
+            False, as in the papers, draws starts from the whole ball, clips them, and
+            takes steps of one length; it finds fewer adversaries near black and white.
         momentum: the share of the last velocity that is kept; the gradients then are
             divided by their L1 norm before they are added. None keeps no velocity.
         optimizer: an optax optimizer, used as the step rule on the raw gradient.
-        loss: "margin", which found most on networks whose adversaries are known (13.0
-            of 16 with one restart, "dlr" 12.4, "cross_entropy" 11.6, without fit_box);
-            "cross_entropy", the papers'; "dlr"; or a function of the outputs, float
-            [n, k], and y, i32 [n], to float [n]. Of a targeted attack it is descended.
+        loss: what is climbed (descended by targeted attacks): "margin";
+            "cross_entropy", as in the papers; "dlr"; or a function of the outputs,
+            float [n, k], and y, i32 [n], to float [n]. On networks whose adversaries
+            are known, one restart without fit_box found 13.0 of 16 by "margin", 12.4 by
+            "dlr" and 11.6 by "cross_entropy".
         early_stop: whether an image leaves once an adversary is found. Otherwise the
             adversary of the highest loss over all points is kept.
     """

@@ -56,8 +56,8 @@ class RayS(DecisionAttack, name="ray_s"):
     Without it the first direction is up everywhere, and no noise is drawn.
 
     Attributes:
-        max_queries: when to stop; there is no other end.
-        tolerance: how exactly a radius is searched, on the [0,1] pixel scale.
+        max_queries: when to stop: the attack has no other end.
+        tolerance: how exactly a radius is found, on the [0,1] pixel scale.
     """
 
     norm: Norm = "linf"

@@ -84,10 +84,10 @@ class HyperplaneCrossing(_SignNetworkAttack, name="hyperplane_crossing"):
     """Goes epsilon towards and through one hidden unit's hyperplane, then another's.
 
     Paper A's supplement: x' = x -+ epsilon sign(w_k), minus where unit k is on, and
-    units k in random order until the networks err. Our notes do not say whether the
-    next unit is crossed from x or from x'; here it is from x, so that epsilon bounds
-    the perturbation. The units of all votes (and classes) are in one order. A
-    `start` is not used.
+    units k in random order until the networks err. It is not known whether
+    the authors crossed the next unit from x or from x'; here it is from x, so that
+    epsilon bounds the perturbation. The units of all votes (and classes) are in one
+    order. A `start` is not used.
 
     Attributes:
         epsilon: how far each pixel goes, > 0, on the [0,1] scale.
@@ -146,11 +146,10 @@ class SurrogateGradient(
 ):
     """PGD along gradients of a stand-in, looking at the networks themselves.
 
-    At every point the mean vote is asked, the true one: it says whether the point is
-    an adversary and which point is the best so far. The gradient is that of
+    At every point the true mean vote decides whether the point is an adversary, and
+    which point is the best so far. The gradient is that of
     `zero_one.straight_through_scores` or `zero_one.smooth_scores`, of a sharpness that
-    grows through the schedule. That is one query, as a forward pass with its gradient
-    is elsewhere.
+    grows through the schedule. Both together count as one query.
 
     Attributes:
         estimator: "smooth" or "straight_through".

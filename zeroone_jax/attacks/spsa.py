@@ -1,7 +1,7 @@
 """SPSA: descent along gradients that are estimated from pairs of scores.
 
 Uesato et al. 2018, section 4, after Spall's simultaneous perturbation; what paper B
-looks for masked gradients with (section B5 of our notes).
+looks for masked gradients with (docs/papers.md, B5).
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -47,13 +47,14 @@ class SimultaneousPerturbation(Attack, name="spsa"):
     """Climbs the margin by Adam on estimated gradients, back into the ball each time.
 
     The gradient is the mean over random directions v of -1 and 1 of
-    `(margin(x + delta v) - margin(x - delta v)) / (2 delta) v`. An image leaves once
-    the iterate is an adversary; the pairs themselves may lie outside the ball and are
-    not looked at. Each step costs an image `2 samples + 1` queries.
+    `(margin(x + delta v) - margin(x - delta v)) / (2 delta) v`. An image is done once
+    the iterate is an adversary. The points of the pairs may lie outside the ball and do
+    not count as adversaries. Each step costs an image `2 samples + 1` queries.
 
-    Deviation: the points of a pair are clipped to the box, because a model is asked
-    about images only. That shortens the estimate at pixels of 0 or 1, and Adam takes
-    such shares out again. Of a targeted attack, the margin to the target is descended.
+    One thing differs from the paper: the points of a pair are clipped to the box,
+    because a model is asked about images only. This shortens the estimate at pixels of
+    0 or 1, and Adam, which rescales gradients, corrects it. Targeted attacks descend
+    the margin to the target.
 
     `start` replaces the image as the first iterate; it is projected into the ball.
 
@@ -64,7 +65,7 @@ class SimultaneousPerturbation(Attack, name="spsa"):
         learning_rate: Adam's, on the pixel scale.
         samples: pairs an iteration.
         block: pairs evaluated at once, a divisor of `samples`: the model sees
-            `2 block chunk` images. More than rounding does not depend on it.
+            `2 block chunk` images. Results depend on it by rounding only.
     """
 
     epsilon: Number

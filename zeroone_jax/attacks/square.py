@@ -49,26 +49,26 @@ class Info(NamedTuple):
 class Square(Attack, name="square"):
     """Changes one random square at a time, and keeps what raises the loss.
 
-    The loss is the margin or, of a targeted attack, minus the `losses.soft_margin` to
-    the target, which falls and rises with the paper's cross-entropy; an image leaves as
-    soon as its label is what is wanted. The first query looks at `start`, projected
-    into the ball, or without one at vertical stripes of +-epsilon (Linf) or at a grid
-    of the L2 moves' patterns. Squares of Linf are corners of ball and box together.
+    The loss is the margin. Targeted attacks use minus the `losses.soft_margin` to the
+    target, which rises and falls with the paper's cross-entropy. An image is done as
+    soon as its label is what is wanted. The first query is `start`, projected into the
+    ball; without it vertical stripes of +-epsilon (Linf), or a grid of the patterns of
+    the L2 moves. In Linf a square's pixels go as far as ball and box allow.
 
-    Deviations from the authors' program: a square may also lie at the last row and
-    column, as in the paper; an L2 move spends what it may channel by channel, as
-    algorithm 3 does; every image has squares and patterns of its own.
+    Three things differ from the authors' program. A square may also lie at the last row
+    and column, as in the paper. An L2 move is shared out channel by channel, as in
+    algorithm 3. Every image has its own squares and patterns.
 
     Attributes:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
-        max_queries: the most queries an image may cost, 3 or more. Two of them are not
-            the search's: the first and the last look of every attack.
+        max_queries: the most queries for an image, 3 or more. Two of them are not part
+            of the search: every attack asks about the image first and about the result
+            at the end.
         initial_share: in (0,1], the share of the pixels that the first squares hold.
             AutoAttack's .8; the paper takes .05 (Linf) and .1 (L2) for ImageNet.
-        schedule_queries: over how many queries the paper's schedule of that share is
-            laid out; None for `max_queries`. It halves the share at .001, .005, .02,
-            .05, .1, .2, .4, .6 and .8 of them. AutoAttack's plan takes 10,000, though
-            it stops at 5,000.
+        schedule_queries: the length of the paper's schedule, which halves that share
+            after .001, .005, .02, .05, .1, .2, .4, .6 and .8 of these queries; None for
+            `max_queries`. AutoAttack's plan takes 10,000, although it stops at 5,000.
     """
 
     epsilon: Number

@@ -50,9 +50,10 @@ def standard(
 ) -> Suite:
     """AutoAttack's standard plan (Croce and Hein 2020), for functions of logits.
 
-    AutoPGD on the cross-entropy, AutoPGD on the targeted DLR and FAB after the nine
-    likeliest other classes each, 100 iterations all; Square with 5,000 queries. A model
-    of two classes has one other class, and its DLR is the margin.
+    Four attacks: AutoPGD on the cross-entropy; AutoPGD on the targeted DLR and FAB,
+    each against the nine likeliest other classes; Square with 5,000 queries. The first
+    three make 100 iterations. A model of two classes has one other class, and the
+    margin replaces the DLR.
 
     Args:
         norm: "linf" or "l2".
@@ -86,8 +87,8 @@ def targeted(
     """What reaches a given class, for functions of logits.
 
     AutoPGD on the margin, AutoPGD on the cross-entropy, FAB and Square, each targeted.
-    The settings are those of `standard`, but for AutoPGD's starts and steps, which fit
-    the box.
+    The settings are those of `standard`, except that AutoPGD's starts and steps fit the
+    box.
 
     Args:
         norm: "linf" or "l2".
@@ -146,13 +147,13 @@ def decision(
 
 
 def paper_a() -> Suite:
-    """The attacks of paper A's minimum distortion (section A4 of our notes), in L2.
+    """The attacks of paper A's minimum distortion (docs/papers.md, A4), in L2.
 
     The Boundary Attack with steps of .01, 100 iterations of 100 trials and 100 samples;
     HopSkipJump with 100 iterations, 100 directions at first and at most 10,000. Both
-    draw directions by the normal law. Beside them, as the strongest evaluation, the
-    same HopSkipJump with an adaptive radius: the usual one flatters sign networks
-    (section A6).
+    draw Gaussian directions. Beside them, as the strongest evaluation, the same
+    HopSkipJump with an adaptive radius: the usual radius flatters sign networks
+    (docs/papers.md, A6).
 
     Returns:
         The `Suite`, for functions of labels.
@@ -178,13 +179,13 @@ def paper_b(
     every: bool = False,
     levels: int | None = None,
 ) -> Suite:
-    """Paper B's evaluation (section B5 of our notes) in Linf, and `standard` after it.
+    """Paper B's evaluation (docs/papers.md, B5) in Linf, and `standard` after it.
 
     FGSM; PGD with 100 steps, the worst of 5 restarts; DeepFool and FAB (100
     iterations), which count where they end in the ball; SPSA with 128 samples on the
-    first 100 images. Then AutoAttack's four, which the paper does not have: the
-    robust accuracy after "spsa" is the paper's kind, the last one the honest one. The
-    accuracy under each attack alone needs `every`.
+    first 100 images. Then AutoAttack's four attacks, which the paper does not use. The
+    robust accuracy after "spsa" is the paper's kind; the one at the end is what counts.
+    The accuracy under each attack alone needs `every`.
 
     Args:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.

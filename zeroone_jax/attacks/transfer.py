@@ -1,6 +1,6 @@
 """The substitute-model attack: learn to imitate labels, attack the imitation, transfer.
 
-Papernot et al. 2017 with the settings of paper A (section A4 of our notes). The target
+Papernot et al. 2017 with the settings of paper A (docs/papers.md, A4). The target
 gives labels only. A small network is trained on them, round after round, on images that
 its own gradients point out; adversaries of that network are then shown to the target.
 

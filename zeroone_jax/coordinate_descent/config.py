@@ -89,8 +89,8 @@ class Config(Choices):
     """Settings of one run; the defaults are our best trade of time for accuracy.
 
     The defaults search with a first-order screen. The papers draw `features`
-    coordinates blindly and evaluate each: `PRESETS["paper_2020"]` and its kin. Counts
-    and names are those of `Choices`, which are compiled in; numbers are below.
+    coordinates blindly and evaluate each: see `PRESETS["paper_2020"]`. Counts and names
+    are those of `Choices` and are compiled in; the numbers are below.
 
     Attributes:
         rows: share of each class's rows that one iteration sees, in (0, 1].
@@ -102,8 +102,8 @@ class Config(Choices):
             scale: rows count as right only if they are so in the whole ball. 0 trains
             on the ordinary 01 loss.
         ramp: the share of the iterations over which the radius grows from 0, in [0, 1).
-            From the full radius at once, nearly every unit could be on or off for every
-            row, and no move would change the loss.
+            With the full radius from the start nearly every unit could be on or off for
+            every row, and no move would change the loss.
     """
 
     rows: float = 0.75

@@ -15,6 +15,7 @@ from zeroone_jax.data.download import UnavailableError
 from zeroone_jax.data.progress import Progress
 from zeroone_jax.data.sources import RawFiles, sources
 from zeroone_jax.data.split import Split, check_split
+from zeroone_jax.extras import imported
 from zeroone_jax.files import DamagedError
 
 Path = str | os.PathLike[str]
@@ -163,6 +164,8 @@ def _prepare_alone(
     dataset: Dataset, root: pathlib.Path, manual_dir: pathlib.Path
 ) -> pathlib.Path:
     """Prepares under the lock, in a hidden folder that is moved when whole."""
+    # Said before anything is fetched.
+    imported("tensorflow_datasets", "tensorflow-datasets", "data")
     workspace = root / f".{dataset.name}.preparing"
     # What a killed process left; nobody else works here while we hold the lock.
     shutil.rmtree(workspace, ignore_errors=True)

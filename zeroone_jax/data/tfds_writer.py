@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from zeroone_jax.data.catalog import Dataset
 from zeroone_jax.data.progress import Progress
+from zeroone_jax.extras import imported
 
 
 def write(
@@ -30,8 +30,9 @@ def write(
         data_dir: where to create `<name>/<version>/`, which is returned.
         progress: told how many examples are encoded.
     """
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import registered
+    package = "tensorflow-datasets"
+    tfds = imported("tensorflow_datasets", package, "data")
+    registered = imported("tensorflow_datasets.core.registered", package, "data")
 
     registered_class: Any = tfds.builder_cls(dataset.name)
 
@@ -85,8 +86,10 @@ def _examples(
 
 
 def _png(image: np.ndarray) -> io.BytesIO:
+    library = imported("PIL.Image", "pillow", "data")
     picture = io.BytesIO()
     one_channel = image.shape[-1] == 1
-    Image.fromarray(image[..., 0] if one_channel else image).save(picture, "PNG")
+    pixels = image[..., 0] if one_channel else image
+    library.fromarray(pixels).save(picture, "PNG")
     picture.seek(0)
     return picture

@@ -1,6 +1,6 @@
 """An animation of linear models of two numbers while they learn: paper B's toy.
 
-The paper's toy (section B3 of our notes) shows where training methods place the
+The paper's toy (docs/papers.md, B3) shows where training methods place the
 boundary of a logistic regression, iteration by iteration.
 """
 

@@ -1,6 +1,6 @@
 """PGD's loss and what is left of accuracy, after ever more steps.
 
-Paper B's check for masked gradients (section B5 of our notes): PGD with 500 steps (on
+Paper B's check for masked gradients (docs/papers.md, B5): PGD with 500 steps (on
 MNIST 1,000) from 20 random starts, on 100 images. Of an honest network the loss comes
 to rest at the same height from all starts, and accuracy with it; where accuracy still
 falls after hundreds of steps, shorter attacks have overrated the network. A loss that

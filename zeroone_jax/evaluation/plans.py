@@ -1,8 +1,8 @@
 """Which attacks a robustly trained network meets, and how many images each of them.
 
-Paper B's evaluation (section B5 of our notes), what others evaluate with, and
+Paper B's evaluation (docs/papers.md, B5), what others evaluate with, and
 AutoAttack's standard suite, which the paper does not have and no claim should be
-without: cross-entropy PGD overstates sensible training badly (section B6).
+without: cross-entropy PGD overstates sensible training badly (docs/papers.md, B6).
 
 A plan is a `Suite` in one Linf ball, whose stages each meet all their images. The last
 one is the strongest: the worst case over all is taken on the images that it meets.
@@ -24,9 +24,9 @@ __all__ = ["PAPER", "STRONGEST", "cifar10", "mnist", "quick", "standard"]
 def cifar10(epsilon: float = 8 / 255) -> Suite:
     """The plan for CIFAR-10's 10,000 test images, in Linf.
 
-    Steps are of 2/255 (section B5); PGD-20 and CW-20, PGD on the margin, are what
-    others evaluate with. Of the paper's PGD-100 the worst of 5 restarts is its own
-    number.
+    Steps are of 2/255 (docs/papers.md, B5). Others evaluate with PGD-20, and with
+    CW-20, which is PGD on the margin. The paper's own number is the worst of 5 restarts
+    of PGD-100.
 
     Args:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from zeroone_jax.evaluation.drawing import COLOURS, MARKERS, legend, plain
@@ -164,40 +163,42 @@ def accuracy_curves(curves: Sequence[AccuracyCurve], attack: str) -> Figure:
 
 
 def confidence_sweep(sweeps: Sequence[Sweep]) -> Figure:
-    """Draws robust against natural accuracy, a point for each confidence c.
+    """Draws natural and robust accuracy over the confidence c.
 
     Args:
         sweeps: the same networks under different attacks.
 
     Returns:
-        A figure of points that bear their c, joined in its order; bars are standard
-        errors.
+        A figure with a line for each attack, and one for the first sweep's natural
+        accuracy; bars are standard errors.
     """
     figure = Figure(figsize=(8.5, 6.5), layout="constrained")
     axes = figure.subplots()
-    for sweep, style in zip(sweeps, _styles(), strict=False):
+    styles = _styles()
+    for sweep in sweeps:
         order = np.argsort(sweep.confidence)
-        natural, robust = sweep.natural[order], sweep.robust[order]
         error = sweep.standard_error[order]
-        axes.errorbar(natural, robust, error, label=sweep.name, capsize=3, **style)
-        for c, across, up in zip(
-            sweep.confidence[order], natural, robust + error, strict=True
-        ):
-            axes.annotate(
-                f"c = {c:g}",
-                (across, up),
-                xytext=(0, 7),
-                textcoords="offset points",
-                ha="center",
-                fontsize=_TEXT_SIZE - 2,
-                color=style["color"],
-                path_effects=[withStroke(linewidth=4, foreground="white")],
-            )
-    axes.margins(0.12)
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    _in_percent(axes)
-    plain(axes, _TEXT_SIZE, "natural accuracy", "robust accuracy")
-    legend(figure, axes, _TEXT_SIZE - 1, min(4, len(sweeps)), "lower center")
+        axes.errorbar(
+            sweep.confidence[order],
+            sweep.robust[order],
+            error,
+            label=sweep.name,
+            capsize=3,
+            **next(styles),
+        )
+    order = np.argsort(sweeps[0].confidence)
+    axes.plot(
+        sweeps[0].confidence[order],
+        sweeps[0].natural[order],
+        label="no attack",
+        ls="--",
+        **next(styles),
+    )
+    axes.set_xticks(sweeps[0].confidence[order])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    plain(axes, _TEXT_SIZE, "confidence c", "accuracy")
+    legend(figure, axes, _TEXT_SIZE - 1, min(4, len(sweeps) + 1), "lower center")
     return figure
 
 

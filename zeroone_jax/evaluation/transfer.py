@@ -1,7 +1,7 @@
 """Adversaries made on one network, shown to another.
 
 Paper B's check that a network is robust by itself and does not just hide its gradients
-(section B5 of our notes): PGD-40 with steps of 2/255, the worst of 10 seeds, between
+(docs/papers.md, B5): PGD-40 with steps of 2/255, the worst of 10 seeds, between
 all pairs of networks.
 """
 

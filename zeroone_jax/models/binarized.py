@@ -1,4 +1,4 @@
-"""The binarized network that paper A compares with (section A3 of our notes).
+"""The binarized network that paper A compares with (docs/papers.md, A3).
 
 Kernels are numbers in [-1,1] of which only the signs count; gradients pass a sign as
 if it were not there, where its input is within [-1,1] (straight-through). Train with

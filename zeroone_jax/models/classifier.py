@@ -22,7 +22,7 @@ class Classifier(abc.ABC):
 
     @abc.abstractmethod
     def logits(self, x: Array) -> Array:
-        """Logits float [n, classes], or [n] of two, of images [n, *image_shape]."""
+        """Logits float [n, classes], or [n] of two, of images `[n, *image_shape]`."""
 
     def __call__(self, x: Array) -> Array:
         """Computes logits.
@@ -43,7 +43,7 @@ class Classifier(abc.ABC):
         return losses.labels(self(x))
 
     def shaped(self, x: Array) -> Array:
-        """Gives images, flat or not, the shape [n, *image_shape].
+        """Gives images, flat or not, the shape `[n, *image_shape]`.
 
         Raises:
             ValueError: the images are of another size.

@@ -1,8 +1,8 @@
 """The small convolutional networks that both papers compare with.
 
 `models.build` knows them by name: "lenet" and "simple_net" are those of paper A
-(section A3 of our notes), "lenet_valid" and "lenet_narrow" of paper B's appendix (B3),
-"small_cnn" that of its MNIST runs.
+(docs/papers.md, A3), "lenet_valid" and "lenet_narrow" are those of paper B's appendix,
+and "small_cnn" is that of its MNIST runs (docs/papers.md, B3).
 """
 
 import functools

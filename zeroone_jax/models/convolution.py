@@ -4,7 +4,7 @@ On processors XLA has a fast convolution for one arrangement only: images [n, he
 width, channels], kernels [rows, columns, inputs, outputs] that are not reversed. It
 brings others to it, among them both gradients, but not inside loops, where attacks
 and training live. `arranged` writes the gradients in that arrangement: the same numbers
-and time outside of loops, and inside (jax 0.10.2, two busy cores) the gradient in the
+and time outside of loops, and inside (jax 0.10.2, two cores) the gradient in the
 images 2 to 30 times, that in the kernel 7 to 90 times as fast. The gradient of
 ResNet-20 in 128 CIFAR-10 images inside a loop takes 0.35 s instead of 2.9 s.
 `convolve` does all this for any network, a user's own as well.
@@ -45,11 +45,11 @@ def convolve(
 ) -> Array:
     """Does what `jax.lax.conv_general_dilated` does, fast inside loops as well.
 
-    Use it in a network of your own that is attacked or trained on processors: loops are
-    where attacks and training live, and where XLA's own convolution is slow there,
-    above all one with channels first. On other devices it is XLA's own. flax takes it
-    as `nn.Conv(..., conv_general_dilated=convolve)`. On processors it has no
-    forward-mode derivatives.
+    Use it in a network of your own that is attacked or trained on a CPU. Attacks and
+    training run inside loops, where XLA's own convolution is slow on a CPU, above all
+    with channels first. On other devices this is XLA's own. In flax write
+    `nn.Conv(..., conv_general_dilated=convolve)`. On a CPU it has no forward-mode
+    derivatives.
 
     Args:
         x: float [n, height, width, inputs].

@@ -31,7 +31,7 @@ class Ensemble:
         members: how many there are.
         combine: whether they average their "probabilities", or the majority of their
             "votes" decides, of equally many the lower class: paper A's sigmoid
-            networks do the first, its binarized ones the second (section A3).
+            networks do the first, its binarized ones the second (docs/papers.md, A3).
     """
 
     network: Network

@@ -102,15 +102,15 @@ def max_min(x: Array) -> Array:
 
 
 def certified_radius(logits: Array, y: Array) -> Array:
-    """How long a change at least must be that makes the label another than y, in L2.
+    """The least length in L2 of a change that makes the label another than y.
 
     Args:
         logits: float [n, classes], of `Module`.
         y: i32 [n].
 
     Returns:
-        float [n]: no change shorter than this does; negative where the label is
-        another already, and then no shorter one than minus this mends it. Of linear
-        networks of two classes, a change of this length does.
+        float [n]: no shorter change can do it. Negative where the label is another
+        already: no change shorter than minus this number can make it y. For linear
+        networks of two classes the bound is exact.
     """
     return -losses.margin(logits, y) / jnp.asarray(math.sqrt(2), logits.dtype)

@@ -1,6 +1,6 @@
 """Multilayer perceptrons: paper A's sigmoid networks, and ReLU networks.
 
-The sigmoid networks that paper A compares with (section A3 of our notes) are ensembles
+The sigmoid networks that paper A compares with (docs/papers.md, A3) are ensembles
 of `Module(classes=2)`; the substitute model of its attacks (A4) has the shape of
 `Module(classes=2, hidden=(200, 200), activation="relu")`.
 """

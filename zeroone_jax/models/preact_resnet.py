@@ -78,7 +78,7 @@ class Wide(nn.Module):
     """Images float [n, h, w, c] in [0,1] to logits [n, classes]: WRN-28-10, WRN-34-10.
 
     Blocks have no dropout, as adversarial training uses them (TRADES, and paper B's
-    main runs: section B3 of our notes). A public program also creates a block that it
+    main runs: docs/papers.md, B3). A public program also creates a block that it
     never computes with; its parameters do not count here.
 
     Attributes:

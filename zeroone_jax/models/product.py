@@ -4,7 +4,7 @@ The gradient of `x @ kernel` in a kernel of many inputs and few outputs is a pro
 that XLA computes on processors some five times as slowly as its transpose. Written with
 the transposed kernel behind a barrier, which XLA does not simplify away, the gradient
 comes out transposed first: the same numbers, for 8 networks of 20 units on batches of
-200 CIFAR-10 images in 6.7 ms instead of 34.8 (jax 0.10.2, one busy core). The product
+200 CIFAR-10 images in 6.7 ms instead of 34.8 (jax 0.10.2, one core). The product
 itself takes a tenth longer, so this is for training.
 """
 

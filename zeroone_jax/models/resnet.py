@@ -1,8 +1,8 @@
 """Residual networks for CIFAR-10: ResNet-20, 32, 44, 56 (He et al. 2016).
 
 Section 4.2 of "Deep residual learning for image recognition", with shortcuts of
-option A, which have no parameters. Paper B's capacity runs use all four (section B3
-of our notes).
+option A, which have no parameters. Paper B's capacity runs use all four
+(docs/papers.md, B3).
 
 Example:
     >>> import jax, jax.numpy as jnp

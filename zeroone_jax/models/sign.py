@@ -40,11 +40,12 @@ def sign(
 
     Args:
         x: float [..., units], what the units take the sign of. NaN stays NaN.
-        width: how far from 0 a unit is still seen, in x's own scale: a number above 0,
-            or float [units]. "measured" takes the `spread` of x. A unit's slope then
-            depends on the other rows of the batch. Where an attack shall find the same
-            in any batch, measure once, on inputs that are typical: `width=spread(x)`.
-        surrogate: "smooth", z / (1 + |z|) of z = x / width, whose slope is 0 nowhere;
+        width: how far from 0 a unit still has a slope, in x's own scale: a number above
+            0, or float [units]. "measured" takes the `spread` of x, so that a unit's
+            slope depends on the other rows of the batch. For an attack whose result
+            does not depend on the batch, measure once, on typical inputs:
+            `width=spread(x)`.
+        surrogate: "smooth", `z / (1 + |z|)` of z = x / width, whose slope is 0 nowhere;
             "clipped", z kept within [-1,1], with which binarized networks are trained:
             its slope is 0 outside.
 

@@ -1,7 +1,7 @@
 """01 networks: linear or with one hidden layer of sign units, voting in ensembles.
 
-Paper A's models (section A1 of our notes) as pure functions of `Params`. All can be
-jitted and vmapped. No label should hang on rounding: matrix products ask for the
+Paper A's models (docs/papers.md, A1) as pure functions of `Params`. All can be
+jitted and vmapped. Labels should not depend on rounding: matrix products ask for the
 highest precision, and `margins` tells how near a network's thresholds are to data.
 
 Where a function takes `params`, they are networks `[votes, ...]`, or
@@ -194,9 +194,9 @@ def margins(
 ) -> Margins:
     """Measures the margins to every threshold of the networks.
 
-    Margins within float noise (about 1e-6 in float32) mean that labels hang on the
-    order of summation. The authors' released networks are of that kind (section A6
-    of our notes): evaluate such networks in float64.
+    Margins within float noise (about 1e-6 in float32) mean that labels depend on the
+    order of summation. The authors' released networks are of that kind
+    (docs/papers.md, A6): evaluate such networks in float64.
 
     Args:
         params: networks.

@@ -35,7 +35,7 @@ def load(
     hidden_values: str | None = None,
     dtype: DTypeLike | None = None,
 ) -> Params:
-    """Reads what `save` wrote, and other `.npz` files, as the authors' (section A5).
+    """Reads what `save` wrote, and the authors' `.npz` files (docs/papers.md, A5).
 
     The file holds w1, b1, w2, b2 with the axes of `Params`, or without the votes axis
     for a single network. It may also hold

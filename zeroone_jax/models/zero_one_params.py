@@ -19,8 +19,7 @@ class Params:
     """Networks with one hidden layer of sign units, one network a vote.
 
     One network says class 1 where `H.w2 + b2 > 0`, so an exact 0 means class 0, and
-    its hidden values H follow one of two conventions (paper A; section A1 of our
-    notes):
+    its hidden values H follow one of two conventions (docs/papers.md, A1):
 
     - `"01"`: 1 where `w1.x + b1 > 0`, else 0, as the authors' programs of 2020;
     - `"pm"`: 1/sqrt(h) where `w1.x + b1 >= 0`, else -1/sqrt(h), as those of 2021.
@@ -107,7 +106,7 @@ def init(
     """Draws the networks that training starts from.
 
     Every unit's weights are standard normal, divided by their L2 norm, and every
-    threshold is 0 (section A2 of our notes). A vote's numbers depend on the key, its
+    threshold is 0 (docs/papers.md, A2). A vote's numbers depend on the key, its
     class and its index, not on how many votes there are.
 
     Args:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import filelock
-import orbax.checkpoint as ocp
 from absl import logging
 
 from zeroone_jax import files, hosts
@@ -66,13 +65,10 @@ class RunDirectory:
         self._lock = filelock.FileLock(path / _LOCK)
         _from_first(lambda: self._enter(config, resume))
         try:
-            self._checkpoints = ocp.CheckpointManager(
-                (path / checkpoints.FOLDER).absolute(),
-                options=ocp.CheckpointManagerOptions(
-                    preservation_policy=ocp.checkpoint_managers.LatestN(2),
-                    enable_async_checkpointing=False,
-                ),
-            )
+            # Whoever only reads runs does not wait for orbax.
+            from zeroone_jax.runs.store import Store
+
+            self._checkpoints = Store(path / checkpoints.FOLDER)
             if hosts.is_first():
                 last = self._checkpoints.latest_step() or 0
                 record = {**session(revision), "from_step": last}
@@ -180,9 +176,7 @@ class RunDirectory:
         if step is None:
             return None
         try:
-            return self._checkpoints.restore(
-                step, args=ocp.args.StandardRestore(template)
-            )
+            return self._checkpoints.restore(step, template)
         except (KeyError, OSError, TypeError, ValueError) as error:
             told = str(error).partition("\n")[0]
             checkpoint = self.path / checkpoints.FOLDER / str(step)
@@ -212,7 +206,7 @@ class RunDirectory:
         A step saved already is left as it is.
         """
         if step != self._checkpoints.latest_step():
-            self._checkpoints.save(step, args=ocp.args.StandardSave(state))
+            self._checkpoints.save(step, state)
             if hosts.is_first():
                 checkpoints.record(self.path, step)
 

@@ -14,21 +14,21 @@ class Config:
     """How to train.
 
     Attributes:
-        epochs: passes over the images. Images that do not fill a last batch are left
-            out of an epoch; as every epoch has an order of its own, not the same ones.
+        epochs: passes over the images. Images that do not fill the last batch of an
+            epoch are left out; every epoch has its own order, so these differ.
         batch_size: images an update.
-        optimizer: what is done with the gradient: settings, whose schedule is counted
-            in epochs, or any of optax, whose schedule is counted in updates. Two of
-            optax are never equal: give the same object to compile once.
+        optimizer: `Sgd` or `Adam`, whose schedules count epochs, or any optimizer of
+            optax, whose schedules count updates. Two optimizers of optax are never
+            equal: give the same object again to avoid compiling again.
         augment: whether images are shifted by up to 4 pixels and flipped.
         average: decay of a running average of the weights, which is then what is
             evaluated; 0 keeps none.
         accumulate: pieces that a batch is cut into, one after another, to save memory;
             batch-norm statistics are those of the pieces.
         segment: most steps between two looks at the losses from outside.
-        patience: training ends early after more than so many epochs, one after
-            another, whose mean loss is no gain; 0 trains to the end.
-        tolerance: how much less is a gain.
+        patience: training ends early after more than this many epochs in a row without
+            a gain of the mean loss; 0 trains to the end.
+        tolerance: how much the loss must fall to count as a gain.
     """
 
     epochs: int = 1

@@ -40,10 +40,10 @@ def sensible_adversary(
 ) -> Array:
     """Finds adversaries whose loss stays below the threshold -ln(confidence).
 
-    Each example is alone: neither the batch nor its order changes its adversary. The
-    loop ends early once every example is frozen. Two deviations from the authors'
-    program: a step in L2 has its length however small the gradient is (theirs shrinks
-    with gradients of the batch's mean below 1e-6), and random starts are drawn for each
+    An example's adversary does not depend on the other examples of the batch. The loop
+    ends early once every example is frozen. Two things differ from the authors'
+    program: a step in L2 always has its full length (theirs is shorter where the
+    gradient of the batch's mean is below 1e-6), and random starts are drawn for each
     image from the key and the image.
 
     Args:
@@ -63,8 +63,8 @@ def sensible_adversary(
         divergence: what is climbed and compared with the threshold after the first
             step: "cross_entropy", or "kl_to_natural", KL(f(x) || f(x')).
         ignored: see `Settings`.
-        fit_box: whether random starts are even in ball and box together, instead of the
-            paper's way (`attacks.perturbation.random_in_ball`).
+        fit_box: whether random starts are drawn evenly from the part of the ball that
+            lies in [0,1]; otherwise from the whole ball, and clipped, as in the paper.
 
     Returns:
         float [n, ...] in [0,1] and in the ball; x itself where the confidence is 1,

@@ -1,6 +1,6 @@
 """One step of the sensible adversary: `init`, `step` and `finish`.
 
-Paper B, section B2 of our notes. Examples climb the loss in an Lp ball, each on its
+Paper B (docs/papers.md, B2). Examples climb the loss in an Lp ball, each on its
 own. An example whose loss exceeds the threshold -ln(confidence) goes one step back and
 is frozen there: the loss is truncated by the choice of the adversary, not by a minimum
 that would have no gradient. Examples beyond the threshold, or labelled wrongly, at the

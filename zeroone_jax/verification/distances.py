@@ -31,11 +31,11 @@ class Config:
     Attributes:
         norm: how distance is measured, "l2" or "linf".
         box: whether points must lie in [0,1].
-        margin: how far behind every hyperplane it crosses a witness has to be, in L2,
-            and how far it stays from the others: > 0. Float32 labels of our networks
-            round by up to 3.3e-6.
-        joint: whether votes are searched together; else only each alone, which gives
-            the certificate.
+        margin: how far a witness must be behind every hyperplane that it crosses, and
+            before every other, in L2: > 0. Float32 scores of our networks are off by up
+            to 3.3e-6.
+        joint: whether votes are searched together. Without it each is searched alone,
+            which is quicker and gives a certificate, not the exact distance.
         seconds: how long an image may take, > 0.
         nodes: how many nodes of a search's tree may be opened, >= 1.
     """

@@ -55,15 +55,15 @@ def measure(
 ) -> Distances:
     """Measures how far images are from the nearest point with another label.
 
-    The numbers are those of the networks in exact arithmetic; scores that the networks'
-    own dtype may round to either side of 0 count as on both sides, so that neither
-    bound hangs on rounding.
+    The numbers are those of the networks in exact arithmetic. A score that the
+    networks' own dtype may round to either side of 0 counts as on both sides, so that
+    neither bound depends on rounding.
 
     Args:
         params: networks of two classes, [votes, ...].
         x: float [n, d], or images [n, ...] of d numbers each, in [0,1], n at least 1.
-        y: int [n], labels, 0 or 1. Where the networks say the other one, the distance
-            is 0 and the witness the image itself.
+        y: int [n], labels, 0 or 1. Where the networks say the other label, the distance
+            is 0 and the witness is the image itself.
         config: what is measured, and limits; by default the exact L2 distance in the
             box, with a minute an image.
         workers: how many processes share the images; 1 is this one alone. A program

@@ -24,10 +24,10 @@ from zeroone_jax.verification.networks import Floats, Image, Networks
 class CellPolishing:
     """Moves adversaries to the nearest point of their own cell, then of better ones.
 
-    Called like an attack, with the adversaries of any attack as `start`. In the cell of
-    an adversary every unit is on the same side as there; its nearest point is found
-    exactly. From there the units that hold it back are tried on their other side, one
-    at a time, as long as that brings it nearer.
+    It is called like an attack, with the adversaries of any attack as `start`. The cell
+    of an adversary is the set of points with all units on the same sides; its nearest
+    point to the image is found exactly. Then the units that limit this point are tried
+    on their other side, one at a time, as long as that comes nearer.
 
     Attributes:
         norm: "l2" or "linf".

@@ -260,8 +260,18 @@ def _figure(rows: Sequence[Row]) -> Drawn:
     return attack_figures.distortions(bars, "L2")
 
 
+def _without_noise(rows: Sequence[Row]) -> Drawn:
+    """The figure of the README."""
+    few = [row for row in rows if "-noise-" not in row["method"]]
+    return _figure(few) if few else None
+
+
 DISTORTION = Study(
     runs=distortion_runs,
     tables={"table.md": _tables},
-    figures={"distortion.png": _figure, "adversaries.png": pictures.grid},
+    figures={
+        "distortion.png": _figure,
+        "without_noise.png": _without_noise,
+        "adversaries.png": pictures.grid,
+    },
 )

@@ -1,6 +1,6 @@
 """Paper B's toy: a logistic regression that PGD training ruins and SENSE does not.
 
-Section B3 of our notes: class 0 lies around (-1, 0), class 1 around (1, 7) with
+docs/papers.md, B3: class 0 lies around (-1, 0), class 1 around (1, 7) with
 probability .55, else around (1, -7), all with deviation .2. The L2 ball has radius 1.6,
 so that no line keeps both classes right in it; adversarial training gives up the rarer
 part of class 1, though nothing stands between the classes themselves.

@@ -40,7 +40,7 @@ def random_start():
 
 
 def walk(loss, start, adaptive, ignored="start"):
-    """Section B2 of our notes: adversaries, who is frozen, steps taken."""
+    """docs/papers.md, B2: adversaries, who is frozen, steps taken."""
     z = twin.forward(twin.PARAMS, start)
     frozen = (z.argmax(1) != Y) | (twin.cross_entropy(z, Y) > THRESHOLD)
     kept = start.copy()

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import losses
-from zeroone_jax.attacks.adapters.peers import imported, padded
+from zeroone_jax.attacks.adapters.peers import padded
+from zeroone_jax.extras import imported
 from zeroone_jax.types import Array, LabelFn, LogitsFn
 
 _PACKAGE = "adversarial-robustness-toolbox"
@@ -36,7 +37,7 @@ def art_classifier(
         ImportError: ART is not installed.
         ValueError: the function gives another number of logits.
     """
-    blackbox = imported("art.estimators.classification.blackbox", _PACKAGE)
+    blackbox = imported("art.estimators.classification.blackbox", _PACKAGE, "peers")
     example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
     if jnp.issubdtype(jax.eval_shape(fn, example).dtype, jnp.integer):
         labels = _on_batches(jax.jit(fn))
@@ -68,8 +69,8 @@ def _on_batches(function: Any) -> Any:
 
 
 def _classifier_class() -> Any:
-    classifier = imported("art.estimators.classification.classifier", _PACKAGE)
-    estimator = imported("art.estimators.estimator", _PACKAGE)
+    classifier = imported("art.estimators.classification.classifier", _PACKAGE, "peers")
+    estimator = imported("art.estimators.estimator", _PACKAGE, "peers")
 
     class_gradients: Any = classifier.ClassGradientsMixin
     classifier_mixin: Any = classifier.ClassifierMixin

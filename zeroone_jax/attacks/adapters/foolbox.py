@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from zeroone_jax import losses
-from zeroone_jax.attacks.adapters.peers import imported
+from zeroone_jax.extras import imported
 from zeroone_jax.types import Array, LogitsFn
 
 
@@ -27,7 +27,7 @@ def foolbox_model(logits_fn: LogitsFn) -> Any:
     Raises:
         ImportError: foolbox is not installed.
     """
-    models = imported("foolbox.models", "foolbox")
+    models = imported("foolbox.models", "foolbox", "peers")
 
     def two_or_more(x: Array) -> Array:
         return losses.as_logits(logits_fn(x))

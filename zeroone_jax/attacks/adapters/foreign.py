@@ -36,11 +36,11 @@ def foreign(
 
     The first call (for each shape of images) asks about one grey image, so that a
     function that does not fit is refused before an attack begins. That one is in no
-    attack's `queries`. All others are: an attack by labels, or a suite of such, asks
-    `label_fn` about exactly as many images as its result's `queries` add up to. For
-    that, give it what comes back here, not a function that calls it: such a function is
-    asked about every image of a chunk at every query. What is to be done to images
-    first belongs into `label_fn`.
+    attack's `queries`. All others are: an attack by labels, or a suite of such attacks,
+    asks `label_fn` about exactly as many images as its `queries` add up to. This holds
+    only if the attack is given the returned function itself. A function around it would
+    be asked about every image of a chunk at every query, so put what is to be done to
+    images first into `label_fn`.
 
     Args:
         label_fn: images [n, ...], a NumPy array of its own that it may keep and change,

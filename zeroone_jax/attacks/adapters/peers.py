@@ -1,31 +1,6 @@
-"""What bridges to other libraries share: importing them, and batches of any size."""
-
-import importlib
-from typing import Any
+"""What bridges to other libraries share: batches of any size."""
 
 import numpy as np
-
-
-def imported(module: str, package: str) -> Any:
-    """Imports a module of another library.
-
-    Args:
-        module: its name.
-        package: the package that brings it, for the message.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: it is not installed; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"{package} is not installed: it comes with the extra 'peers' "
-            "(pip install 'zeroone_jax[peers]')"
-        ) from error
 
 
 def padded(rows: np.ndarray) -> np.ndarray:

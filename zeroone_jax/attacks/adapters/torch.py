@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from zeroone_jax import losses
-from zeroone_jax.attacks.adapters.peers import imported, padded
+from zeroone_jax.attacks.adapters.peers import padded
+from zeroone_jax.extras import imported
 from zeroone_jax.types import Array, LogitsFn
 
 
@@ -31,7 +32,7 @@ def torch_callable(logits_fn: LogitsFn, channels_first: bool = True) -> Any:
     Raises:
         ImportError: torch is not installed.
     """
-    torch = imported("torch", "torch")
+    torch = imported("torch", "torch", "peers")
 
     def model(x: Array) -> Array:
         if channels_first:

@@ -62,9 +62,9 @@ class InBall(Objective):
         step_size: the length of a step.
         steps: how many.
         norm: "linf", "l2" or "l1".
-        ramp: epochs, fractions allowed, in which the radius and the step grow evenly
-            from 0. Small networks that meet a large ball at once learn nothing but a
-            constant (Madry et al. 2018, section 4, on MNIST).
+        ramp: epochs (fractions allowed) over which the radius and the step grow evenly
+            from 0. Small networks that meet a large ball at once learn only a constant
+            label (Madry et al. 2018, section 4, on MNIST).
     """
 
     epsilon: float = 8 / 255
@@ -128,9 +128,9 @@ class ProjectedGradient(InBall):
     2020; see `fast_gradient_sign`.
 
     Attributes:
-        mode: how the network behaves while adversaries are searched. "evaluation", or
-            "training", as paper B's program for this method has it: batch statistics
-            of the adversaries themselves, and dropout.
+        mode: how the network behaves while adversaries are searched: "evaluation", or
+            "training" as in paper B's program for this method, with the batch
+            statistics of the adversaries themselves and with dropout.
     """
 
     mode: Literal["evaluation", "training"] = "evaluation"

@@ -31,10 +31,10 @@ _BEYOND, _STRIDE, _HALVINGS = 1.05, 2.5, 10
 class InstanceAdaptive(InBall):
     """IAAT (Balaji, Goldstein and Hoffman 2019): each image has a radius of its own.
 
-    After the warm-up PGD tries three radii around the image's: a step more, the same, a
-    step less. The largest at which the label stays right (else the smallest) is what
-    the radius moves to, smoothed. The adversary found there, brought into the smoothed
-    ball, is trained on; the paper searches it anew.
+    After the warm-up PGD tries three radii: the image's own, a step more and a step
+    less. The radius moves, smoothed, to the largest of them at which the label stays
+    right, or to the smallest if none does. The network is trained on the adversary
+    found there, brought into the smoothed ball; the paper searches for it again.
 
     Attributes:
         epsilon: the radius of every image during the warm-up, and the first afterwards.
@@ -115,8 +115,8 @@ class _Walk(NamedTuple):
 class Friendly(InBall):
     """FAT (Zhang et al. 2020): PGD that stops soon after the label is wrong.
 
-    An image whose point is labelled wrongly has `patience` more such looks; then its
-    point is kept.
+    Once an image's point is labelled wrongly, it makes `patience` more steps with a
+    wrong label; then the point is kept.
 
     Attributes:
         patience: (epoch, looks) pairs: so many looks from that epoch on, 0 before.
@@ -182,13 +182,15 @@ class Friendly(InBall):
 class MaxMargin(Objective):
     """MMA (Ding et al. 2020): pushes each image's nearest adversary farther away.
 
-    Of images labelled right, PGD in a ball of the image's last margin gives a
-    direction, and bisection the place of the boundary in it; their cross-entropy there
-    counts as long as it is nearer than `max_margin`. Images labelled wrongly count as
-    they are. A share of the images' own cross-entropy is added.
+    For an image that is labelled rightly, PGD in a ball of its last margin gives a
+    direction, and bisection finds the boundary in that direction. The cross-entropy
+    there counts if the boundary is nearer than `max_margin`. For an image that is
+    labelled wrongly, its own cross-entropy counts. A share of the cross-entropy of all
+    images is added.
 
     Attributes:
-        max_margin: the distance beyond which nothing is pushed, the paper's d_max.
+        max_margin: the distance beyond which a boundary is not pushed, the paper's
+            d_max.
         steps: of PGD.
         norm: "linf", "l2" or "l1".
         natural_share: the share of the images' own cross-entropy.

@@ -23,9 +23,9 @@ from zeroone_jax.types import Array, Key, Params
 class CertifiedMargin(Objective):
     """The logistic function of (epsilon - radius) / width.
 
-    The radius is `models.lipschitz.certified_radius`, which only networks of that kind
-    have. The narrower the ramp, the nearer is the loss to the certified 01 loss: the
-    share of images that are not right in all of their ball.
+    The radius is `models.lipschitz.certified_radius`, which only Lipschitz networks
+    have. With a narrow ramp the loss is near to the certified 01 loss: the share of
+    images that are not right in all of their ball.
 
     Attributes:
         epsilon: the radius to certify, on the [0,1] pixel scale, in L2.

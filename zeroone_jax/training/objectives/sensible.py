@@ -1,4 +1,4 @@
-"""Sensible adversarial training (Kim and Wang 2022), section B2 of our notes."""
+"""Sensible adversarial training (Kim and Wang 2022), docs/papers.md, B2."""
 
 import dataclasses
 
