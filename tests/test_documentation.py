@@ -136,6 +136,13 @@ def test_every_study_is_in_the_guide():
         assert f"`{study}`" in text
 
 
+def test_every_launcher_is_in_the_reference():
+    text = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "experiments").glob("*.py")):
+        if "__main__" in path.read_text(encoding="utf-8") and path.stem != "demo":
+            assert f"`python -m experiments.{path.stem}`" in text
+
+
 # Sentences that made readers stumble, and remarks about how this was written.
 BANNED = (
     r"Of longer runs training is",
