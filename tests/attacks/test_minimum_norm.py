@@ -38,7 +38,7 @@ QUICK = {
     "pdgd",
     "pdpgd-linf",
     "pdpgd-l0",
-    "minimal_apgd-l2",
+    "minimal_apgd-linf",
     "super_deep_fool",
 }
 TARGETED_QUICKLY = {"ddn", "sigma_zero", "minimal_apgd-linf", "super_deep_fool"}

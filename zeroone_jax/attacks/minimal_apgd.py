@@ -14,9 +14,9 @@ from zeroone_jax.attacks import apgd_memory, linearize, shorten
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.apgd_schedule import Schedule, one_phase
 from zeroone_jax.attacks.minimum_norm import Shortened, farthest
-from zeroone_jax.attacks.perturbation import size
+from zeroone_jax.attacks.perturbation import random_in_ball, size
 from zeroone_jax.attacks.shorten import Shortening
-from zeroone_jax.attacks.state import State, where
+from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
 
 _FIRST = 1.5
@@ -31,6 +31,7 @@ class Trial(NamedTuple):
 
     Attributes:
         epsilon: float [n].
+        again: bool [n], whether the radius is tried for the second time.
         climb: AutoPGD's own state.
         best: float [n, ...], the adversary, or the point of the highest margin.
         hit: bool [n], whether it is an adversary.
@@ -39,6 +40,7 @@ class Trial(NamedTuple):
     """
 
     epsilon: Array
+    again: Array
     climb: apgd_memory.Memory
     best: Array
     hit: Array
@@ -52,7 +54,7 @@ class Memory(NamedTuple):
     Attributes:
         trial: the climb in hand.
         trials: i32 [], how many came before it.
-        low: float [n], the largest radius in which nothing was found, first 0.
+        low: float [n], the largest radius that failed twice, first 0.
         shortening: what was found.
     """
 
@@ -68,17 +70,20 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
     The first radius is 1.5 times the distance at which the model made linear at the
     image has its boundary; radii double until an adversary is found. From then on each
     one lies midway between the largest that failed and the nearest adversary. A climb
-    begins where the nearest adversary, or the best point of the climb that failed,
-    is projected to. In L1 it has a single phase. An image leaves once the two radii are
-    within .1% of one another; its climb waits for those of the other images.
+    begins where the nearest adversary, or the best point of the climb that failed, is
+    projected to. Where it fails, the same radius is tried once more from a random point
+    before it counts as failed: on a perceptron of MNIST AttackBench's optimality of the
+    attack rose by that from .969 to .998 in Linf and from .962 to .986 in L2, at twice
+    the queries. In L1 a climb has a single phase. An image leaves once the two radii
+    are within .1% of one another; its climb waits for those of the other images.
 
     What is returned is the nearest adversary's perturbation cut at the boundary by six
     more queries (`shorten`) and made 1e-4 longer. `start` replaces the image as the
     first point.
 
     Attributes:
-        trials: radii tried at most.
-        iterations: moves in each radius; a climb looks at one point more.
+        trials: climbs at most.
+        iterations: moves in each climb, which looks at one point more.
     """
 
     trials: int = 20
@@ -129,6 +134,7 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
         climbing, info = self._climb(trial.epsilon).step(key, fn, climbing)
         trial = Trial(
             trial.epsilon,
+            trial.again,
             climbing.memory,
             climbing.adversary,
             climbing.found,
@@ -141,11 +147,11 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
             memory=state.memory._replace(trial=trial),
         )
         state = loops.cond(
-            jnp.any(climbing.active), lambda: state, lambda: self._next(state)
+            jnp.any(climbing.active), lambda: state, lambda: self._next(key, state)
         )
         return state, info
 
-    def _next(self, state: State) -> State:
+    def _next(self, key: Key, state: State) -> State:
         """Takes in what the climbs found, and begins others."""
         x, memory = state.x, state.memory
         trial = memory.trial
@@ -156,16 +162,21 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
         adversary = where(better, trial.best, state.adversary)
         found = state.found | better
         high = shorten.kept_length(shortening)
-        low = jnp.where(trial.hit, memory.low, trial.epsilon)
+        again = ~trial.hit & ~trial.again
+        low = jnp.where(trial.hit | again, memory.low, trial.epsilon)
         most = farthest(x, self.norm)
         larger = jnp.minimum(2 * trial.epsilon, most)
         epsilon = jnp.where(found, (low + high) / 2, larger)
+        epsilon = jnp.where(again, trial.epsilon, epsilon)
         # Nothing is left to try where the whole box failed.
         open_ = jnp.where(found, high - low > _CLOSE * high, low < most)
         trials = memory.trials + 1
         active = state.active & open_ & (trials < self.trials)
-        following = self._trial(where(found, adversary, trial.best), x, epsilon)
-        following = following._replace(going=active)
+        keys = image_keys(key, x, state.y, trials)
+        start = where(found, adversary, trial.best)
+        start = where(again, random_in_ball(keys, x, epsilon, self.norm, True), start)
+        following = self._trial(start, x, epsilon)
+        following = following._replace(again=again, going=active)
         return state._replace(
             adversary=adversary,
             found=found,
@@ -180,6 +191,7 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
         none = jnp.zeros(x.shape[:1], bool)
         return Trial(
             epsilon=epsilon,
+            again=none,
             climb=climb.begun_at(point, x),
             best=point,
             hit=none,
