@@ -85,6 +85,9 @@ class Boundary(WalkFromAdversary, name="boundary"):
             paper's epsilon).
         law: how sideways steps are drawn: "signs" (the default), or "gaussian" as in
             the paper.
+        frequencies: how many of the lowest frequencies of the cosine transform, of
+            height and of width alike, they are made of, in each colour; needs images
+            [n, height, width, colours]. None draws pixels.
     """
 
     iterations: int = 300
@@ -93,6 +96,7 @@ class Boundary(WalkFromAdversary, name="boundary"):
     sideways: Number = 0.01
     forward: Number = 0.01
     law: directions.Law = "signs"
+    frequencies: int | None = None
 
     norms: ClassVar = ("l2",)
 
@@ -104,6 +108,11 @@ class Boundary(WalkFromAdversary, name="boundary"):
         checks.positive(sideways=self.sideways)
         checks.within("(0,1)", forward=self.forward)
         checks.one_of("law", self.law, ("signs", "gaussian"))
+        self._source.check()
+
+    @property
+    def _source(self) -> directions.Source:
+        return directions.Source(self.law, "l2", self.frequencies)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
@@ -156,11 +165,9 @@ class Boundary(WalkFromAdversary, name="boundary"):
         outward = (state.adversary - x) / each(jnp.maximum(radius, 1e-12), x)
 
         def draw(key: Array, outward: Array, radius: Array, step: Array) -> Array:
-            drawn = directions.draw(
-                key, self.samples, outward.shape, self.law, "l2", outward.dtype
-            ).reshape(self.samples, -1)
-            if self.law == "signs":
-                drawn = drawn * directions.sign_size(outward.shape, "l2")
+            shape = outward.shape
+            drawn = self._source.draw(key, self.samples, shape, outward.dtype)
+            drawn = (drawn * self._source.scale(shape)).reshape(self.samples, -1)
             flat = outward.reshape(-1)
             along = jnp.matmul(drawn, flat, precision="highest")
             # Of length sqrt(1 + step^2) together: brought back onto the sphere.
