@@ -20,6 +20,7 @@ from zeroone_jax.attacks.apgd import AutoPGD as apgd
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.boundary import Boundary as boundary
 from zeroone_jax.attacks.carlini_wagner import CarliniWagner as carlini_wagner
+from zeroone_jax.attacks.cgba import CurvatureAware as cgba
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool
 from zeroone_jax.attacks.expectation import expectation
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab

@@ -56,12 +56,17 @@ class Source(NamedTuple):
         return sign_size(shape, self.norm) if self.counts_signs else 1.0
 
     def draw(
-        self, key: Key, number: int, shape: tuple[int, ...], dtype: jnp.dtype
+        self,
+        key: Key,
+        number: int,
+        shape: tuple[int, ...],
+        dtype: jnp.dtype,
+        widened: Array | None = None,
     ) -> Array:
         """Draws directions, as `draw` and `smooth` do."""
         if self.frequencies is None:
             return draw(key, number, shape, self.law, self.norm, dtype)
-        return smooth(key, number, shape, self, dtype)
+        return smooth(key, number, shape, self, dtype, widened)
 
 
 class Tally(NamedTuple):
@@ -125,7 +130,12 @@ def draw(
 
 
 def smooth(
-    key: Key, number: int, shape: tuple[int, ...], source: Source, dtype: DTypeLike
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    source: Source,
+    dtype: DTypeLike,
+    widened: Array | None = None,
 ) -> Array:
     """Draws directions of low frequencies.
 
@@ -135,6 +145,8 @@ def smooth(
         shape: an image's height, width and colours.
         source: its `law` is that of the coefficients.
         dtype: the float type.
+        widened: i32 [], how many frequencies instead of the source's own; this may be
+            traced.
 
     Returns:
         float [number, ...] of norm 1.
@@ -147,14 +159,20 @@ def smooth(
             f"frequencies is {source.frequencies}, but needs images [n, height, width, "
             f"colours], not images of shape {shape}"
         )
-    rows, columns = (cosines(side, source.frequencies) for side in shape[:2])
+    most = source.frequencies if widened is None else max(shape[:2])
+    rows, columns = (jnp.asarray(cosines(side, most), dtype) for side in shape[:2])
+    if widened is not None:
+        rows, columns = (
+            jnp.where(jnp.arange(waves.shape[1])[None, :] < widened, waves, 0)
+            for waves in (rows, columns)
+        )
     kept = (rows.shape[1], columns.shape[1], shape[2])
     coefficients = draw(key, number, kept, source.law, "l2", jnp.dtype(dtype))
     waves = jnp.einsum(
         "yf,nfgc,xg->nyxc",
-        jnp.asarray(rows, dtype),
+        rows,
         coefficients,
-        jnp.asarray(columns, dtype),
+        columns,
         precision="highest",
     )
     flat = waves.reshape(number, -1)

@@ -76,6 +76,7 @@ class EstimatesNormals(WalkFromAdversary):
         around: Array,
         asked: Array,
         but: Array | None = None,
+        widened: Array | None = None,
     ) -> Normal:
         """Estimates the normals of the boundary at points.
 
@@ -88,6 +89,8 @@ class EstimatesNormals(WalkFromAdversary):
             asked: i32 [n], how many to ask about.
             but: float [n, ...] of L2 norm 1, what directions are made orthogonal to:
                 nothing is asked about it, and nothing learnt. None for nothing.
+            widened: i32 [], how many frequencies directions have; None for
+                `frequencies`.
 
         Returns:
             The `Normal`.
@@ -101,9 +104,9 @@ class EstimatesNormals(WalkFromAdversary):
         ) -> tuple[Array, directions.Tally]:
             block, tally = carry
             block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
-            drawn = jax.vmap(lambda key: source.draw(key, _BLOCK, shape, dtype))(
-                block_keys
-            )
+            drawn = jax.vmap(
+                lambda key: source.draw(key, _BLOCK, shape, dtype, widened)
+            )(block_keys)
             if but is not None:
                 drawn = jax.vmap(directions.without)(drawn, but)
             points = jnp.clip(point[:, None] + scale * drawn, 0, 1)

@@ -111,25 +111,16 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
-        found = self.find_start(key, fn, x, y, start)
         radii = first_radii(self.radius, x)
-        near = bisect(
-            self.hits(fn, y),
-            x,
-            found.point,
-            found.hit,
-            self._tolerance(radii, x),
-            found.queries,
-            self.budget(x),
-            self.norm,
-        )
+        tolerance = self._tolerance(radii, x)
+        near = self.start_at_boundary(key, fn, x, y, start, tolerance)
         distance = size(near.point - x, self.norm)
         return State(
             x=x,
             y=y,
             adversary=near.point,
-            found=found.hit,
-            active=found.hit & (near.queries < self.budget(x)),
+            found=near.hit,
+            active=near.hit & (near.queries < self.budget(x)),
             queries=near.queries,
             iteration=jnp.asarray(0, jnp.int32),
             memory=Memory(near.point, distance, distance, radii),
