@@ -13,16 +13,9 @@ from zeroone_jax import attacks
 from zeroone_jax.attacks.perturbation import size
 
 KEY = jax.random.key(0)
-RADIUS = 0.8
 
 
-def sphere(x):
-    """Class 1 outside of a ball around the middle of the box."""
-    away = x.reshape(len(x), -1) - 0.5
-    return (jnp.sum(away * away, axis=1) > RADIUS**2).astype(jnp.int32)
-
-
-MODELS = {"flat": models.linear, "round": sphere}
+MODELS = {"flat": models.linear, "round": models.sphere}
 CASES = [("flat", False), ("round", False), ("round", True)]
 
 
@@ -33,11 +26,7 @@ def walked(name, curved):
     model = MODELS[name]
     x, _ = models.images(8, 5)
     y = model(x)
-    # Starts away from the walls of the box, which would bend the half circles.
-    noise = jax.random.rademacher(KEY, x.shape, x.dtype)
-    weights = jnp.asarray(models.WEIGHTS).reshape(models.SHAPE)
-    away = jnp.where(y == 1, -1, 1)[:, None, None, None] * jnp.sign(weights)[None]
-    start = x + 0.15 * noise + (0.15 * away if name == "flat" else 0)
+    start = models.far_start(name, x, y)
     assert (model(start) != y).all()
     state = attack.init(KEY, model, x, y, start)
     step = jax.jit(lambda state: attack.step(KEY, model, state))
@@ -49,44 +38,16 @@ def walked(name, curved):
     return states, told
 
 
-def leaving(name, x, outward, sideways, distance):
-    """The angle at which half circles leave the hits, where no box is in the way.
-
-    Their points are x + d cos(a) (cos(a) outward + sin(a) sideways). Put into the
-    boundary's equation and divided by cos(a)^2, they give a quadratic in tan(a):
-    here (1 + tan^2) + out + aside tan = 0.
-    """
-    middle = x - 0.5
-    if name == "flat":
-        weights = models.WEIGHTS.astype(np.float64)
-        here, out, aside = middle @ weights, outward @ weights, sideways @ weights
-        here, out, aside = np.sign(-here) * (here, distance * out, distance * aside)
-    else:
-        here = np.sum(middle**2, 1) - RADIUS**2
-        out = distance**2 + 2 * distance * np.sum(middle * outward, 1)
-        aside = 2 * distance * np.sum(middle * sideways, 1)
-    root = np.sqrt(aside**2 - 4 * here * (here + out))
-    return np.arctan((-aside - root) / (2 * here))
-
-
 @pytest.mark.parametrize(("name", "curved"), CASES)
 def test_a_turn_ends_where_the_half_circle_leaves_the_boundary(name, curved):
     states, told = walked(name, curved)
     for (before, after), info in zip(itertools.pairwise(states), told, strict=True):
-        x, first, second = (
-            np.asarray(array, np.float64).reshape(5, -1)
-            for array in (before.x, before.adversary, after.adversary)
-        )
-        distance = np.linalg.norm(first - x, axis=1)
-        outward = (first - x) / distance[:, None]
-        rest = second - x - np.sum((second - x) * outward, 1)[:, None] * outward
-        sideways = rest / np.linalg.norm(rest, axis=1)[:, None]
+        circle, distance = models.half_circle(before, after)
         turned = np.asarray(info.angle)
         # Where the box does not bend the half circle.
-        walls = np.abs(np.stack([first, second]) - 0.5).max(axis=(0, 2))
-        went = (turned > 0) & (walls < 0.499)
+        went = (turned > 0) & models.inside(before, after)
         assert went.sum() >= 2
-        expected = leaving(name, x, outward, sideways, distance)
+        expected = models.leaving(name, *circle, distance)
         np.testing.assert_allclose(turned[went], expected[went], atol=1e-3)
         shorter = distance * np.cos(turned)
         found = np.asarray(after.memory.distance)

@@ -29,13 +29,14 @@ ATTACKS = {
     ),
     "cgba": attacks.cgba(iterations=8, chunk=5),
     "cgba curved": attacks.cgba(iterations=8, chunk=5, curved=True),
+    "surfree": attacks.surfree(max_queries=200, chunk=5),
     "boundary": attacks.boundary(iterations=8, samples=20, chunk=5),
     "ray_s": attacks.ray_s(max_queries=200, chunk=5),
 }
 
 
-SLOW = ("hop_skip_jump linf", "hop_skip_jump adaptive", "cgba curved")
-COUNTED = ("cgba",)
+SLOW = ("hop_skip_jump linf", "hop_skip_jump adaptive", "cgba curved", "surfree")
+COUNTED = ("cgba", "surfree")
 
 
 @pytest.fixture(

@@ -13,7 +13,7 @@ from zeroone_jax.attacks.perturbation import size
 
 SHAPE = (5, 3, 2)
 KEY = jax.random.key(0)
-SMOOTHED = ("hop_skip_jump", "cgba", "boundary")
+SMOOTHED = ("hop_skip_jump", "cgba", "surfree", "boundary")
 
 
 def plain_estimate(

@@ -37,6 +37,7 @@ from zeroone_jax.attacks.square import Square as square
 from zeroone_jax.attacks.starts import nearest_start, random_start
 from zeroone_jax.attacks.state import AttackResult, Course, State
 from zeroone_jax.attacks.substitute import Substitute
+from zeroone_jax.attacks.surfree import SurFree as surfree
 from zeroone_jax.attacks.transfer import substitute_attack
 
 __all__ = sorted(

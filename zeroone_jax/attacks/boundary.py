@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import checks, loops
-from zeroone_jax.attacks import directions
-from zeroone_jax.attacks.decision import WalkFromAdversary
+from zeroone_jax.attacks.estimate import DrawsDirections
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn, Number
@@ -67,7 +66,7 @@ class _Walk(NamedTuple):
     queries: Array
 
 
-class Boundary(WalkFromAdversary, name="boundary"):
+class Boundary(DrawsDirections, name="boundary"):
     """Walks along the boundary, nearer with every step.
 
     An iteration draws `samples` points sideways, until some are hits or `trials` are
@@ -85,9 +84,6 @@ class Boundary(WalkFromAdversary, name="boundary"):
             paper's epsilon).
         law: how sideways steps are drawn: "signs" (the default), or "gaussian" as in
             the paper.
-        frequencies: how many of the lowest frequencies of the cosine transform, of
-            height and of width alike, they are made of, in each colour; needs images
-            [n, height, width, colours]. None draws pixels.
     """
 
     iterations: int = 300
@@ -95,9 +91,6 @@ class Boundary(WalkFromAdversary, name="boundary"):
     trials: int = 100
     sideways: Number = 0.01
     forward: Number = 0.01
-    law: directions.Law = "signs"
-    frequencies: int | None = None
-
     norms: ClassVar = ("l2",)
 
     def __post_init__(self) -> None:
@@ -108,11 +101,6 @@ class Boundary(WalkFromAdversary, name="boundary"):
         checks.positive(sideways=self.sideways)
         checks.within("(0,1)", forward=self.forward)
         checks.one_of("law", self.law, ("signs", "gaussian"))
-        self._source.check()
-
-    @property
-    def _source(self) -> directions.Source:
-        return directions.Source(self.law, "l2", self.frequencies)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
@@ -161,13 +149,13 @@ class Boundary(WalkFromAdversary, name="boundary"):
     def _sideways(self, keys: Array, fn: LabelFn, state: State) -> _Walk:
         """Draws points on the sphere around each image until some are hits."""
         x, memory = state.x, state.memory
-        radius = memory.distance
+        radius, widened = memory.distance, self.widened(state)
         outward = (state.adversary - x) / each(jnp.maximum(radius, 1e-12), x)
 
         def draw(key: Array, outward: Array, radius: Array, step: Array) -> Array:
             shape = outward.shape
-            drawn = self._source.draw(key, self.samples, shape, outward.dtype)
-            drawn = (drawn * self._source.scale(shape)).reshape(self.samples, -1)
+            drawn = self.source.draw(key, self.samples, shape, outward.dtype, widened)
+            drawn = (drawn * self.source.scale(shape)).reshape(self.samples, -1)
             flat = outward.reshape(-1)
             along = jnp.matmul(drawn, flat, precision="highest")
             # Of length sqrt(1 + step^2) together: brought back onto the sphere.

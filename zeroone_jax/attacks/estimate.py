@@ -15,6 +15,7 @@ from zeroone_jax import checks, loops
 from zeroone_jax.attacks import directions
 from zeroone_jax.attacks.decision import WalkFromAdversary
 from zeroone_jax.attacks.perturbation import each
+from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array, LabelFn, Number
 
 Radius: TypeAlias = Number | Literal["adaptive"]
@@ -43,8 +44,8 @@ class Normal(NamedTuple):
     hit_share: Array
 
 
-class EstimatesNormals(WalkFromAdversary):
-    """Asks about directions around a point.
+class DrawsDirections(WalkFromAdversary):
+    """Walks along random directions.
 
     Attributes:
         law: how directions are drawn: "signs" (the default), "gaussian" (even on the
@@ -52,20 +53,37 @@ class EstimatesNormals(WalkFromAdversary):
         frequencies: how many of the lowest frequencies of the cosine transform, of
             height and of width alike, directions are made of, in each colour; needs
             images [n, height, width, colours]. None draws pixels.
+        widening: where there are `frequencies`, the number of iterations after which
+            directions have twice as many, so that the search begins with smooth
+            directions and ends with all; 0 for never.
     """
 
     law: directions.Law = "signs"
     frequencies: int | None = None
+    widening: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.source.check()
+        if self.widening:
+            checks.counts(widening=self.widening)
 
     @property
     def source(self) -> directions.Source:
         """Where directions come from."""
         norm: Literal["l2", "linf"] = "linf" if self.norm == "linf" else "l2"
         return directions.Source(self.law, norm, self.frequencies)
+
+    def widened(self, state: State) -> Array | None:
+        """How many frequencies the next directions have, i32 []; None if always so."""
+        if self.frequencies is None or not self.widening:
+            return None
+        doublings = state.iteration.astype(jnp.float32) / self.widening
+        return (self.frequencies * jnp.exp2(doublings)).astype(jnp.int32)
+
+
+class EstimatesNormals(DrawsDirections):
+    """Asks about directions around a point."""
 
     def normals(
         self,

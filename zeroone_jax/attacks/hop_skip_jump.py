@@ -169,7 +169,15 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         first = (state.iteration == 0) & (not isinstance(self.radius, str))
         around = jnp.where(first, _FIRST_RADIUS, radius * memory.distance)
         asked = jnp.where(state.active, jnp.clip(budget - queries, 0, wanted), 0)
-        normal = self.normals(keys, fn, state.y, memory.point, around, asked)
+        normal = self.normals(
+            keys,
+            fn,
+            state.y,
+            memory.point,
+            around,
+            asked,
+            widened=self.widened(state),
+        )
         point, length, queries = self._jump(
             fn,
             state,
