@@ -30,13 +30,28 @@ ATTACKS = {
     "cgba": attacks.cgba(iterations=8, chunk=5),
     "cgba curved": attacks.cgba(iterations=8, chunk=5, curved=True),
     "surfree": attacks.surfree(max_queries=200, chunk=5),
+    "geoda": attacks.geoda(initial_directions=30, iterations=6, chunk=5),
+    "geoda l1": attacks.geoda(norm="l1", initial_directions=30, iterations=6, chunk=5),
+    "geoda linf": attacks.geoda(
+        norm="linf", initial_directions=30, iterations=6, chunk=5
+    ),
+    "sign_opt": attacks.sign_opt(directions=40, iterations=5, chunk=5),
     "boundary": attacks.boundary(iterations=8, samples=20, chunk=5),
     "ray_s": attacks.ray_s(max_queries=200, chunk=5),
 }
 
 
-SLOW = ("hop_skip_jump linf", "hop_skip_jump adaptive", "cgba curved", "surfree")
-COUNTED = ("cgba", "surfree")
+SLOW = (
+    "hop_skip_jump linf",
+    "hop_skip_jump adaptive",
+    "cgba curved",
+    "surfree",
+    "geoda",
+    "geoda l1",
+    "geoda linf",
+    "sign_opt",
+)
+COUNTED = ("cgba", "surfree", "geoda", "sign_opt")
 
 
 @pytest.fixture(

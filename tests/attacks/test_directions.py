@@ -13,7 +13,7 @@ from zeroone_jax.attacks.perturbation import size
 
 SHAPE = (5, 3, 2)
 KEY = jax.random.key(0)
-SMOOTHED = ("hop_skip_jump", "cgba", "surfree", "boundary")
+SMOOTHED = ("hop_skip_jump", "cgba", "surfree", "geoda", "sign_opt", "boundary")
 
 
 def plain_estimate(
@@ -136,7 +136,13 @@ def test_frequencies_need_images():
             getattr(attacks, name)(frequencies=0)
 
 
-@pytest.mark.parametrize("name", SMOOTHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow("once more") if late else ())
+        for name, late in zip(SMOOTHED, (0, 0, 0, 1, 1, 0), strict=True)
+    ],
+)
 def test_of_a_smooth_start_adversaries_stay_smooth(name):
     x = 0.4 + 0.2 * jax.random.uniform(KEY, (4, *models.SHAPE))
     y = models.linear(x)

@@ -24,6 +24,7 @@ from zeroone_jax.attacks.cgba import CurvatureAware as cgba
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool
 from zeroone_jax.attacks.expectation import expectation
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab
+from zeroone_jax.attacks.geoda import Geometric as geoda
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.attacks.pgd import ProjectedGradientDescent as pgd
@@ -32,6 +33,7 @@ from zeroone_jax.attacks.predict import as_label_fn, predict
 from zeroone_jax.attacks.ray_s import RayS as ray_s
 from zeroone_jax.attacks.sign_network import HyperplaneCrossing as hyperplane_crossing
 from zeroone_jax.attacks.sign_network import SurrogateGradient as surrogate_gradient
+from zeroone_jax.attacks.sign_opt import SignOPT as sign_opt
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa
 from zeroone_jax.attacks.square import Square as square
 from zeroone_jax.attacks.starts import nearest_start, random_start

@@ -12,7 +12,6 @@ the normal. The search begins at twice the angle of the last turn, not at a righ
 And directions of low frequencies widen with time.
 """
 
-import math
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ from zeroone_jax.attacks.estimate import (
     check_radius,
     first_radii,
     next_radii,
+    tolerance,
 )
 from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import size
@@ -114,8 +114,7 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
     ) -> State:
         """Finds a start and brings it to the boundary."""
         radii = first_radii(self.radius, x)
-        tolerance = _tolerance(radii, x)
-        near = self.start_at_boundary(key, fn, x, y, start, tolerance)
+        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
         angle = jnp.full(x.shape[:1], _FIRST_ANGLE, x.dtype)
         return State(
             x=x,
@@ -188,9 +187,9 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         tries = found.queries - queries
         low = jnp.where(found.hit, jnp.ldexp(first, 1 - tries), 0)
         high = jnp.where(tries > 1, 2 * low, LARGEST_ANGLE)
-        tolerance = _tolerance(state.memory.radius, state.x)
+        exactness = tolerance(state.memory.radius, state.x)
         angle, queries = turn(
-            hits, arc, low, high, found.hit, tolerance, found.queries, budget
+            hits, arc, low, high, found.hit, exactness, found.queries, budget
         )
         return where(angle > 0, arc.at(angle), state.adversary), angle, queries
 
@@ -215,23 +214,18 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         tries = miss.queries - queries
         high = angle_of(tries - 1)
         low = jnp.where(tries > 1, angle_of(tries - 2), 0)
-        tolerance = _tolerance(state.memory.radius, state.x)
+        exactness = tolerance(state.memory.radius, state.x)
         angle, queries = turn(
-            hits, arc, low, high, miss.hit, tolerance, miss.queries, budget
+            hits, arc, low, high, miss.hit, exactness, miss.queries, budget
         )
         near = bisect(
             hits,
             state.x,
             where(angle > 0, arc.at(angle), state.adversary),
             state.active & (angle > 0),
-            tolerance,
+            exactness,
             queries,
             budget,
             "l2",
         )
         return near.point, angle, near.queries
-
-
-def _tolerance(radius: Array, x: Array) -> Array:
-    """The share of the way, and the angle, at which searches stop, float [n]."""
-    return radius / math.sqrt(math.prod(x.shape[1:]))

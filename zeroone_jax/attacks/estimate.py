@@ -6,6 +6,7 @@ around the points lie, the radius, decides everything on sign networks, whose bo
 has facets: a tiny radius sees one facet only (section A6 of our notes).
 """
 
+import math
 from typing import Literal, NamedTuple, TypeAlias
 
 import jax
@@ -189,3 +190,12 @@ def next_radii(radius: Radius, radii: Array, hit_share: Array) -> Array:
         one_sided < _VARIED, _FARTHER, jnp.where(one_sided > _ALIKE, _NEARER, 1.0)
     )
     return jnp.clip(radii * factor.astype(radii.dtype), *_ADAPTIVE_LIMITS)
+
+
+def tolerance(radius: Array, x: Array) -> Array:
+    """The share of the way at which searches for the boundary stop, float [n].
+
+    What is asked about around a point has to straddle the boundary: a direction of that
+    radius goes so far along any one axis.
+    """
+    return radius / math.sqrt(math.prod(x.shape[1:]))

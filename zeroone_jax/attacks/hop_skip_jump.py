@@ -6,7 +6,6 @@ around the points lie (`radius`) decides everything on sign networks, whose boun
 has facets: a tiny radius sees one facet only (section A6 of our notes).
 """
 
-import math
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from zeroone_jax.attacks.estimate import (
     check_radius,
     first_radii,
     next_radii,
+    tolerance,
 )
 from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import each, size
@@ -112,8 +112,7 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
     ) -> State:
         """Finds a start and brings it to the boundary."""
         radii = first_radii(self.radius, x)
-        tolerance = self._tolerance(radii, x)
-        near = self.start_at_boundary(key, fn, x, y, start, tolerance)
+        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
         distance = size(near.point - x, self.norm)
         return State(
             x=x,
@@ -152,9 +151,6 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         )
         return state, info
 
-    def _tolerance(self, radius: Array, x: Array) -> Array:
-        return radius / math.sqrt(math.prod(x.shape[1:]))
-
     def _try(
         self,
         keys: Array,
@@ -190,7 +186,7 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
             x,
             point,
             state.active & (length > 0),
-            self._tolerance(radius, x),
+            tolerance(radius, x),
             queries,
             budget,
             self.norm,
