@@ -38,6 +38,7 @@ ATTACKS = {
     "sign_opt": attacks.sign_opt(directions=40, iterations=5, chunk=5),
     "boundary": attacks.boundary(iterations=8, samples=20, chunk=5),
     "ray_s": attacks.ray_s(max_queries=200, chunk=5),
+    "ray_s l2": attacks.ray_s(norm="l2", max_queries=200, chunk=5),
 }
 
 
@@ -50,6 +51,7 @@ SLOW = (
     "geoda l1",
     "geoda linf",
     "sign_opt",
+    "ray_s l2",
 )
 COUNTED = ("cgba", "surfree", "geoda", "sign_opt")
 
