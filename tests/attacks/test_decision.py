@@ -13,6 +13,7 @@ import pytest
 from tests.attacks import decision_models as models
 from zeroone_jax import attacks
 from zeroone_jax.attacks.decision import DecisionAttack
+from zeroone_jax.attacks.paid import PaidLabelFn
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.attacks.state import AttackResult, State
 
@@ -26,12 +27,33 @@ ATTACKS = {
     "hop_skip_jump adaptive": attacks.hop_skip_jump(
         radius="adaptive", iterations=8, chunk=5
     ),
+    "cgba": attacks.cgba(iterations=8, chunk=5),
+    "cgba curved": attacks.cgba(iterations=8, chunk=5, curved=True),
+    "surfree": attacks.surfree(max_queries=200, chunk=5),
+    "geoda": attacks.geoda(initial_directions=30, iterations=6, chunk=5),
+    "geoda l1": attacks.geoda(norm="l1", initial_directions=30, iterations=6, chunk=5),
+    "geoda linf": attacks.geoda(
+        norm="linf", initial_directions=30, iterations=6, chunk=5
+    ),
+    "sign_opt": attacks.sign_opt(directions=40, iterations=5, chunk=5),
     "boundary": attacks.boundary(iterations=8, samples=20, chunk=5),
     "ray_s": attacks.ray_s(max_queries=200, chunk=5),
+    "ray_s l2": attacks.ray_s(norm="l2", max_queries=200, chunk=5),
 }
 
 
-SLOW = ("hop_skip_jump linf", "hop_skip_jump adaptive")
+SLOW = (
+    "hop_skip_jump linf",
+    "hop_skip_jump adaptive",
+    "cgba curved",
+    "surfree",
+    "geoda",
+    "geoda l1",
+    "geoda linf",
+    "sign_opt",
+    "ray_s l2",
+)
+COUNTED = ("cgba", "surfree", "geoda", "sign_opt")
 
 
 @pytest.fixture(
@@ -177,6 +199,25 @@ def test_queries_are_the_questions_asked() -> None:
     # RayS asks one question at a time, so that none is asked in vain.
     out = attacks.ray_s(max_queries=100)(KEY, counted, x, y)
     assert sum(asked) == out.queries[0] <= 100
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_paid_queries_are_the_questions_asked(name: str) -> None:
+    asked: list[int] = []
+
+    def count(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        asked.append(int(np.sum(rows)))
+        return np.asarray(models.linear(points))
+
+    def ask(points: jax.Array, rows: jax.Array) -> jax.Array:
+        out = jax.ShapeDtypeStruct(points.shape[:1], jnp.int32)
+        return jax.pure_callback(count, out, points, rows)
+
+    x, y = models.images(1, 2)
+    attack = dataclasses.replace(ATTACKS[name], max_queries=80)
+    out = attack(KEY, PaidLabelFn(ask), x, y)
+    assert sum(asked) == out.queries.sum()
+    assert (out.queries <= 80).all()
 
 
 def test_targets_are_reached(attack: DecisionAttack) -> None:

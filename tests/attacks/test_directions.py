@@ -4,12 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.fft
 
+from tests.attacks import decision_models as models
+from zeroone_jax import attacks
 from zeroone_jax.attacks import directions
 from zeroone_jax.attacks.perturbation import size
 
 SHAPE = (5, 3, 2)
 KEY = jax.random.key(0)
+SMOOTHED = ("hop_skip_jump", "cgba", "surfree", "geoda", "sign_opt", "boundary")
 
 
 def plain_estimate(
@@ -51,7 +55,8 @@ def test_the_normal_is_the_papers(law: str, norm: str, one_sided: bool) -> None:
         tally = directions.count(
             tally, effective[part], jnp.asarray(hit[part]), jnp.asarray(asked[part])
         )
-    normal = directions.normal(tally, law, jnp.asarray(point), jnp.asarray(scale), norm)
+    reach = jnp.asarray(scale) if law == "signs" else None
+    normal = directions.normal(tally, jnp.asarray(point), reach, norm)
     expected = plain_estimate(point, points[asked], hit[asked], around, norm)
     if norm == "linf":
         # Where the plain sum cancels but for rounding, its sign means nothing.
@@ -95,5 +100,62 @@ def test_nothing_asked_is_no_direction() -> None:
     tally = directions.nothing(SHAPE, jnp.float32)
     point = jnp.full(SHAPE, 0.5)
     for norm in ("l2", "linf"):
-        normal = directions.normal(tally, "signs", point, jnp.asarray(0.1), norm)
+        normal = directions.normal(tally, point, jnp.asarray(0.1), norm)
         np.testing.assert_array_equal(normal, 0)
+
+
+def test_cosines_are_those_of_the_transform():
+    waves = directions.cosines(7, 4)
+    np.testing.assert_allclose(waves.T @ waves, np.eye(4), atol=1e-12)
+    transform = scipy.fft.dct(np.eye(7), axis=0, norm="ortho")
+    np.testing.assert_allclose(waves.T, transform[:4], atol=1e-12)
+    assert directions.cosines(3, 9).shape == (3, 3)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("law", directions.LAWS)
+def test_smooth_directions_have_low_frequencies_alone(law, norm):
+    source = directions.Source(law, norm, 2)
+    drawn = source.draw(KEY, 300, SHAPE, jnp.dtype(jnp.float32))
+    np.testing.assert_allclose(size(drawn, norm) * source.scale(SHAPE), 1, rtol=1e-5)
+    waves = scipy.fft.dctn(np.asarray(drawn), axes=(1, 2), norm="ortho")
+    assert np.abs(waves[:, 2:]).max() < 1e-5
+    assert np.abs(waves[:, :, 2:]).max() < 1e-5
+    flat = waves[:, :2, :2].reshape(300, -1)
+    flat = flat / flat.std()
+    correlation = flat.T @ flat / 300 - np.eye(flat.shape[1])
+    assert np.abs(correlation).max() < 0.3
+
+
+def test_frequencies_need_images():
+    source = directions.Source("signs", "l2", 2)
+    with pytest.raises(ValueError, match=r"frequencies is 2, but needs images \[n"):
+        source.draw(KEY, 3, (30,), jnp.dtype(jnp.float32))
+    for name in SMOOTHED:
+        with pytest.raises(ValueError, match="frequencies is 0, but must be a whole"):
+            getattr(attacks, name)(frequencies=0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow("once more") if late else ())
+        for name, late in zip(SMOOTHED, (0, 0, 0, 1, 1, 0), strict=True)
+    ],
+)
+def test_of_a_smooth_start_adversaries_stay_smooth(name):
+    x = 0.4 + 0.2 * jax.random.uniform(KEY, (4, *models.SHAPE))
+    y = models.linear(x)
+    weights = models.WEIGHTS.reshape(models.SHAPE)
+    waves = np.array(scipy.fft.dctn(weights, axes=(0, 1), norm="ortho"))
+    waves[3:], waves[:, 3:] = 0, 0
+    slope = scipy.fft.idctn(waves, axes=(0, 1), norm="ortho")
+    away = jnp.asarray(slope / np.abs(slope).max() * 0.3, jnp.float32)
+    start = x + jnp.where(y == 1, -1, 1)[:, None, None, None] * away[None]
+    attack = getattr(attacks, name)(max_queries=150, frequencies=3)
+    out = attack(KEY, models.linear, x, y, start)
+    assert out.success.all()
+    assert (out.distance < 0.9 * size(start - x, "l2")).all()
+    found = scipy.fft.dctn(np.asarray(out.adversary - x), axes=(1, 2), norm="ortho")
+    assert np.abs(found[:, 3:]).max() < 1e-5
+    assert np.abs(found[:, :, 3:]).max() < 1e-5

@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.attacks import decision_models as models
 from zeroone_jax import attacks
+from zeroone_jax.attacks.perturbation import size
 
 KEY = jax.random.key(0)
 
@@ -73,3 +74,35 @@ def test_a_start_gives_the_first_direction() -> None:
     assert state.found.all()
     exact = models.linear_distance(x, "linf")
     np.testing.assert_allclose(state.memory.radius, exact, atol=attack.tolerance)
+
+
+def test_in_l2_the_same_rays_are_searched_and_the_shortest_is_kept() -> None:
+    x, y = models.images(5, 8)
+    # Some pixels lie at the walls, where rays are cut.
+    x = jnp.where(x > 0.6, 1, x)
+    y = models.linear(x)
+    states = []
+    for norm in ("linf", "l2"):
+        attack = attacks.ray_s(norm=norm, max_queries=5000)
+        state = attack.init(KEY, models.linear, x, y)
+        step = jax.jit(
+            lambda state, attack=attack: attack.step(KEY, models.linear, state)
+        )
+        for _ in range(60):
+            before = state
+            state, _ = step(state)
+            if norm == "l2":
+                now, then = (size(s.adversary - x, "l2") for s in (state, before))
+                assert (now <= then)[before.found].all()
+        states.append(state)
+    linf, l2 = states
+    np.testing.assert_allclose(l2.memory.signs, linf.memory.signs)
+    np.testing.assert_allclose(l2.memory.radius, linf.memory.radius, atol=1e-6)
+    longer = size(linf.adversary - x, "l2")
+    assert (size(l2.adversary - x, "l2") <= longer * (1 + 1e-5)).all()
+    exact = models.linear_distance(x, "l2")
+    distance = np.asarray(size(l2.adversary - x, "l2"))
+    assert (distance >= exact * (1 - 1e-5)).all()
+    # A ray of signs is at best as long as this, where the box stops none.
+    dual = models.linear_distance(x, "linf") * np.sqrt(x[0].size)
+    assert (distance <= 1.5 * dual).all()

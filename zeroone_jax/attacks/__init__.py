@@ -20,11 +20,13 @@ from zeroone_jax.attacks.apgd import AutoPGD as apgd
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.boundary import Boundary as boundary
 from zeroone_jax.attacks.carlini_wagner import CarliniWagner as carlini_wagner
+from zeroone_jax.attacks.cgba import CurvatureAware as cgba
 from zeroone_jax.attacks.ddn import DecoupledDirectionNorm as ddn
 from zeroone_jax.attacks.deep_fool import DeepFool as deep_fool
 from zeroone_jax.attacks.expectation import expectation
 from zeroone_jax.attacks.fab import FastAdaptiveBoundary as fab
 from zeroone_jax.attacks.fmn import FastMinimumNorm as fmn
+from zeroone_jax.attacks.geoda import Geometric as geoda
 from zeroone_jax.attacks.hop_skip_jump import HopSkipJump as hop_skip_jump
 from zeroone_jax.attacks.minimal_apgd import MinimalAutoPGD as minimal_apgd
 from zeroone_jax.attacks.pdgd import PrimalDualGradient as pdgd
@@ -37,12 +39,14 @@ from zeroone_jax.attacks.ray_s import RayS as ray_s
 from zeroone_jax.attacks.sigma_zero import SigmaZero as sigma_zero
 from zeroone_jax.attacks.sign_network import HyperplaneCrossing as hyperplane_crossing
 from zeroone_jax.attacks.sign_network import SurrogateGradient as surrogate_gradient
+from zeroone_jax.attacks.sign_opt import SignOPT as sign_opt
 from zeroone_jax.attacks.spsa import SimultaneousPerturbation as spsa
 from zeroone_jax.attacks.square import Square as square
 from zeroone_jax.attacks.starts import nearest_start, random_start
 from zeroone_jax.attacks.state import AttackResult, Course, State
 from zeroone_jax.attacks.substitute import Substitute
 from zeroone_jax.attacks.super_deep_fool import SuperDeepFool as super_deep_fool
+from zeroone_jax.attacks.surfree import SurFree as surfree
 from zeroone_jax.attacks.transfer import substitute_attack
 
 __all__ = sorted(

@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import checks, loops
-from zeroone_jax.attacks import directions
-from zeroone_jax.attacks.decision import WalkFromAdversary
+from zeroone_jax.attacks.estimate import DrawsDirections
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn, Number
@@ -67,7 +66,7 @@ class _Walk(NamedTuple):
     queries: Array
 
 
-class Boundary(WalkFromAdversary, name="boundary"):
+class Boundary(DrawsDirections, name="boundary"):
     """Walks along the boundary, nearer with every step.
 
     An iteration draws `samples` points sideways, up to `trials` times, until some are
@@ -92,8 +91,6 @@ class Boundary(WalkFromAdversary, name="boundary"):
     trials: int = 100
     sideways: Number = 0.01
     forward: Number = 0.01
-    law: directions.Law = "signs"
-
     norms: ClassVar = ("l2",)
 
     def __post_init__(self) -> None:
@@ -152,15 +149,13 @@ class Boundary(WalkFromAdversary, name="boundary"):
     def _sideways(self, keys: Array, fn: LabelFn, state: State) -> _Walk:
         """Draws points on the sphere around each image until some are hits."""
         x, memory = state.x, state.memory
-        radius = memory.distance
+        radius, widened = memory.distance, self.widened(state)
         outward = (state.adversary - x) / each(jnp.maximum(radius, 1e-12), x)
 
         def draw(key: Array, outward: Array, radius: Array, step: Array) -> Array:
-            drawn = directions.draw(
-                key, self.samples, outward.shape, self.law, "l2", outward.dtype
-            ).reshape(self.samples, -1)
-            if self.law == "signs":
-                drawn = drawn * directions.sign_size(outward.shape, "l2")
+            shape = outward.shape
+            drawn = self.source.draw(key, self.samples, shape, outward.dtype, widened)
+            drawn = (drawn * self.source.scale(shape)).reshape(self.samples, -1)
             flat = outward.reshape(-1)
             along = jnp.matmul(drawn, flat, precision="highest")
             # Of length sqrt(1 + step^2) together: brought back onto the sphere.

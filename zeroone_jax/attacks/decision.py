@@ -195,3 +195,25 @@ class WalkFromAdversary(DecisionAttack):
         return find_start(
             hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
         )
+
+    def start_at_boundary(
+        self,
+        key: Key,
+        fn: LabelFn,
+        x: Array,
+        y: Array,
+        start: Array | None,
+        tolerance: float | Array,
+    ) -> Found:
+        """Finds a start and brings it to the boundary, to a share of the way."""
+        found = self.find_start(key, fn, x, y, start)
+        return bisect(
+            self.hits(fn, y),
+            x,
+            found.point,
+            found.hit,
+            tolerance,
+            found.queries,
+            self.budget(x),
+            self.norm,
+        )

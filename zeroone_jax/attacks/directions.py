@@ -3,7 +3,8 @@
 HopSkipJump's estimate (Chen et al. 2019, equation 16) is the mean of random directions,
 each weighted by whether the point it leads to is a hit. Its cost, besides the model's
 own, is the drawing of the directions: random signs, unpacked from random bits, are far
-cheaper than normal numbers.
+cheaper than normal numbers. Directions may be smooth: waves of low frequencies alone,
+to which networks of natural images answer more than to noise.
 """
 
 import math
@@ -11,7 +12,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
 
+from zeroone_jax import checks
 from zeroone_jax.attacks.perturbation import Norm
 from zeroone_jax.types import Array, Key
 
@@ -19,6 +23,50 @@ Law: TypeAlias = Literal["signs", "gaussian", "uniform"]
 """How directions are drawn; see `draw`."""
 
 LAWS: tuple[Law, ...] = ("signs", "gaussian", "uniform")
+
+
+class Source(NamedTuple):
+    """Where directions come from.
+
+    Attributes:
+        law: how they are drawn.
+        norm: "l2" or "linf", what they are of size 1 in.
+        frequencies: how many of the lowest frequencies of the cosine transform, of
+            height and of width alike, they are made of, in each colour; all where an
+            image has fewer. None draws pixels.
+    """
+
+    law: Law
+    norm: Norm
+    frequencies: int | None = None
+
+    @property
+    def counts_signs(self) -> bool:
+        """Whether a direction is -1 and 1 in pixels, so that sums of them are exact."""
+        return self.law == "signs" and self.frequencies is None
+
+    def check(self) -> None:
+        """Refuses settings out of their range, as ValueErrors."""
+        checks.one_of("law", self.law, LAWS)
+        if self.frequencies is not None:
+            checks.counts(frequencies=self.frequencies)
+
+    def scale(self, shape: tuple[int, ...]) -> float:
+        """What directions as they are drawn are multiplied by to be of size 1."""
+        return sign_size(shape, self.norm) if self.counts_signs else 1.0
+
+    def draw(
+        self,
+        key: Key,
+        number: int,
+        shape: tuple[int, ...],
+        dtype: jnp.dtype,
+        widened: Array | None = None,
+    ) -> Array:
+        """Draws directions, as `draw` and `smooth` do."""
+        if self.frequencies is None:
+            return draw(key, number, shape, self.law, self.norm, dtype)
+        return smooth(key, number, shape, self, dtype, widened)
 
 
 class Tally(NamedTuple):
@@ -81,6 +129,85 @@ def draw(
     return flat.reshape(number, *shape)
 
 
+def smooth(
+    key: Key,
+    number: int,
+    shape: tuple[int, ...],
+    source: Source,
+    dtype: DTypeLike,
+    widened: Array | None = None,
+) -> Array:
+    """Draws directions of low frequencies.
+
+    Args:
+        key: a random key.
+        number: how many.
+        shape: an image's height, width and colours.
+        source: its `law` is that of the coefficients.
+        dtype: the float type.
+        widened: i32 [], how many frequencies instead of the source's own; this may be
+            traced.
+
+    Returns:
+        float [number, ...] of norm 1.
+
+    Raises:
+        ValueError: an image is no grid of pixels.
+    """
+    if source.frequencies is None or len(shape) != 3:
+        raise ValueError(
+            f"frequencies is {source.frequencies}, but needs images [n, height, width, "
+            f"colours], not images of shape {shape}"
+        )
+    most = source.frequencies if widened is None else max(shape[:2])
+    rows, columns = (jnp.asarray(cosines(side, most), dtype) for side in shape[:2])
+    if widened is not None:
+        rows, columns = (
+            jnp.where(jnp.arange(waves.shape[1])[None, :] < widened, waves, 0)
+            for waves in (rows, columns)
+        )
+    kept = (rows.shape[1], columns.shape[1], shape[2])
+    coefficients = draw(key, number, kept, source.law, "l2", jnp.dtype(dtype))
+    waves = jnp.einsum(
+        "yf,nfgc,xg->nyxc",
+        rows,
+        coefficients,
+        columns,
+        precision="highest",
+    )
+    flat = waves.reshape(number, -1)
+    if source.norm == "linf":
+        length = jnp.max(jnp.abs(flat), axis=1)
+    else:
+        length = jnp.linalg.norm(flat, axis=1)
+    return (
+        waves / jnp.maximum(length, float(jnp.finfo(dtype).tiny))[:, None, None, None]
+    )
+
+
+def cosines(side: int, frequencies: int) -> np.ndarray:
+    """The lowest cosines of a line of pixels (the basis of the transform DCT-II).
+
+    Args:
+        side: pixels of the line.
+        frequencies: how many cosines; at most `side` are given.
+
+    Returns:
+        float64 [side, frequencies], orthonormal columns, the constant one first.
+    """
+    place = np.arange(side)[:, None] + 0.5
+    frequency = np.arange(min(side, frequencies))[None, :]
+    waves = np.cos(np.pi * place * frequency / side)
+    return waves / np.linalg.norm(waves, axis=0)
+
+
+def without(drawn: Array, axis: Array) -> Array:
+    """What directions float [number, ...] have besides an axis [...] of L2 norm 1."""
+    flat, axis = drawn.reshape(len(drawn), -1), axis.reshape(-1)
+    along = jnp.matmul(flat, axis, precision="highest")
+    return (flat - along[:, None] * axis[None, :]).reshape(drawn.shape)
+
+
 def sign_size(shape: tuple[int, ...], norm: Norm) -> float:
     """The size of each coordinate of a direction of signs of norm 1."""
     return 1 / math.sqrt(math.prod(shape)) if norm == "l2" else 1.0
@@ -118,14 +245,14 @@ def nothing(shape: tuple[int, ...], dtype: jnp.dtype) -> Tally:
     return Tally(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), none, none)
 
 
-def normal(tally: Tally, law: Law, point: Array, reach: Array, norm: Norm) -> Array:
+def normal(tally: Tally, point: Array, reach: Array | None, norm: Norm) -> Array:
     """Estimates the direction in which hits lie.
 
     Args:
         tally: the sums over all directions asked.
-        law: how they were drawn.
         point: float [...], where they were drawn around.
-        reach: float [], how far a sign moves a coordinate; for the law "signs" only.
+        reach: float [], how far a sign moves a coordinate, where signs were counted;
+            None where what the box left of the directions was.
         norm: "l2" or "linf".
 
     Returns:
@@ -133,7 +260,7 @@ def normal(tally: Tally, law: Law, point: Array, reach: Array, norm: Norm) -> Ar
         L2 norm for "l2", its sign for "linf". 0 where nothing was asked.
     """
     weighted, plain = tally.weighted, tally.plain
-    if law == "signs":
+    if reach is not None:
         # What the box left of the steps up and down, by the number of each.
         up, down = jnp.minimum(1, (1 - point) / reach), jnp.minimum(1, point / reach)
         weighted = (

@@ -6,30 +6,28 @@ networks the distance of these points (`radius`) decides how good the attack is:
 boundary has facets, and a tiny radius sees one facet only (docs/papers.md, A6).
 """
 
-import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from zeroone_jax import checks, loops
-from zeroone_jax.attacks import directions
-from zeroone_jax.attacks.decision import WalkFromAdversary
+from zeroone_jax import checks
+from zeroone_jax.attacks.estimate import (
+    EstimatesNormals,
+    Radius,
+    check_radius,
+    first_radii,
+    next_radii,
+    tolerance,
+)
 from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.attacks.state import State, where
-from zeroone_jax.types import Array, Key, LabelFn, Number
+from zeroone_jax.types import Array, Key, LabelFn
 
 # The first iteration's radius (the authors' program), in the attack's norm.
 _FIRST_RADIUS = 0.1
-# Directions asked together. Fixed, so that no chunk size changes what is drawn.
-_BLOCK = 32
 # A jump is halved until it leads to a hit, this many times at most.
 _HALVINGS = 25
-# An adaptive radius begins at _ADAPTIVE_START and stays within _ADAPTIVE_LIMITS. With
-# p the share of hits, it grows while |2p - 1| is below _VARIED, shrinks above _ALIKE.
-_ADAPTIVE_START, _ADAPTIVE_LIMITS = 1.0, (0.003, 2.0)
-_VARIED, _ALIKE, _FARTHER, _NEARER = 0.4, 0.8, 1.2, 0.8
 
 
 class Memory(NamedTuple):
@@ -75,7 +73,7 @@ class _Tried(NamedTuple):
     queries: Array
 
 
-class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
+class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
     """Follows the boundary towards the image by estimates of its normal.
 
     Iteration t asks about `initial_directions * sqrt(t)` points, jumps by `distance /
@@ -91,15 +89,12 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
             .01 is the usual setting. The first iteration uses .1, not as a share, as
             the authors' program does. "adaptive" begins far away, comes nearer where
             nearly all labels are alike, and goes farther where they vary.
-        law: how directions are drawn: "signs" (the default),
-            "gaussian" (the paper's for L2) or "uniform" (the paper's for Linf).
     """
 
     iterations: int = 40
     initial_directions: int = 100
     max_directions: int = 10_000
-    radius: Number | Literal["adaptive"] = 0.01
-    law: directions.Law = "signs"
+    radius: Radius = 0.01
 
     norms: ClassVar = ("l2", "linf")
 
@@ -110,36 +105,21 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
-        checks.one_of("law", self.law, directions.LAWS)
-        if isinstance(self.radius, str):
-            checks.one_of("radius", self.radius, ("a number", "adaptive"))
-        else:
-            checks.positive(radius=self.radius)
+        check_radius(self.radius)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
-        found = self.find_start(key, fn, x, y, start)
-        radius = _ADAPTIVE_START if isinstance(self.radius, str) else self.radius
-        radii = jnp.full(x.shape[:1], radius, x.dtype)
-        near = bisect(
-            self.hits(fn, y),
-            x,
-            found.point,
-            found.hit,
-            self._tolerance(radii, x),
-            found.queries,
-            self.budget(x),
-            self.norm,
-        )
+        radii = first_radii(self.radius, x)
+        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
         distance = size(near.point - x, self.norm)
         return State(
             x=x,
             y=y,
             adversary=near.point,
-            found=found.hit,
-            active=found.hit & (near.queries < self.budget(x)),
+            found=near.hit,
+            active=near.hit & (near.queries < self.budget(x)),
             queries=near.queries,
             iteration=jnp.asarray(0, jnp.int32),
             memory=Memory(near.point, distance, distance, radii),
@@ -155,7 +135,7 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
         better = active & (tried.distance < memory.nearest)
         iteration = state.iteration + 1
         left = tried.queries < self.budget(state.x)
-        radius = self._next_radius(memory.radius, tried.hit_share)
+        radius = next_radii(self.radius, memory.radius, tried.hit_share)
         info = Info(tried.distance, memory.radius, tried.jump, tried.hit_share)
         state = state._replace(
             adversary=where(better, tried.point, state.adversary),
@@ -171,19 +151,6 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
         )
         return state, info
 
-    def _next_radius(self, radius: Array, hit_share: Array) -> Array:
-        """Looks farther while labels around vary, nearer where they are all alike."""
-        if not isinstance(self.radius, str):
-            return radius
-        one_sided = jnp.abs(2 * hit_share - 1)
-        factor = jnp.where(
-            one_sided < _VARIED, _FARTHER, jnp.where(one_sided > _ALIKE, _NEARER, 1.0)
-        )
-        return jnp.clip(radius * factor.astype(radius.dtype), *_ADAPTIVE_LIMITS)
-
-    def _tolerance(self, radius: Array, x: Array) -> Array:
-        return radius / math.sqrt(math.prod(x.shape[1:]))
-
     def _try(
         self,
         keys: Array,
@@ -198,66 +165,34 @@ class HopSkipJump(WalkFromAdversary, name="hop_skip_jump"):
         first = (state.iteration == 0) & (not isinstance(self.radius, str))
         around = jnp.where(first, _FIRST_RADIUS, radius * memory.distance)
         asked = jnp.where(state.active, jnp.clip(budget - queries, 0, wanted), 0)
-        tally = self._ask_around(keys, fn, state, around, asked)
-        reach = around * directions.sign_size(x.shape[1:], self.norm)
-        normal = jax.vmap(
-            lambda tally, point, reach: directions.normal(
-                tally, self.law, point, reach, self.norm
-            )
-        )(tally, memory.point, reach)
+        normal = self.normals(
+            keys,
+            fn,
+            state.y,
+            memory.point,
+            around,
+            asked,
+            widened=self.widened(state),
+        )
         point, length, queries = self._jump(
-            fn, state, normal, memory.distance / root.astype(x.dtype), queries + asked
+            fn,
+            state,
+            normal.direction,
+            memory.distance / root.astype(x.dtype),
+            queries + asked,
         )
         near = bisect(
             self.hits(fn, state.y),
             x,
             point,
             state.active & (length > 0),
-            self._tolerance(radius, x),
+            tolerance(radius, x),
             queries,
             budget,
             self.norm,
         )
-        share = tally.weight / jnp.maximum(tally.asked, 1) / 2 + 0.5
         distance = size(near.point - x, self.norm)
-        return _Tried(near.point, distance, length, share, near.queries)
-
-    def _ask_around(
-        self, keys: Array, fn: LabelFn, state: State, around: Array, asked: Array
-    ) -> directions.Tally:
-        """Asks about points around every image's own, a block at a time."""
-        point = state.memory.point
-        shape, dtype = point.shape[1:], point.dtype
-        scale = around
-        if self.law == "signs":
-            scale = around * directions.sign_size(shape, self.norm)
-        scale = each(scale, point)[:, None]
-
-        def ask(
-            carry: tuple[Array, directions.Tally],
-        ) -> tuple[Array, directions.Tally]:
-            block, tally = carry
-            block_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, block)
-            drawn = jax.vmap(
-                lambda key: directions.draw(
-                    key, _BLOCK, shape, self.law, self.norm, dtype
-                )
-            )(block_keys)
-            points = jnp.clip(point[:, None] + scale * drawn, 0, 1)
-            index = block * _BLOCK + jnp.arange(_BLOCK, dtype=jnp.int32)
-            real = index[None, :] < asked[:, None]
-            hit = self.hits_of_many(fn, points, state.y, real)
-            if self.law != "signs":
-                drawn = (points - point[:, None]) / scale
-            return block + 1, jax.vmap(directions.count)(tally, drawn, hit, real)
-
-        nothing = jax.vmap(lambda _: directions.nothing(shape, dtype))(asked)
-        most = jnp.max(asked)
-        return loops.while_loop(
-            lambda carry: carry[0] * _BLOCK < most,
-            ask,
-            (jnp.asarray(0, jnp.int32), nothing),
-        )[1]
+        return _Tried(near.point, distance, length, normal.hit_share, near.queries)
 
     def _jump(
         self, fn: LabelFn, state: State, normal: Array, length: Array, queries: Array

@@ -1,9 +1,13 @@
-"""RayS (Chen and Gu 2020): an Linf attack by labels alone, without any estimate.
+"""RayS (Chen and Gu 2020): an attack by labels alone, without any estimate.
 
 Searches the corners of the cube around the image: a sign for every coordinate, and the
 least radius at which the model errs in that direction. Signs are flipped in blocks that
 are halved level by level; a flip is kept where the model still errs at the best radius,
 which then is searched anew.
+
+The paper's norm is Linf. In L2 the rays are the same, and their lengths are compared in
+L2: a sign network's or a linear model's nearest point lies on none of them, but nothing
+is lost on estimates.
 """
 
 import math
@@ -24,7 +28,8 @@ class Memory(NamedTuple):
 
     Attributes:
         signs: float [n, ...] of -1 and 1, the best direction.
-        radius: float [n], the least radius at which it leads to a hit; 1 before any.
+        radius: float [n], how far each pixel moves, unless the box stops it, at the
+            least radius that leads to a hit; 1 before any.
         level: i32 [], blocks are a 2^-level share of an image.
         block: i32 [], the block to flip next.
     """
@@ -57,7 +62,8 @@ class RayS(DecisionAttack, name="ray_s"):
 
     Attributes:
         max_queries: when to stop: the attack has no other end.
-        tolerance: how exactly a radius is found, on the [0,1] pixel scale.
+        tolerance: how exactly a radius is found, on the [0,1] pixel scale; in L2, of
+            the root of the mean square of the pixels.
     """
 
     norm: Norm = "linf"
@@ -65,7 +71,7 @@ class RayS(DecisionAttack, name="ray_s"):
     tolerance: Number = 1e-3
     chunk: int = 64
 
-    norms: ClassVar = ("linf",)
+    norms: ClassVar = ("linf", "l2")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,16 +126,23 @@ class RayS(DecisionAttack, name="ray_s"):
         radius, queries = halve(
             hits, at, memory.radius, kept, self.tolerance, queries, budget
         )
-        adversary = where(kept, at(radius), state.adversary)
-        # The box may have kept the adversary nearer than the radius.
-        distance = jnp.where(kept, size(adversary - x, "linf"), memory.radius)
+        adversary, nearer = at(radius), kept
+        if self.norm == "linf":
+            # The box may have kept the adversary nearer than the radius.
+            radius = jnp.minimum(radius, size(adversary - x, "linf"))
+        else:
+            # It stops other pixels of other rays: a shorter one may lead farther.
+            before, after = (
+                size(point - x, "l2") for point in (state.adversary, adversary)
+            )
+            nearer = kept & (~state.found | (after < before))
         return state._replace(
-            adversary=adversary,
+            adversary=where(nearer, adversary, state.adversary),
             found=state.found | kept,
             active=state.active & (queries < budget),
             queries=queries,
             memory=memory._replace(
                 signs=where(kept, signs, memory.signs),
-                radius=jnp.minimum(radius, distance),
+                radius=jnp.where(kept, radius, memory.radius),
             ),
         ), kept
