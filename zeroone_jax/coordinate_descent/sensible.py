@@ -26,15 +26,15 @@ def sensible_radii(
 ) -> Floats:
     """Gives each row the radius in which a reference keeps its label.
 
-    With `fit(radii=)` they make the certified 01 loss sensible. Paper B's sensible
+    Give them to `fit(radii=)` for a sensible certified 01 loss. In paper B the sensible
     adversary of (x, y) may go where the reference g still says y, within epsilon:
-    S_g(x, y) = {x' in B_epsilon(x): g(x') = y}, and {x} where g is wrong at x (B1).
-    Here it may go anywhere in the ball of radius min(epsilon, share d), for d at most
-    the distance from x to the nearest point that g labels otherwise, 0 where g is
-    wrong. With a share of at most 1 that ball lies in S_g, so every row that is
-    certified in it is right against the sensible adversary. What differs: S_g also has
-    points beyond the border's distance, on other sides, which this ball leaves out; so
-    training asks for less than paper B does.
+    S_g(x, y) = {x' in B_epsilon(x): g(x') = y}, and {x} where g is wrong at x
+    (docs/papers.md, B1). Here it may go anywhere in the ball of radius min(epsilon,
+    share d). d is a lower bound of the distance from x to the nearest point that g
+    labels otherwise, and 0 where g is wrong. With a share of at most 1 the ball lies in
+    S_g, so every row that is certified in it is right against the sensible adversary.
+    S_g also has points outside of this ball; so this training asks for less than paper
+    B's.
 
     Args:
         path: an .npz file that keeps the distances; an interrupted call goes on.

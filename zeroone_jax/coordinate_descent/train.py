@@ -50,10 +50,10 @@ def fit(
 ) -> Result:
     """Trains a vote ensemble of 01 networks by stochastic coordinate descent.
 
-    Step sizes and rows are values of the compiled program: a run that differs in them
-    only, or in its key, compiles nothing. Networks are split over the devices. For
-    features that are whole multiples of 1/255 the result is the same, to the bit, on
-    any number of devices and wherever the run was interrupted.
+    Step sizes and rows are values of the compiled program: a run that differs only in
+    them or in its key compiles nothing. Networks are split over the devices. If
+    features are whole multiples of 1/255, the result is the same to the bit on any
+    number of devices, and wherever the run was interrupted.
 
     Args:
         key: random key; the same one when a run goes on.

@@ -1,10 +1,10 @@
 """PGD's loss and what is left of accuracy, after ever more steps.
 
 Paper B's check for masked gradients (docs/papers.md, B5): PGD with 500 steps (on
-MNIST 1,000) from 20 random starts, on 100 images. Of an honest network the loss comes
-to rest at the same height from all starts, and accuracy with it; where accuracy still
-falls after hundreds of steps, shorter attacks have overrated the network. A loss that
-rests may still be masked: see AutoAttack's number for that.
+MNIST 1,000) from 20 random starts, on 100 images. If gradients are not masked, the loss
+settles at the same height from all starts, and accuracy settles as well. If accuracy
+still falls after hundreds of steps, shorter attacks have overrated the network. A loss
+that settles does not rule out masked gradients: look at AutoAttack's figure, too.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """Which attacks a robustly trained network meets, and how many images each of them.
 
 Paper B's evaluation (docs/papers.md, B5), what others evaluate with, and
-AutoAttack's standard suite, which the paper does not have and no claim should be
-without: cross-entropy PGD overstates sensible training badly (docs/papers.md, B6).
+AutoAttack's standard suite, which the paper does not use. No claim should be made
+without it: cross-entropy PGD overstates sensible training by far (docs/papers.md, B6).
 
 A plan is a `Suite` in one Linf ball, whose stages each meet all their images. The last
 one is the strongest: the worst case over all is taken on the images that it meets.
@@ -43,19 +43,19 @@ def cifar10(epsilon: float = 8 / 255) -> Suite:
 def mnist(epsilon: float = 0.3) -> Suite:
     """The plan for MNIST's 10,000 test images, in Linf.
 
-    As for CIFAR-10, and PGD-40 with it, with steps of .01 (Madry et al. 2018). Twenty
-    such steps would not cross the ball: those of PGD-20 and CW-20 are epsilon / 8.
-    Argument, result and error as of `cifar10`.
+    As for CIFAR-10, with PGD-40 in addition. PGD-40 and PGD-100 take steps of .01
+    (Madry et al. 2018). Twenty such steps would not cross the ball, so PGD-20 and CW-20
+    take steps of epsilon / 8. Argument, result and error are those of `cifar10`.
     """
     return _paper_and_standard(epsilon, {20: epsilon / 8, 40: 0.01, 100: 0.01})
 
 
 def quick(epsilon: float) -> Suite:
-    """A plan of a few gradients an image, to watch a network by; no evidence.
+    """A quick plan to watch training by; its figures do not prove robustness.
 
-    FGSM and PGD-20, which stands for the paper's own attack, on 1,000 images, and
-    AutoPGD on both losses, 20 iterations each, on the first 100. Argument, result and
-    error as of `cifar10`.
+    FGSM and PGD-20 on 1,000 images, and AutoPGD on both losses, with 20 iterations
+    each, on the first 100. PGD-20 stands for the paper's own attack. Argument, result
+    and error are those of `cifar10`.
     """
     climbs = (
         Stage(

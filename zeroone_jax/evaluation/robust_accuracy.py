@@ -1,7 +1,7 @@
 """The accuracy of a network under attack: one attack at a time, then all together.
 
-`evaluate_one` is the piece of work that a launcher does, stores (`as_json`) and need
-not do again (`from_json`); `summarize` makes rows of the pieces.
+A launcher calls `evaluate_one` for each attack, stores the outcome (`as_json`) and
+reads it again (`from_json`); `summarize` makes rows of all outcomes.
 """
 
 import functools
@@ -60,8 +60,8 @@ def evaluate(
     """Attacks a network by a plan.
 
     Args:
-        key: a random key. All attacks get the same, so that the restarts of one are
-            those of another: PGD's worst of 5 is never above its one run.
+        key: a random key. All attacks get the same key and so the same restarts:
+            PGD's worst of 5 is never above its single run.
         logits_fn: the network; a `jax.tree_util.Partial` of its parameters is compiled
             once for all networks of that kind.
         x: f32 [n, ...] in [0,1].

@@ -1,7 +1,8 @@
 """Tables of robustly trained networks under attack.
 
-The number that stands for a network is that of the strongest attack, beside the paper's
-own on the same images: the gap is what the paper's own attack overlooks.
+A network's figure is its accuracy under the strongest attack. Beside it stands the
+accuracy under the paper's own attack on the same images; the gap between the two is
+what the paper's attack misses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ def transfers(title: str, names: Sequence[str], transfer: Transfer) -> Table:
 
 
 def masking(title: str, courses: Mapping[str, Masking]) -> Table:
-    """Tells whether PGD had come to rest.
+    """Tells whether PGD had settled.
 
     Args:
         title: what the table shows.

@@ -46,9 +46,9 @@ def transfer(
 ) -> Transfer:
     """Attacks every network in the Linf ball, and asks all networks.
 
-    An adversary is the point of the highest cross-entropy over all steps, not the
-    first one over the source's boundary, which would hardly lie over another's. The
-    source's adversaries include those of images that it labels wrongly by itself.
+    An adversary is the point of the highest cross-entropy over all steps. The first
+    point over the source's boundary would hardly be over another network's boundary.
+    The source also attacks images that it labels wrongly without an attack.
 
     Args:
         key: a random key; the seeds' keys are `fold_in(key, 0)`, `fold_in(key, 1)`, …

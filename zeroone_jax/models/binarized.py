@@ -52,10 +52,11 @@ class _Dense(nn.Module):
 class Module(nn.Module):
     """Images float [n, ...] to logits float [n, classes].
 
-    Binary weights, batch normalisation without a scale, signs, binary weights. Sums of
-    `hidden` signs are divided by its square root, a deviation from the paper which no
-    label depends on: as whole numbers up to 20 they saturate the softmax, and training
-    on CIFAR-10 0v1 stayed at .79 on its own images (8 votes: .82 on the test images).
+    Binary weights, batch normalisation without a scale, signs, binary weights. The sums
+    of `hidden` signs are divided by the square root of `hidden`. The paper does not do
+    that; it changes no label. Without it, sums up to 20 saturate the softmax: on
+    CIFAR-10, class 0 against 1, training stayed at .79 on its own images (8 votes: .82
+    on test images).
 
     Attributes:
         classes: logits, at least 2.
@@ -85,17 +86,17 @@ class Module(nn.Module):
 def as_zero_one(variables: Variables) -> zero_one.Params:
     """Writes networks of two classes as 01 networks, which say the same.
 
-    In evaluation mode a hidden unit is the sign of a sum of pixels with a threshold,
-    and the second logit is above the first where a weighted sum of signs is above 0:
-    so attacks on 01 networks, and their exact distances, hold for binarized networks.
+    In evaluation mode a hidden unit is the sign of a sum of pixels minus a threshold,
+    and the second logit is above the first where a weighted sum of signs is above 0. So
+    attacks on 01 networks and their exact distances apply to binarized networks.
 
     Args:
         variables: of `Module`, or of an ensemble of it that votes.
 
     Returns:
-        Networks of hidden values "01", whose output weights are whole numbers, so that
-        ties are ties, and normals of length 1. Labels are equal but where rounding
-        decides on which side of its threshold a unit is.
+        Networks of hidden values "01" with normals of length 1. Their output weights
+        are whole numbers, so that ties stay exact. Labels are equal, except where
+        rounding decides on which side of its threshold a unit is.
 
     Raises:
         ValueError: there are not two classes.

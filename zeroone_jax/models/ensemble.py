@@ -29,9 +29,9 @@ class Ensemble:
     Attributes:
         network: what each member is.
         members: how many there are.
-        combine: whether they average their "probabilities", or the majority of their
-            "votes" decides, of equally many the lower class: paper A's sigmoid
-            networks do the first, its binarized ones the second (docs/papers.md, A3).
+        combine: "probabilities" averages the members' probabilities, as paper A's
+            sigmoid networks do. "votes" takes the majority, and the lower class in a
+            tie, as its binarized networks do (docs/papers.md, A3).
     """
 
     network: Network

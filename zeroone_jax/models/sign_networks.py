@@ -6,14 +6,15 @@ from zeroone_jax.models.network import Trained
 
 
 def sign_networks(model: object) -> zero_one.Params | None:
-    """Finds the 01 networks that say what a model says.
+    """Finds the 01 networks that give the same labels as a model.
 
     Args:
         model: any model, or `zero_one.Params`.
 
     Returns:
-        Those of a `zero_one.Vote`; those equal to a binarized network of two classes,
-        or to a vote of such (`binarized.as_zero_one`); None of all other models.
+        For a `zero_one.Vote` its networks. For a binarized network of two classes, or a
+        vote of such networks, the equal 01 networks (`binarized.as_zero_one`). None for
+        all other models.
     """
     if isinstance(model, zero_one.Params):
         return model

@@ -1,9 +1,10 @@
 """Scores of 01 networks that have gradients, for attacks that need some.
 
-The mean vote is a step function of steps. Two stand-ins have slopes: the straight-
-through one keeps every step where it is and only its slope is a sigmoid's; the smooth
-one is a network of sigmoids, which tends to the true one as they sharpen. Each function
-takes networks and float [n, d] in their dtype, as those of `zero_one`.
+The mean vote is made of steps, which have no slope. Two stand-ins have slopes. The
+straight-through one keeps the value of every step and takes the slope of a sigmoid. The
+smooth one replaces every step by a sigmoid, and tends to the true network as the
+sigmoids sharpen. Each function takes networks and float [n, d] in their dtype, as those
+of `zero_one`.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -46,9 +47,9 @@ def straight_through_scores(
 ) -> Array:
     """Computes `vote_scores`, with slopes as if every step were a sigmoid.
 
-    Each step, of a hidden unit, an output unit, keeps its hard value and passes the
-    gradient on as `sigmoid(sharpness * value)` would where the value lies (Bengio et
-    al. 2013). The sharpness is float [], above 0.
+    Each step, of a hidden or an output unit, keeps its hard value and has the slope
+    that `sigmoid(sharpness * value)` has there (Bengio et al. 2013). The sharpness is
+    float [], above 0.
     """
 
     def step(value: Array) -> Array:

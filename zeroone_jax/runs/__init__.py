@@ -7,14 +7,14 @@
     checksums.json   of the checkpoints' files, so that damage is noticed
     summary.json     what came out; its presence says that the run is finished
 
-Whatever a killed process leaves behind, `RunDirectory.restore` goes back to the last
-checkpoint and cuts the metrics there, so that a resumed run's files equal those of an
-uninterrupted one (the sessions, which tell the story, apart). A checkpoint that is
-damaged is removed, and the run goes on from the one before.
+After a process was killed, `RunDirectory.restore` goes back to the last checkpoint and
+cuts the metrics there. So the files of a resumed run equal those of an uninterrupted
+run, apart from sessions.jsonl. A checkpoint that is damaged is removed, and the run
+goes on from the one before.
 
-Of a run on many hosts every process opens the directory, which they share, and calls
-its methods at the same places; the first process writes, all save and restore together,
-and another number of hosts may go on.
+In a run on many hosts all processes open the same directory and call its methods at the
+same places. The first process writes files; all save and restore checkpoints together.
+The run may go on with another number of hosts.
 """
 
 from zeroone_jax.files import (

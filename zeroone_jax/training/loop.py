@@ -60,12 +60,12 @@ def fit(
 ) -> State:
     """Trains a network from start to end, or from a stored state on.
 
-    Several members of an ensemble are trained together, each on batches of its own, as
-    if alone under a key of its own: what becomes of one does not depend on how many
-    there are.
+    Several members of an ensemble are trained together. Each has its own key and its
+    own batches, so a member's result does not depend on how many members there are.
 
-    Each batch is split over the devices. On one device the result is the same, to the
-    bit, wherever the run was interrupted; several sum in another order.
+    Each batch is split over the devices. On one device the result is the same to the
+    bit wherever the run was interrupted. Several devices sum in another order, so
+    results differ by rounding.
 
     Args:
         key: a random key; the same one when a run goes on.
@@ -75,10 +75,10 @@ def fit(
         labels: int [n].
         config: how to train.
         state: from an earlier, shorter run with the same other arguments. Its arrays
-            are used up.
+            cannot be used afterwards.
         on_segment: called with the state and what happened after at most
-            `config.segment` updates, and at the end of every epoch. The state's arrays
-            are used up by the next segment: copy what is to be kept.
+            `config.segment` updates, and at the end of every epoch. The next segment
+            makes the state's arrays unusable: copy what you keep.
         devices: where to train; the first device of the default backend if None.
         members: networks to train; of several, each array of the state has a leading
             axis [members].

@@ -15,12 +15,13 @@ from zeroone_jax.types import Array, Params
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer(abc.ABC):
-    """What is done with a gradient, at a rate that goes down in steps.
+    """What is done with a gradient, at a learning rate that falls in steps.
 
     Attributes:
-        learning_rate: at the start.
-        milestones: epochs, growing, fractions allowed, at which it is multiplied.
-        decay: by this.
+        learning_rate: the rate at the start.
+        milestones: epochs at which the rate is multiplied by `decay`, in rising order;
+            fractions are allowed.
+        decay: the factor.
     """
 
     learning_rate: float = 0.1

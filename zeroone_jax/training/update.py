@@ -95,8 +95,8 @@ def step(
 ) -> tuple[State, dict[str, Array]]:
     """Takes one update.
 
-    Of SENSE it goes on with halves of the batch where `jax.set_mesh` has set a mesh of
-    one device, as `fit` does.
+    If `jax.set_mesh` has set a mesh of one device, as `fit` does, SENSE goes on with
+    half of the batch once the other half is frozen.
 
     Args:
         key: the run's key.

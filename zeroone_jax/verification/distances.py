@@ -1,9 +1,9 @@
 """The distance from an image to the nearest point that 01 networks label otherwise.
 
-For one network the search ends with the exact distance. For an ensemble, what each vote
-costs alone gives a certificate at once: to change the majority, k votes must flip, and
-no point nearer than the k-th smallest of their distances flips k. What pairs of votes
-cost together then bounds the search over all of them.
+For one network the search ends with the exact distance. For an ensemble, the distances
+of the single votes give a certificate at once: to change the majority, k votes must
+flip, and no point nearer than the k-th smallest of these distances flips k votes. The
+distances of pairs of votes then bound the search over all votes.
 """
 
 import dataclasses

@@ -24,7 +24,7 @@ _REMEDY = "move it away to measure again"
 
 
 class Bounds(NamedTuple):
-    """What is known of images' distances: the fields of `Distances` but witnesses.
+    """What is known of images' distances: the fields of `Distances` without witnesses.
 
     Attributes:
         lower: float64 [n], no nearer point is labelled otherwise.
