@@ -45,6 +45,7 @@ ATTACKS = {
 SLOW = (
     "hop_skip_jump linf",
     "hop_skip_jump adaptive",
+    "cgba",
     "cgba curved",
     "surfree",
     "geoda",
@@ -201,7 +202,13 @@ def test_queries_are_the_questions_asked() -> None:
     assert sum(asked) == out.queries[0] <= 100
 
 
-@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow("once more") if late else ())
+        for late, name in enumerate(COUNTED)
+    ],
+)
 def test_paid_queries_are_the_questions_asked(name: str) -> None:
     asked: list[int] = []
 

@@ -72,16 +72,8 @@ def test_the_shortest_way_to_a_half_space_is_gone(norm):
         np.testing.assert_allclose(lengths, best, rtol=2e-3)
 
 
-@pytest.mark.parametrize(
-    "norm",
-    [
-        "l1",
-        *(
-            pytest.param(norm, marks=pytest.mark.slow("once more"))
-            for norm in ("l2", "linf")
-        ),
-    ],
-)
+@pytest.mark.slow("compiles the attack in three norms")
+@pytest.mark.parametrize("norm", NORMS)
 def test_the_distance_to_a_hyperplane_is_approached(norm):
     x, y = models.images(8, 6)
     attack = attacks.geoda(norm=norm, radius=0.03, max_queries=3000)

@@ -34,7 +34,7 @@ def at_boundary(state):
 
 def test_a_step_compares_directions_and_goes_the_mean_way():
     x, y = models.images(8, 3)
-    attack = attacks.sign_opt(directions=64, radius=0.3)
+    attack = attacks.sign_opt(directions=32, radius=0.3)
     start = models.far_start("flat", x, y)
     state = at_boundary(attack.init(KEY, models.linear, x, y, start))
     asked = []
@@ -48,20 +48,17 @@ def test_a_step_compares_directions_and_goes_the_mean_way():
 
     with jax.disable_jit():
         after, info = attack.step(KEY, recorded, state)
-    points, labels = (
-        np.stack([one[part].reshape(3, 32, -1) for one in asked[:2]], axis=1)
-        for part in (0, 1)
-    )
+    points, labels = asked[0]
     x, before, found = (
         np.asarray(one, np.float64).reshape(3, -1)
         for one in (x, state.adversary, after.adversary)
     )
-    moves = points.reshape(3, 64, -1) - x[:, None]
+    moves = points.reshape(3, 32, -1) - x[:, None]
     distance = np.linalg.norm(before - x, axis=1)
     # Directions are compared where the boundary is in the first one.
     sizes = np.linalg.norm(moves, axis=2)
-    np.testing.assert_allclose(sizes, distance[:, None] * np.ones((1, 64)), rtol=0.01)
-    hit = labels.reshape(3, 64) != np.asarray(y)[:, None]
+    np.testing.assert_allclose(sizes, distance[:, None] * np.ones((1, 32)), rtol=0.01)
+    hit = labels.reshape(3, 32) != np.asarray(y)[:, None]
     np.testing.assert_allclose(info.hit_share, hit.mean(axis=1), rtol=1e-5)
     step = np.asarray(info.step)
     assert (step > 0).all()
@@ -81,8 +78,8 @@ def test_a_step_compares_directions_and_goes_the_mean_way():
         exact = abs((x[image] - 0.5) @ weights) / (direction @ weights)
         np.testing.assert_allclose(np.linalg.norm(went), exact, rtol=0.06)
     used = np.asarray(after.queries - state.queries)
-    assert (used >= 64 + 1).all()
-    assert (used <= 64 + 12 + 5).all()
+    assert (used >= 32 + 1).all()
+    assert (used <= 32 + 12 + 5).all()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from zeroone_jax.attacks.oracle import Hits, halve
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.types import Array
 
-# The half circle's end, an angle of a right one, is the image itself.
+# At a right angle a half circle ends, at the image itself.
 LARGEST_ANGLE = 1.5
 
 
