@@ -45,7 +45,12 @@ def rows(title: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [("mlp01", "01 networks"), ("sigmoid", "sigmoid"), ("binarized", "binarized")],
+    [
+        ("mlp01", "01 networks"),
+        ("sigmoid", "sigmoid"),
+        ("binarized", "binarized"),
+        ("certified", "certified 01"),
+    ],
 )
 def test_results(model, name):
     (line,) = [one for one in README.splitlines() if one.startswith(f"| {name} ")]
