@@ -28,7 +28,7 @@ class PrimalDualProximalGradient(PrimalDual, name="pdpgd"):
     norm, weighed by `w / (1 - w)`, is taken in that metric by up to five plain proximal
     steps, each clipped to the box: in L1 values shrink by a threshold, in Linf large
     ones are cut (Moreau: what is left of a projection onto an L1 ball), and in L2 all
-    shrink alike. For L0 the step is that of the sum of |d_i|^(2/3), with which linear
+    shrink alike. For L0 the step is that of the sum of `|d_i|^(2/3)`, by which linear
     models ended at the least count; L0's own, which drops small values and leaves the
     others, ended at up to 4 times that.
     """
@@ -66,7 +66,8 @@ def proximal(perturbation: Array, strength: Array, norm: Norm) -> Array:
     Args:
         perturbation: float [n, ...].
         strength: float [n], > 0.
-        norm: "linf", "l2", "l1", or "l0", which stands for the sum of |z_i|^(2/3).
+        norm: "linf", "l2", "l1", or "l0", which stands for the sum of
+            `|z_i|^(2/3)`.
 
     Returns:
         float [n, ...], z.
@@ -85,7 +86,7 @@ def proximal(perturbation: Array, strength: Array, norm: Norm) -> Array:
 
 
 def _two_thirds(perturbation: Array, strength: Array) -> Array:
-    """The same for the sum of |z_i|^(2/3) (Cao, Sun and Xu 2013, theorem 1)."""
+    """The same for the sum of `|z_i|^(2/3)` (Cao, Sun and Xu 2013, theorem 1)."""
     amount, double = jnp.abs(perturbation), 2 * strength
     angle = jnp.arccosh(jnp.maximum(27 / 16 * amount**2 * double**-1.5, 1))
     inner = 2 / math.sqrt(3) * double**0.25 * jnp.sqrt(jnp.cosh(angle / 3))

@@ -17,7 +17,7 @@ from zeroone_jax.types import Array, Key, Params
 class WeightPerturbation(InBall):
     """AWP: Wu, Xia, Wang 2020, on top of PGD training (equations 7 to 10, one step).
 
-    The weights of each layer move by gamma |w| v / |v|, for v the slope of the
+    The weights of each layer move by `gamma |w| v / |v|`, for v the slope of the
     adversaries' cross-entropy in them. The loss is the cross-entropy there, and its
     slope there trains the weights as they were. Biases and other vectors stay.
 
