@@ -108,15 +108,11 @@ class Boundary(DrawsDirections, name="boundary"):
         """Finds a start."""
         found = self.find_start(key, fn, x, y, start)
         count = x.shape[:1]
-        return State(
-            x=x,
-            y=y,
-            adversary=found.point,
-            found=found.hit,
-            active=found.hit & (found.queries < self.budget(x)),
-            queries=found.queries,
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(
+        return self.begun(
+            x,
+            y,
+            found,
+            Memory(
                 size(found.point - x, "l2"),
                 jnp.full(count, self.sideways, x.dtype),
                 jnp.full(count, self.forward, x.dtype),

@@ -120,16 +120,7 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         radii = first_radii(self.radius, x)
         near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
         angle = jnp.full(x.shape[:1], _FIRST_ANGLE, x.dtype)
-        return State(
-            x=x,
-            y=y,
-            adversary=near.point,
-            found=near.hit,
-            active=near.hit & (near.queries < self.budget(x)),
-            queries=near.queries,
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(size(near.point - x, "l2"), radii, angle),
-        )
+        return self.begun(x, y, near, Memory(size(near.point - x, "l2"), radii, angle))
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Estimates the normal, and turns towards it."""

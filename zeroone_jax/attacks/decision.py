@@ -196,6 +196,19 @@ class WalkFromAdversary(DecisionAttack):
             hits, keys, x, self.start_noise, self.start_draws, self.budget(x)
         )
 
+    def begun(self, x: Array, y: Array, at: Found, memory: Any) -> State:
+        """The state before the first step, at the adversaries that were found."""
+        return State(
+            x=x,
+            y=y,
+            adversary=at.point,
+            found=at.hit,
+            active=at.hit & (at.queries < self.budget(x)),
+            queries=at.queries,
+            iteration=jnp.asarray(0, jnp.int32),
+            memory=memory,
+        )
+
     def start_at_boundary(
         self,
         key: Key,

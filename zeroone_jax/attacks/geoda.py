@@ -105,15 +105,8 @@ class Geometric(EstimatesNormals, name="geoda"):
         """Finds a start and brings it to the boundary."""
         radii = first_radii(self.radius, x)
         near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
-        return State(
-            x=x,
-            y=y,
-            adversary=near.point,
-            found=near.hit,
-            active=near.hit & (near.queries < self.budget(x)),
-            queries=near.queries,
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(near.point, size(near.point - x, self.norm), radii),
+        return self.begun(
+            x, y, near, Memory(near.point, size(near.point - x, self.norm), radii)
         )
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:

@@ -114,16 +114,7 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         radii = first_radii(self.radius, x)
         near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
         distance = size(near.point - x, self.norm)
-        return State(
-            x=x,
-            y=y,
-            adversary=near.point,
-            found=near.hit,
-            active=near.hit & (near.queries < self.budget(x)),
-            queries=near.queries,
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(near.point, distance, distance, radii),
-        )
+        return self.begun(x, y, near, Memory(near.point, distance, distance, radii))
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Estimates, jumps, and comes back to the boundary."""

@@ -97,16 +97,7 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
         radii = first_radii(self.radius, x)
         near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
         step = jnp.full(x.shape[:1], _FIRST_STEP, x.dtype)
-        return State(
-            x=x,
-            y=y,
-            adversary=near.point,
-            found=near.hit,
-            active=near.hit & (near.queries < self.budget(x)),
-            queries=near.queries,
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(size(near.point - x, "l2"), radii, step),
-        )
+        return self.begun(x, y, near, Memory(size(near.point - x, "l2"), radii, step))
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Compares directions, and goes where they are better."""

@@ -90,16 +90,7 @@ class SurFree(DrawsDirections, name="surfree"):
         """Finds a start and brings it to the boundary."""
         near = self.start_at_boundary(key, fn, x, y, start, _START_TOLERANCE)
         angle = jnp.full(x.shape[:1], self.angle, x.dtype)
-        return State(
-            x=x,
-            y=y,
-            adversary=near.point,
-            found=near.hit,
-            active=near.hit & (near.queries < self.budget(x)),
-            queries=near.queries,
-            iteration=jnp.asarray(0, jnp.int32),
-            memory=Memory(size(near.point - x, "l2"), angle),
-        )
+        return self.begun(x, y, near, Memory(size(near.point - x, "l2"), angle))
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Draws a direction, and turns towards it or away from it."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from experiments.reproductions.certified.proofs import (
     PROTOCOLS,
-    Protocol,
     by_margins,
     by_slope,
     by_votes,
     columns,
+    fewer,
     figure,
     title,
 )
@@ -29,7 +29,8 @@ _IMAGES, _SECONDS = 300, 20.0
 
 
 def _runs(scale: Scale) -> list[ModelRun]:
-    protocol = _protocol(scale)
+    seconds = PROTOCOLS[scale].seconds if scale == "paper" else _SECONDS
+    protocol = fewer(scale, _IMAGES, seconds=seconds)
     short = dataclasses.replace(protocol, seconds=protocol.seconds / 10)
     ordinary, certified, _ = sign_networks(scale)
     linear, *_, mlp = margin_networks(scale)
@@ -43,13 +44,6 @@ def _runs(scale: Scale) -> list[ModelRun]:
     )
     # A smoke test has one model of each kind.
     return [run for kind in kinds for run in (kind[:1] if scale == "smoke" else kind)]
-
-
-def _protocol(scale: Scale) -> Protocol:
-    protocol = PROTOCOLS[scale]
-    seconds = protocol.seconds if scale == "paper" else _SECONDS
-    images = min(protocol.images, _IMAGES)
-    return dataclasses.replace(protocol, images=images, seconds=seconds)
 
 
 CERTIFIED_LINF = Study(

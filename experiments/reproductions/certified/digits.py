@@ -1,14 +1,12 @@
 """MNIST's ten classes, proved through counts of votes."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
 
 from experiments.reproductions.certified.proofs import (
-    PROTOCOLS,
-    Protocol,
     by_counts,
+    fewer,
     share,
 )
 from experiments.reproductions.certified.targets import digit_networks
@@ -24,13 +22,8 @@ def _runs(scale: Scale) -> list[ModelRun]:
     found = []
     for norm, target in digit_networks(scale).items():
         counts: Any = functools.partial(by_counts, norm=norm)
-        found += each([target], counts, _protocol(scale), norm=norm)
+        found += each([target], counts, fewer(scale, 500, seconds=5.0), norm=norm)
     return found
-
-
-def _protocol(scale: Scale) -> Protocol:
-    protocol = PROTOCOLS[scale]
-    return dataclasses.replace(protocol, images=min(protocol.images, 500), seconds=5.0)
 
 
 def _within(part: float) -> Cell:

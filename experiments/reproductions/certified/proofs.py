@@ -58,6 +58,14 @@ PROTOCOLS: dict[Scale, Protocol] = {
 """By scale."""
 
 
+def fewer(scale: Scale, images: int, seconds: float | None = None) -> Protocol:
+    """The protocol of a scale, of so many images and, if given, seconds for each."""
+    protocol = PROTOCOLS[scale]
+    images = min(images, protocol.images)
+    seconds = protocol.seconds if seconds is None else seconds
+    return dataclasses.replace(protocol, images=images, seconds=seconds)
+
+
 def exact(bench: Bench, protocol: Protocol) -> dict[str, Any]:
     """Distances of 01 networks in the box, kept image by image."""
     return _measured(bench, protocol, "exact", verification.Config())

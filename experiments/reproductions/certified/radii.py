@@ -6,10 +6,10 @@ import functools
 from experiments.reproductions.certified.proofs import (
     COLUMNS,
     PROTOCOLS,
-    Protocol,
     by_margins,
     by_noise,
     exact,
+    fewer,
     figure,
     title,
 )
@@ -48,17 +48,12 @@ def radii_runs(scale: Scale) -> list[ModelRun]:
 
 def _others(scale: Scale) -> list[ModelRun]:
     """Lists the same training on other classes and by other seeds, on fewer images."""
-    return each(other_networks(scale), exact, _fewer(scale, 500))
+    return each(other_networks(scale), exact, fewer(scale, 500))
 
 
 def _sensible(scale: Scale) -> list[ModelRun]:
     """Lists the same training within radii that a reference tells."""
-    return each(sensible_networks(scale), exact, _fewer(scale, 1000))
-
-
-def _fewer(scale: Scale, images: int) -> Protocol:
-    protocol = PROTOCOLS[scale]
-    return dataclasses.replace(protocol, images=min(images, protocol.images))
+    return each(sensible_networks(scale), exact, fewer(scale, 1000))
 
 
 CERTIFIED_OTHERS = Study(
