@@ -1,8 +1,9 @@
-"""Adam's moments for many images at once, as Kingma and Ba 2015 have them."""
+"""Adam's moments (Kingma and Ba 2015) apart from its move, for a proximal step."""
 
 from typing import NamedTuple, Self
 
 import jax.numpy as jnp
+import optax
 
 from zeroone_jax.types import Array
 
@@ -29,8 +30,8 @@ class Moments(NamedTuple):
     def updated(self, gradient: Array) -> Self:
         """Takes in a gradient, float [n, ...]."""
         return type(self)(
-            _FIRST * self.first + (1 - _FIRST) * gradient,
-            _SECOND * self.second + (1 - _SECOND) * gradient * gradient,
+            optax.tree.update_moment(gradient, self.first, _FIRST, 1),
+            optax.tree.update_moment(gradient, self.second, _SECOND, 2),
         )
 
     def corrected(self, turn: Array) -> tuple[Array, Array]:
@@ -44,5 +45,6 @@ class Moments(NamedTuple):
             as if the means had not begun with 0.
         """
         count = turn + 1
-        mean = self.first / (1 - _FIRST**count)
-        return mean, jnp.sqrt(self.second / (1 - _SECOND**count)) + _LEAST
+        mean = optax.tree.bias_correction(self.first, _FIRST, count)
+        square = optax.tree.bias_correction(self.second, _SECOND, count)
+        return mean, jnp.sqrt(square) + _LEAST
