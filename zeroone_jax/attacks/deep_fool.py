@@ -82,18 +82,14 @@ class DeepFool(Attack, name="deep_fool"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.counts(iterations=self.iterations, candidates=self.candidates)
+        checks.counts(iterations=self.iterations)
         if self.targeted:
             raise ValueError(
                 "targeted is True, but DeepFool is defined untargeted only: take "
                 "carlini_wagner or fab"
             )
         checks.not_negative(overshoot=self.overshoot)
-        if self.candidates < 2:
-            raise ValueError(
-                f"candidates is {self.candidates}, but must be at least 2, the image's "
-                "class and another"
-            )
+        linearize.check_candidates(self.candidates)
 
     def init(
         self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from zeroone_jax import losses
+from zeroone_jax import checks, losses
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.types import Array, LogitsFn
 
@@ -92,6 +92,20 @@ def best_other_than(
     z, pull_back = _logits(fn, points)
     best = ranking(z, target)[:, 0]
     return _nearest(z, pull_back, best, target[:, None], norm)
+
+
+def check_candidates(candidates: int) -> None:
+    """Refuses a number of classes to look at that leaves none beside the image's own.
+
+    Raises:
+        ValueError: it is no whole number, or below 2.
+    """
+    checks.counts(candidates=candidates)
+    if candidates < 2:
+        raise ValueError(
+            f"candidates is {candidates}, but must be at least 2, the image's class "
+            "and another"
+        )
 
 
 def ranking(z: Array, y: Array) -> Array:
