@@ -64,18 +64,29 @@ MORE = (
 )
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        *QUICK,
-        *(pytest.param(one, marks=pytest.mark.slow("all attacks")) for one in MORE),
-    ],
-    ids=lambda attack: f"{type(attack).__name__}-{attack.norm}",
-)
-def test_attacks(attack):
+def name(attack):
+    return f"{type(attack).__name__}-{attack.norm}"
+
+
+def attacking(attack):
     fn = model if attack.needs == "logits" else attacks.as_label_fn(model)
-    inside = sharded(lambda key, x, y: attack(key, fn, x, y))(KEY, X, Y)
-    alone = attack(KEY, fn, X, Y)
+    return lambda key, x, y: attack(key, fn, x, y)
+
+
+@pytest.mark.slow("all attacks")
+@pytest.mark.parametrize("attack", MORE, ids=name)
+def test_attacks_are_accepted(attack):
+    """What `shard_map` refuses, it refuses while it traces."""
+    attack = attacking(attack)
+    expected = jax.eval_shape(attack, KEY, X, Y)
+    assert jax.eval_shape(sharded(attack), KEY, X, Y) == expected
+
+
+@pytest.mark.parametrize("attack", QUICK, ids=name)
+def test_attacks(attack):
+    attack = attacking(attack)
+    inside = sharded(attack)(KEY, X, Y)
+    alone = attack(KEY, X, Y)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), inside, alone
     )

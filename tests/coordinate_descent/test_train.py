@@ -33,18 +33,9 @@ def small(**changes):
 
 
 KEY = jax.random.key(7)
-# A tenth of the real one: what is proved of many segments needs no long ones.
 SEGMENT = 20
 
-
-@pytest.fixture(scope="module", autouse=True)
-def short_segments():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ensemble, "SEGMENT", SEGMENT)
-        # The jitted function would not notice the patch, nor its end.
-        ensemble.segment.clear_cache()
-        yield
-    ensemble.segment.clear_cache()
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 TUNINGS = (

@@ -233,7 +233,7 @@ def test_searches_are_compared_on_every_class_once_and_at_each_scale():
     assert pairs_of["smoke"] == ["0v1"]
     assert len(pairs_of["paper"]) == 45
     (run,) = pairs.search_runs("smoke")
-    assert {target.trained.solver.iterations for target in run.targets} == {4}
+    assert {target.trained.solver.iterations for target in run.targets} == {12}
 
 
 def test_networks_of_the_authors_have_no_other_classes():

@@ -25,7 +25,7 @@ def made(images: pathlib.Path, inside: str, rows=(0.5, 1.0)) -> Sweep:
         "data.name": str(images),
         "solver.votes": 2,
         "solver.hidden": 2,
-        "solver.iterations": 3000,
+        "solver.iterations": 1400,
         "solver.features": 10,
         "solver.candidates": 2,
         "solver.bins": 64,

@@ -210,10 +210,10 @@ def call(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow("starts processes")
 def test_sigkill_resumes_to_the_same(experiment, two_classes, tmp_path):
-    longer = dataclasses.replace(SMALL, iterations=3000)
+    longer = dataclasses.replace(SMALL, iterations=1400)
     train(tmp_path / "whole", dataclasses.replace(experiment, solver=longer))
     path = tmp_path / "killed"
-    words = command(two_classes, path, "--config.solver.iterations=3000", "--resume")
+    words = command(two_classes, path, "--config.solver.iterations=1400", "--resume")
     with subprocess.Popen(
         words, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:

@@ -43,7 +43,10 @@ def parity(reference):
         return {name: file[name] for name in file.files}
 
 
-_MORE = pytest.mark.slow("the same with other settings, in float64")
+_MORE = (
+    pytest.mark.slow("the same with other settings, in float64"),
+    pytest.mark.computes,
+)
 
 
 @pytest.mark.parametrize(

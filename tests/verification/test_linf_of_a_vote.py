@@ -11,10 +11,10 @@ from zeroone_jax.verification import Config, measure
 
 @pytest.fixture(scope="module")
 def right(trained):
-    """A vote, and thirty images that it labels right."""
+    """A vote, and twelve images that it labels right."""
     with jax.enable_x64(True):
         params, x, y = trained.right(1)
-    return params, x[:30], y[:30]
+    return params, x[:12], y[:12]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def exact(right):
 def test_they_are_the_mixed_integer_programs(right, exact):
     params, x, _ = right
     np.testing.assert_allclose(exact.lower, exact.infimum, rtol=1e-6)
-    # HiGHS takes a minute for the farther ones.
-    for image in np.argsort(exact.infimum)[5:12]:
+    # HiGHS takes a minute for the farther ones, and seconds for these.
+    for image in np.argsort(exact.infimum)[1:4]:
         assert not milp_finds(params, x[image], exact.infimum[image] - 1e-6)
         assert milp_finds(params, x[image], exact.infimum[image] + 1e-6)
 

@@ -43,7 +43,7 @@ def test_it_ends_between_the_truth_and_the_start(norm, seed):
 
 def test_attacks_in_l2_stay_above_the_truth_and_polishing_brings_them_nearer(trained):
     params, x, y = trained.right(3)
-    x, y = x[:40], y[:40]
+    x, y = x[:12], y[:12]
     label_fn = zero_one.Vote.flat(params).labels
     truth = measure(params, x, y).lower
     pool = jnp.asarray(trained.x[:500])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.configs.zero_one import Experiment
+from experiments.configs.zero_one import Data, Experiment
 from experiments.published import SENSITIVITY_0V1
 from experiments.studies.columns import Columns, at, sheet, spread
 from experiments.studies.study import Row, Scale, Study
@@ -33,7 +33,10 @@ def votes_runs(scale: Scale) -> list[TrainingRun[Experiment]]:
     return [
         TrainingRun(
             _name(search, setting, value),
-            Experiment(solver=_solver(preset, setting, value, scale)),
+            Experiment(
+                data=Data(count=1000 if scale == "smoke" else 0),
+                solver=_solver(preset, setting, value, scale),
+            ),
         )
         # Two shards get as many of the slower search's runs.
         for search, preset in SEARCHES.items()

@@ -126,11 +126,11 @@ def _zero_one(preset: str, **laptop: Any) -> Any:
     """Makes what trains 01 networks by a preset of the solver."""
 
     def made(noise: float, scale: Scale) -> zero_one.Experiment:
-        smoke: dict[str, Any] = {"iterations": 4}
+        smoke: dict[str, Any] = {"iterations": 12}
         changes = {"smoke": smoke, "laptop": laptop, "paper": {}}[scale]
         solver = coordinate_descent.PRESETS[preset]()
         return zero_one.Experiment(
-            data=zero_one.Data(noise=noise),
+            data=zero_one.Data(noise=noise, count=1000 if scale == "smoke" else 0),
             solver=dataclasses.replace(solver, votes=_VOTES[scale], **changes),
         )
 
