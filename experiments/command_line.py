@@ -15,8 +15,9 @@ import absl.logging
 import jax
 from absl import app, flags
 
-from experiments import typed_flags
 from zeroone_jax import data, runs
+
+from . import typed_flags
 
 Settings = TypeVar("Settings")
 Defined = TypeVar("Defined")

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import command_line, train_zero_one
-from experiments.configs import attack as attack_configs
-from experiments.configs import network_presets
-from experiments.configs import zero_one as zero_one_configs
-from experiments.sweeps import process
-from experiments.sweeps.language import Overrides, Value
 from zeroone_jax import runs
+
+from .. import command_line, train_zero_one
+from ..configs import attack as attack_configs
+from ..configs import network_presets
+from ..configs import zero_one as zero_one_configs
+from . import process
+from .language import Overrides, Value
 
 SEED = "seed"
 """The setting over which results are averaged."""

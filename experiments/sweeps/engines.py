@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from experiments.sweeps import process
+from . import process
 
 # Only lost nodes count, not runs that fail: those have ended.
 _RETRIES_ON_LOST_NODES = 10

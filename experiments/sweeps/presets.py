@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from experiments.sweeps.definition import Sweep
-from experiments.sweeps.language import choices, product
+from .definition import Sweep
+from .language import choices, product
 
 _ZERO_ONE_METRICS = {
     "train accuracy (share of images)": "accuracy.train.majority",
