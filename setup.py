@@ -20,6 +20,8 @@ _PLOTS = ["matplotlib>=3.9", "pillow>=10.0"]
 _RAY = ["ray>=2.50"]
 _SLURM = ["submitit>=1.5"]
 
+_LAUNCHERS = setuptools.find_packages(include=["experiments", "experiments.*"])
+
 setuptools.setup(
     name="zeroone_jax",
     version=VERSION,
@@ -30,7 +32,14 @@ setuptools.setup(
     long_description=Path(__file__).with_name("README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=setuptools.find_packages(include=["zeroone_jax", "zeroone_jax.*"]),
+    packages=[
+        *setuptools.find_packages(include=["zeroone_jax", "zeroone_jax.*"]),
+        *(f"zeroone_jax.{package}" for package in _LAUNCHERS),
+    ],
+    # In a checkout it is `python -m experiments.NAME`, installed it is
+    # `python -m zeroone_jax.experiments.NAME`: a top-level name so common could be
+    # another package's.
+    package_dir={"zeroone_jax.experiments": "experiments"},
     package_data={"zeroone_jax": ["py.typed"]},
     python_requires=">=3.11",
     install_requires=[

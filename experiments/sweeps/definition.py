@@ -59,12 +59,14 @@ class Launcher(NamedTuple):
 
 
 LAUNCHERS: dict[str, Launcher] = {
-    "experiments.train_zero_one": Launcher(
+    command_line.module("train_zero_one"): Launcher(
         zero_one_configs.PRESETS,
-        process.Together("experiments.train_zero_one_grid", train_zero_one.shared),
+        process.Together(
+            command_line.module("train_zero_one_grid"), train_zero_one.shared
+        ),
     ),
-    "experiments.train_network": Launcher(network_presets.PRESETS),
-    "experiments.attack": Launcher(attack_configs.PRESETS),
+    command_line.module("train_network"): Launcher(network_presets.PRESETS),
+    command_line.module("attack"): Launcher(attack_configs.PRESETS),
 }
 """Every launcher that can be swept, by its module."""
 

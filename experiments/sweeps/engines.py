@@ -220,6 +220,6 @@ def _extra(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise EngineError(
-            f"--launcher={extra} needs {module}: pip install '.[{extra}]' in the "
-            f"repository ({error})"
+            f"--launcher={extra} needs {module}: pip install 'zeroone_jax[{extra}]' "
+            f"({error})"
         ) from error
