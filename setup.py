@@ -4,7 +4,7 @@ from pathlib import Path
 
 import setuptools
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 # Data sets by name; arrays and .npz files need none of it.
 _DATA = [
@@ -43,7 +43,7 @@ setuptools.setup(
     package_data={"zeroone_jax": ["py.typed"]},
     python_requires=">=3.11",
     install_requires=[
-        "absl-py>=2.1",
+        "absl-py>=2.3.1",
         "chex>=0.1.92",
         "filelock>=3.16",
         "flax>=0.12",
@@ -59,6 +59,8 @@ setuptools.setup(
         "ray": _RAY,
         "slurm": _SLURM,
         "test": [
+            # For the documentation's examples.
+            "equinox>=0.13",
             "hypothesis>=6.100",
             "ipykernel>=6.29",
             "nbclient>=0.10",

@@ -15,6 +15,10 @@ from tests import environments
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
 def test_packages_and_version():
     assert zeroone_jax.__version__.count(".") == 2
     for name in zeroone_jax.__all__:
@@ -22,6 +26,13 @@ def test_packages_and_version():
         assert name in dir(zeroone_jax)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = zeroone_jax.nothing
+
+
+def test_the_version_is_the_same_everywhere():
+    (version,) = re.findall(r'^VERSION = "(.*)"$', read("setup.py"), re.MULTILINE)
+    assert f"\nversion: {version}\n" in read("CITATION.cff")
+    newest = re.findall(r"^## (\d\S*) - ", read("CHANGELOG.md"), re.MULTILINE)[0]
+    assert newest == version
 
 
 @pytest.mark.slow("starts a process")
