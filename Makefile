@@ -7,7 +7,8 @@ RUN := $(VENV)/bin/python
 # Most of what is installed is never imported; Python compiles what is.
 QUIETLY := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test test-all peers lint docs wheel bench notebooks clean
+.PHONY: demo test test-all test-oldest test-newest peers lint docs pages wheel bench \
+	notebooks clean
 
 # The stamp is newer than setup.py once the environment matches it.
 $(VENV)/installed: setup.py
@@ -35,10 +36,11 @@ TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
 HARDLY_OPTIMISED := XLA_FLAGS="--xla_backend_optimization_level=0 \
 	--xla_llvm_disable_expensive_passes=true"
 
+QUICK := -m pytest $(TOGETHER) -m "not slow" --hypothesis-profile=quick
+
 # Minutes: every algorithm at a small size, but no processes and no real training.
 test: $(VENV)/installed
-	$(HARDLY_OPTIMISED) $(RUN) -m pytest $(TOGETHER) -m "not slow" \
-		--hypothesis-profile=quick
+	$(HARDLY_OPTIMISED) $(RUN) $(QUICK)
 
 # The same with three times the examples, and all that `make test` leaves out.
 test-all: $(VENV)/installed
@@ -46,8 +48,36 @@ test-all: $(VENV)/installed
 	$(RUN) -m pytest $(TOGETHER) -m computes \
 		$$(grep -rl --include='test_*.py' mark.computes tests | sort -r)
 
+# The same as `make test`, in environments of their own: with the first version of each
+# package that setup.py allows, and with the newest on another Python.
+OLDEST_PYTHON ?= python3.11
+NEWEST_PYTHON ?= python3.12
+
+$(VENV)-oldest/installed: setup.py
+	$(OLDEST_PYTHON) -m venv $(VENV)-oldest
+	sed -n '/install_requires/,/\]/s/^ *"\(.*\)>=\(.*\)",/\1==\2/p' setup.py \
+		> $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/python -m pip install $(QUIETLY) \
+		--constraint $(VENV)-oldest/constraints.txt --editable '.[test]'
+	touch $@
+
+$(VENV)-newest/installed: setup.py
+	$(NEWEST_PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install $(QUIETLY) \
+		--editable '.[test]'
+	touch $@
+
+test-oldest: $(VENV)-oldest/installed
+	$(HARDLY_OPTIMISED) $(VENV)-oldest/bin/python $(QUICK)
+
+test-newest: $(VENV)-newest/installed
+	$(HARDLY_OPTIMISED) $(VENV)-newest/bin/python $(QUICK)
+
+# Pages that need a peer are skipped elsewhere.
+PAGES := tests/test_documentation.py::test_code_runs_as_pasted
+
 peers: $(VENV)/peers-installed
-	$(RUN) -m pytest tests/peers
+	$(RUN) -m pytest tests/peers "$(PAGES)[docs/guides/attack_your_own.md]"
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -59,7 +89,11 @@ lint: $(VENV)/installed
 docs: $(VENV)/docs-installed
 	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going docs build/site
 
-# The library alone, into dist/.
+# The tables of docs/results/, from results/.
+pages: $(VENV)/installed
+	$(RUN) -m benchmarks.pages
+
+# The library and the launchers, into dist/.
 wheel: $(VENV)/installed
 	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
@@ -71,4 +105,4 @@ notebooks: $(VENV)/installed
 	$(RUN) -m colab.execute
 
 clean:
-	rm -rf $(VENV) .jax_cache build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest .jax_cache build dist *.egg-info

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import setuptools
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 # Data sets by name; arrays and .npz files need none of it.
 _DATA = [
@@ -20,6 +20,8 @@ _PLOTS = ["matplotlib>=3.9", "pillow>=10.0"]
 _RAY = ["ray>=2.50"]
 _SLURM = ["submitit>=1.5"]
 
+_LAUNCHERS = setuptools.find_packages(include=["experiments", "experiments.*"])
+
 setuptools.setup(
     name="zeroone_jax",
     version=VERSION,
@@ -30,11 +32,18 @@ setuptools.setup(
     long_description=Path(__file__).with_name("README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=setuptools.find_packages(include=["zeroone_jax", "zeroone_jax.*"]),
+    packages=[
+        *setuptools.find_packages(include=["zeroone_jax", "zeroone_jax.*"]),
+        *(f"zeroone_jax.{package}" for package in _LAUNCHERS),
+    ],
+    # In a checkout it is `python -m experiments.NAME`, installed it is
+    # `python -m zeroone_jax.experiments.NAME`: a top-level name so common could be
+    # another package's.
+    package_dir={"zeroone_jax.experiments": "experiments"},
     package_data={"zeroone_jax": ["py.typed"]},
     python_requires=">=3.11",
     install_requires=[
-        "absl-py>=2.1",
+        "absl-py>=2.3.1",
         "chex>=0.1.92",
         "filelock>=3.16",
         "flax>=0.12",
@@ -50,6 +59,8 @@ setuptools.setup(
         "ray": _RAY,
         "slurm": _SLURM,
         "test": [
+            # For the documentation's examples.
+            "equinox>=0.13",
             "hypothesis>=6.100",
             "ipykernel>=6.29",
             "nbclient>=0.10",

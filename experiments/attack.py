@@ -32,7 +32,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import (
+from zeroone_jax import hosts, runs
+
+from . import (
     attack_report,
     attack_task,
     command_line,
@@ -40,9 +42,8 @@ from experiments import (
     pieces,
     run_directory,
 )
-from experiments.configs import attack as configs
-from experiments.progress import Progress
-from zeroone_jax import hosts, runs
+from .configs import attack as configs
+from .progress import Progress
 
 _RUN_DIR = "runs/attack-PRESET-seedSEED"
 

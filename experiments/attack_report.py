@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import pieces
 from zeroone_jax import data, runs
 from zeroone_jax.evaluation import attack_figures, certified_accuracy, tables
+
+from . import pieces
 
 _LISTED = 30
 _SHARED = ("budgets", "stages")

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import attack_work, attacked_models, command_line
-from experiments.attack_work import Batch, Work
-from experiments.configs import attack as configs
 from zeroone_jax import attacks, data
 from zeroone_jax.types import Array
+
+from . import attack_work, attacked_models, command_line
+from .attack_work import Batch, Work
+from .configs import attack as configs
 
 _POOL = 1000
 

@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import cores
-from experiments.configs import attack as configs
 from zeroone_jax import attacks, tagged, verification
 from zeroone_jax.attacks import sign_network
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.attacks.state import where
 from zeroone_jax.evaluation import query_curve
 from zeroone_jax.types import Array, LabelFn, LogitsFn
+
+from . import cores
+from .configs import attack as configs
 
 _LOOKS = 60
 _MOST_QUERIES = 1_000_000

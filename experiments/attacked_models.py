@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from experiments import command_line, train_network
-from experiments.configs import network as network_configs
 from zeroone_jax import attacks, data, models, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array, LabelFn, LogitsFn
+
+from . import command_line, train_network
+from .configs import network as network_configs
 
 _Read = TypeVar("_Read")
 

@@ -15,8 +15,9 @@ import absl.logging
 import jax
 from absl import app, flags
 
-from experiments import typed_flags
 from zeroone_jax import data, runs
+
+from . import typed_flags
 
 Settings = TypeVar("Settings")
 Defined = TypeVar("Defined")
@@ -28,6 +29,15 @@ class UserError(Exception):
 
 # The flags belong to the launcher that asks for them, and so to its --help.
 flags.disclaim_key_flags()
+
+
+def module(launcher: str) -> str:
+    """The name by which `python -m` knows a launcher, in a checkout or installed.
+
+    Args:
+        launcher: its file's name.
+    """
+    return f"{__package__}.{launcher}"
 
 
 def define_settings(
@@ -195,8 +205,10 @@ def run(
         try:
             main(defined)
         except (UserError, runs.DamagedError) as error:
-            sys.exit(str(error))
+            sys.exit(_as_called(str(error)))
 
+    started = sys.modules["__main__"]
+    started.__doc__ = _as_called(started.__doc__ or "")
     # Orbax tells of every step of a checkpoint, JAX of the hardware that is missing.
     chatty = re.compile(r"[/\\](jax|orbax)[/\\]")
     absl.logging.get_absl_handler().addFilter(
@@ -205,6 +217,11 @@ def run(
         )
     )
     app.run(start, flags_parser=parse)
+
+
+def _as_called(text: str) -> str:
+    """Names launchers as they are called here; texts have the names of a checkout."""
+    return text.replace("python -m experiments.", f"python -m {module('')}")
 
 
 def _use_folders() -> None:

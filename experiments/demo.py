@@ -16,19 +16,20 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import command_line, cores
-from experiments.attacked_models import Model
-from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.paper_a import cnn
-from experiments.reproductions.paper_a.targets import compared
-from experiments.studies import attacking, substitutes
-from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
-from experiments.studies.bench import ModelRun
-from experiments.studies.columns import Columns, at, published, table
-from experiments.studies.study import Drawn, Place, Row, Study, complete, stored
-from experiments.studies.target import Target
 from zeroone_jax import attacks, runs, verification
 from zeroone_jax.evaluation import tables
+
+from . import command_line, cores
+from .attacked_models import Model
+from .published import HOP_SKIP_JUMP_0V1
+from .reproductions.paper_a import cnn
+from .reproductions.paper_a.targets import compared
+from .studies import attacking, substitutes
+from .studies.attacking import ADAPTIVE, STUDY, Piece, median
+from .studies.bench import ModelRun
+from .studies.columns import Columns, at, published, table
+from .studies.study import Drawn, Place, Row, Study, complete, stored
+from .studies.target import Target
 
 PROTOCOL = cnn.Protocol(
     images=20,

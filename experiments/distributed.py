@@ -9,8 +9,9 @@ tells who is there, --distributed is enough; elsewhere each process is told:
 
 from absl import flags
 
-from experiments import command_line
 from zeroone_jax import hosts
+
+from . import command_line
 
 # The flags belong to the launcher that asks for them, and so to its --help.
 flags.disclaim_key_flags()

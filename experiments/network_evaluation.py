@@ -9,9 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import pieces
-from experiments.configs.network import Evaluation, Experiment
-from experiments.progress import Progress
 from zeroone_jax import attacks, data, runs
 from zeroone_jax.evaluation import (
     plans,
@@ -21,6 +18,10 @@ from zeroone_jax.evaluation import (
     tables,
 )
 from zeroone_jax.types import Array, LogitsFn
+
+from . import pieces
+from .configs.network import Evaluation, Experiment
+from .progress import Progress
 
 SUITE = "auto_attack"
 _WATCHED, _WATCHING_STEPS = 1000, 10

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import command_line
-from experiments.reproductions.certified import cubes, digits, radii
-from experiments.reproductions.paper_a import (
+from . import command_line
+from .reproductions.certified import cubes, digits, radii
+from .reproductions.paper_a import (
     accuracy,
     cnn,
     distortion,
@@ -31,8 +31,8 @@ from experiments.reproductions.paper_a import (
     substitute,
     white_box,
 )
-from experiments.reproductions.paper_b import checks, methods, toy
-from experiments.studies.study import SCALES, Place, Study, complete, shard_of, stored
+from .reproductions.paper_b import checks, methods, toy
+from .studies.study import SCALES, Place, Study, complete, shard_of, stored
 
 REPRODUCTIONS: dict[str, Study] = {
     "paper_a.accuracy": accuracy.ACCURACY,

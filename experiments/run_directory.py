@@ -8,8 +8,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command_line, distributed
 from zeroone_jax import hosts, runs
+
+from . import command_line, distributed
 
 # The flags belong to the launcher that asks for them, and so to its --help.
 flags.disclaim_key_flags()

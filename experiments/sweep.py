@@ -35,11 +35,11 @@ from collections.abc import Iterator, Sequence
 import filelock
 from absl import flags
 
-from experiments import command_line
-from experiments.sweeps import definition, engines, process, report
-from experiments.sweeps import presets as sweeps
-from experiments.sweeps.board import Board, Line
-from experiments.sweeps.process import State
+from . import command_line
+from .sweeps import definition, engines, process, report
+from .sweeps import presets as sweeps
+from .sweeps.board import Board, Line
+from .sweeps.process import State
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SLURM_WORKERS = 100

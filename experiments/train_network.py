@@ -25,19 +25,20 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
-from experiments import (
+from zeroone_jax import data, hosts, models, runs, training
+from zeroone_jax import devices as device_mesh
+from zeroone_jax.models import network as networks
+
+from . import (
     command_line,
     distributed,
     network_evaluation,
     noise,
     run_directory,
 )
-from experiments.configs import network_presets
-from experiments.configs.network import Data, Experiment
-from experiments.progress import Progress
-from zeroone_jax import data, hosts, models, runs, training
-from zeroone_jax import devices as device_mesh
-from zeroone_jax.models import network as networks
+from .configs import network_presets
+from .configs.network import Data, Experiment
+from .progress import Progress
 
 _RUN_DIR = "runs/PRESET-seedSEED"
 

@@ -26,7 +26,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
-from experiments import (
+from zeroone_jax import coordinate_descent, data, hosts, runs
+from zeroone_jax.models import zero_one
+from zeroone_jax.types import Array
+
+from . import (
     attacked_models,
     command_line,
     cores,
@@ -35,11 +39,8 @@ from experiments import (
     run_directory,
     zero_one_report,
 )
-from experiments.configs import zero_one as configs
-from experiments.progress import Progress
-from zeroone_jax import coordinate_descent, data, hosts, runs
-from zeroone_jax.models import zero_one
-from zeroone_jax.types import Array
+from .configs import zero_one as configs
+from .progress import Progress
 
 _RUN_DIR = "runs/PRESET-seedSEED"
 

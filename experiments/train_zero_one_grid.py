@@ -20,9 +20,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import command_line, cores, run_directory, train_zero_one
-from experiments.configs import zero_one as configs
 from zeroone_jax import runs
+
+from . import command_line, cores, run_directory, train_zero_one
+from .configs import zero_one as configs
 
 
 def define_flags(argv: Sequence[str]) -> None:

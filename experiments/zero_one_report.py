@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments import pieces
 from zeroone_jax import coordinate_descent, data, runs
 from zeroone_jax.evaluation import accuracy, figures, tables
 from zeroone_jax.models import zero_one
 from zeroone_jax.types import Array
+
+from . import pieces
 
 _RECORD_EVERY = 25
 _MOST_LISTED_VOTES = 10

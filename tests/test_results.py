@@ -1,56 +1,28 @@
-"""Tables in docs/results/ are those of the stored results."""
+"""Tables in docs/results/ are those of the stored results (`benchmarks.pages`)."""
 
 import json
-import pathlib
 
 import pytest
 
-from benchmarks import (
-    attacks,
-    coordinate_descent,
-    ensembles,
-    sweeps,
-    training,
-    verification,
-)
+from benchmarks import pages
 from experiments import reproduce
-from experiments.studies.study import stored
-from zeroone_jax.evaluation import tables
-
-RESULTS = pathlib.Path(__file__).parents[1] / "results"
-PAGES = RESULTS.with_name("docs") / "results"
 
 
-def page(name: str) -> str:
-    return (PAGES / f"{name}.md").read_text(encoding="utf-8")
-
-
-def test_ensembles():
-    assert tables.markdown(ensembles.table(RESULTS / "zero_one")) in page("networks")
-
-
-def test_sweeps():
-    measured = json.loads((RESULTS / "sweeps.json").read_text())
-    assert tables.markdown(sweeps.table(measured)) in page("speed")
-
-
-def test_times():
-    measured = json.loads((RESULTS / "coordinate_descent.json").read_text())
-    assert tables.markdown(coordinate_descent.time_table(measured)) in page("speed")
-
-
-def test_attacks():
-    measured = json.loads((RESULTS / "attacks.json").read_text())
-    assert tables.markdown(attacks.table(measured)) in page("speed")
-
-
-@pytest.mark.parametrize("what", ["toy", "masking", "transfer"])
-def test_tables_of_checks(what):
-    table = RESULTS / "paper_b" / what / "laptop" / "table.md"
-    assert table.read_text().strip() in page("paper_b")
+def page(name: str) -> list[pages.Block]:
+    return pages.shown((pages.PAGES / f"{name}.md").read_text(encoding="utf-8"))
 
 
 DRAWN = {
+    "ensembles": "networks",
+    "demo": "networks",
+    "verification": "networks speed",
+    "attacks": "speed",
+    "coordinate_descent": "speed",
+    "sweeps": "speed",
+    "training": "speed",
+    "paper_b.toy": "paper_b",
+    "paper_b.masking": "paper_b",
+    "paper_b.transfer": "paper_b",
     "paper_b.mnist": "paper_b",
     "paper_b.comparison": "paper_b",
     "certified.radii": "certified",
@@ -72,43 +44,32 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("what", DRAWN)
-def test_reproductions(what, tmp_path):
-    """The page has each table as it is drawn of the stored results."""
-    reproduction = reproduce.REPRODUCTIONS[what]
-    runs = reproduction.runs("laptop")
-    found = stored(RESULTS.joinpath(*what.split("."), "laptop"), runs)
-    text = reproduction.report(found, tmp_path, tmp_path)
-    for table in text.split("\n\n**"):
-        assert table.removeprefix("**") in page(DRAWN[what])
+def test_tables(what):
+    """Each table, as it is drawn of the stored results, is on a page."""
+    drawn = pages.drawn(what)
+    blocks = [block for name in DRAWN[what].split() for block in page(name)]
+    found = [block for block in blocks if block.name == what]
+    assert {block.number for block in found} == set(range(1, len(drawn) + 1))
+    for block in found:
+        assert block.table == drawn[block.number - 1]
 
 
-@pytest.mark.parametrize("what", DRAWN)
+def test_every_table_is_looked_at():
+    for path in pages.PAGES.glob("*.md"):
+        for block in page(path.stem):
+            assert path.stem in DRAWN[block.name].split()
+
+
+def test_pages_are_drawn_again():
+    old = "First.\n<!-- drawn: lengths 2 -->\n\n| old\n| table\n\n<!-- end -->\nLast."
+    new = pages.redrawn(old, {"lengths": ["| one", "| two"]}.__getitem__)
+    assert new == old.replace("| old\n| table", "| two")
+
+
+@pytest.mark.parametrize("what", [name for name in DRAWN if name not in pages.OTHERS])
 def test_stored_results_are_of_the_settings(what):
     """What would be made again today is not taken for made."""
     for run in reproduce.REPRODUCTIONS[what].runs("laptop"):
-        path = RESULTS.joinpath(*what.split("."), "laptop", f"{run.name}.json")
+        path = pages.RESULTS.joinpath(*what.split("."), "laptop", f"{run.name}.json")
         if path.exists():
             assert run.is_same(json.loads(path.read_text())["config"])
-
-
-def test_demo():
-    measured = json.loads((RESULTS / "demo.json").read_text())
-    rows = measured["rows"]
-    table = tables.Table(
-        measured["title"], list(rows[0]), [[*row.values()] for row in rows]
-    )
-    assert tables.markdown(table) in page("networks")
-
-
-def test_training():
-    measured = json.loads((RESULTS / "training.json").read_text())
-    assert tables.markdown(training.step_table(measured)) in page("speed")
-    assert tables.markdown(training.freezing_table(measured)) in page("speed")
-
-
-def test_verification():
-    assert tables.markdown(verification.table(verification.stored())) in page(
-        "networks"
-    )
-    measured = json.loads(verification.SPEED.read_text())
-    assert tables.markdown(verification.speed_table(measured)) in page("speed")

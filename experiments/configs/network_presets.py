@@ -9,9 +9,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from experiments.configs.network import Data, Evaluation, Experiment
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
+
+from .network import Data, Evaluation, Experiment
 
 _PIXEL = 1 / 255
 

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.attacked_models import Images, Model
-from experiments.studies.bench import Bench, in_common
-from experiments.studies.columns import Cell, numbers
-from experiments.studies.study import Row
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks import directions
 from zeroone_jax.evaluation import attack_figures
+
+from ..attacked_models import Images, Model
+from .bench import Bench, in_common
+from .columns import Cell, numbers
+from .study import Row
 
 STUDY, ADAPTIVE = "study", "radius adaptive"
 """HopSkipJump as the study of 2021 has it, and with the radius found for each model."""

@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import command_line, pieces
-from experiments.attacked_models import Model
-from experiments.progress import Progress
-from experiments.studies.study import Place, Run, not_installed
-from experiments.studies.target import Target
 from zeroone_jax import runs
 from zeroone_jax.models import zero_one
+
+from .. import command_line, pieces
+from ..attacked_models import Model
+from ..progress import Progress
+from .study import Place, Run, not_installed
+from .target import Target
 
 
 def votes_of(networks: zero_one.Params) -> list[zero_one.Params]:

@@ -5,9 +5,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from experiments.published import Published
-from experiments.studies.study import Row
 from zeroone_jax.evaluation import tables
+
+from ..published import Published
+from .study import Row
 
 Cell: TypeAlias = Callable[[Row], Any]
 """Gives what a table shows of a row."""

@@ -19,9 +19,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from absl import logging
 from matplotlib.figure import Figure
 
-from experiments import command_line, pieces, run_directory
 from zeroone_jax import runs as run_files
 from zeroone_jax.evaluation import tables
+
+from .. import command_line, pieces, run_directory
 
 Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")

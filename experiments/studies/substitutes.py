@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.attacked_models import Images, Model
-from experiments.studies import attacking
-from experiments.studies.bench import Bench
-from experiments.studies.columns import Columns, spread
-from experiments.studies.study import Row
 from zeroone_jax import attacks
+
+from ..attacked_models import Images, Model
+from . import attacking
+from .bench import Bench
+from .columns import Columns, spread
+from .study import Row
 
 
 @dataclasses.dataclass(frozen=True)

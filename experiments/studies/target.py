@@ -4,9 +4,9 @@ import abc
 import dataclasses
 from typing import Any
 
-from experiments import attacked_models, run_directory
-from experiments.studies.study import Place, directory_name
-from experiments.studies.training_run import Experiment, as_json, train
+from .. import attacked_models, run_directory
+from .study import Place, directory_name
+from .training_run import Experiment, as_json, train
 
 
 class Foreign(abc.ABC):

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from experiments import train_network, train_zero_one
-from experiments.configs import network, zero_one
-from experiments.studies.study import Place, Run
 from zeroone_jax import runs
+
+from .. import train_network, train_zero_one
+from ..configs import network, zero_one
+from .study import Place, Run
 
 Experiment: TypeAlias = network.Experiment | zero_one.Experiment
 

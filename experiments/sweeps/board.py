@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO
 
-from experiments.progress import duration
-from experiments.sweeps.process import State
+from ..progress import duration
+from .process import State
 
 _SECONDS_BETWEEN_DRAWINGS = 0.5
 _HEAD = 2

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import command_line, train_zero_one
-from experiments.configs import attack as attack_configs
-from experiments.configs import network_presets
-from experiments.configs import zero_one as zero_one_configs
-from experiments.sweeps import process
-from experiments.sweeps.language import Overrides, Value
 from zeroone_jax import runs
+
+from .. import command_line, train_zero_one
+from ..configs import attack as attack_configs
+from ..configs import network_presets
+from ..configs import zero_one as zero_one_configs
+from . import process
+from .language import Overrides, Value
 
 SEED = "seed"
 """The setting over which results are averaged."""
@@ -58,12 +59,14 @@ class Launcher(NamedTuple):
 
 
 LAUNCHERS: dict[str, Launcher] = {
-    "experiments.train_zero_one": Launcher(
+    command_line.module("train_zero_one"): Launcher(
         zero_one_configs.PRESETS,
-        process.Together("experiments.train_zero_one_grid", train_zero_one.shared),
+        process.Together(
+            command_line.module("train_zero_one_grid"), train_zero_one.shared
+        ),
     ),
-    "experiments.train_network": Launcher(network_presets.PRESETS),
-    "experiments.attack": Launcher(attack_configs.PRESETS),
+    command_line.module("train_network"): Launcher(network_presets.PRESETS),
+    command_line.module("attack"): Launcher(attack_configs.PRESETS),
 }
 """Every launcher that can be swept, by its module."""
 

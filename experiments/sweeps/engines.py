@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from experiments.sweeps import process
+from . import process
 
 # Only lost nodes count, not runs that fail: those have ended.
 _RETRIES_ON_LOST_NODES = 10
@@ -220,6 +220,6 @@ def _extra(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise EngineError(
-            f"--launcher={extra} needs {module}: pip install '.[{extra}]' in the "
-            f"repository ({error})"
+            f"--launcher={extra} needs {module}: pip install 'zeroone_jax[{extra}]' "
+            f"({error})"
         ) from error

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from experiments.sweeps.definition import Sweep
-from experiments.sweeps.language import choices, product
+from .. import command_line
+from .definition import Sweep
+from .language import choices, product
 
 _ZERO_ONE_METRICS = {
     "train accuracy (share of images)": "accuracy.train.majority",
@@ -18,7 +19,7 @@ def smoke() -> Sweep:
     most of it starting and compiling.
     """
     return Sweep(
-        launcher="experiments.train_zero_one",
+        launcher=command_line.module("train_zero_one"),
         preset="cifar10_0v1",
         overrides=product(
             [
@@ -46,7 +47,7 @@ def step_size_and_rows() -> Sweep:
     inside one device, of 11 s each.
     """
     return Sweep(
-        launcher="experiments.train_zero_one",
+        launcher=command_line.module("train_zero_one"),
         preset="cifar10_0v1",
         overrides=product(
             choices(
@@ -68,7 +69,7 @@ def sense_confidence() -> Sweep:
     15 runs of the preset `mnist_sense`, of 6 to 20 minutes each on one core.
     """
     return Sweep(
-        launcher="experiments.train_network",
+        launcher=command_line.module("train_network"),
         preset="mnist_sense",
         overrides=product(
             choices("objective.confidence", [0.1, 0.3, 0.5, 0.7, 0.9]),

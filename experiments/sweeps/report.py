@@ -6,11 +6,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import command_line, pieces
-from experiments.sweeps.definition import SEED, Run, Sweep
-from experiments.sweeps.language import Value
 from zeroone_jax import runs
 from zeroone_jax.evaluation import sweep_figures, tables
+
+from .. import command_line, pieces
+from .definition import SEED, Run, Sweep
+from .language import Value
 
 
 class Estimate(NamedTuple):

@@ -4,7 +4,10 @@ import dataclasses
 import functools
 from typing import Any
 
-from experiments.reproductions.certified.proofs import (
+from ...studies.bench import ModelRun, each
+from ...studies.columns import sheet
+from ...studies.study import Scale, Study
+from .proofs import (
     PROTOCOLS,
     by_margins,
     by_slope,
@@ -14,15 +17,12 @@ from experiments.reproductions.certified.proofs import (
     figure,
     title,
 )
-from experiments.reproductions.certified.targets import (
+from .targets import (
     cube_networks,
     linear_against_pgd,
     margin_networks,
     sign_networks,
 )
-from experiments.studies.bench import ModelRun, each
-from experiments.studies.columns import sheet
-from experiments.studies.study import Scale, Study
 
 _IMAGES, _SECONDS = 300, 20.0
 """How many test images, and how long each may take: in Linf proofs take longer."""

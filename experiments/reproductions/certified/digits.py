@@ -4,15 +4,15 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.reproductions.certified.proofs import (
+from ...studies.bench import ModelRun, each
+from ...studies.columns import Cell, at, middle, sheet
+from ...studies.study import Row, Scale, Study
+from .proofs import (
     by_counts,
     fewer,
     share,
 )
-from experiments.reproductions.certified.targets import digit_networks
-from experiments.studies.bench import ModelRun, each
-from experiments.studies.columns import Cell, at, middle, sheet
-from experiments.studies.study import Row, Scale, Study
+from .targets import digit_networks
 
 _RADII = {"l2": 1.0, "linf": 0.1}
 """Of the table, by norm."""

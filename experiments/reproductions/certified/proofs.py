@@ -15,16 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import cores
-from experiments.progress import Progress
-from experiments.studies.attacking import as_json
-from experiments.studies.bench import Bench
-from experiments.studies.columns import Cell, Columns, at, middle, numbers
-from experiments.studies.study import Row, Scale
 from zeroone_jax import losses, verification
 from zeroone_jax.evaluation import certified_accuracy
 from zeroone_jax.models import lipschitz
 from zeroone_jax.types import Array
+
+from ... import cores
+from ...progress import Progress
+from ...studies.attacking import as_json
+from ...studies.bench import Bench
+from ...studies.columns import Cell, Columns, at, middle, numbers
+from ...studies.study import Row, Scale
 
 Norm = Literal["l2", "linf"]
 

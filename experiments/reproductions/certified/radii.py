@@ -3,7 +3,10 @@
 import dataclasses
 import functools
 
-from experiments.reproductions.certified.proofs import (
+from ...studies.bench import ModelRun, each
+from ...studies.columns import sheet
+from ...studies.study import Scale, Study
+from .proofs import (
     COLUMNS,
     PROTOCOLS,
     by_margins,
@@ -13,7 +16,7 @@ from experiments.reproductions.certified.proofs import (
     figure,
     title,
 )
-from experiments.reproductions.certified.targets import (
+from .targets import (
     SIGMAS,
     margin_networks,
     noisy_networks,
@@ -21,9 +24,6 @@ from experiments.reproductions.certified.targets import (
     sensible_networks,
     sign_networks,
 )
-from experiments.studies.bench import ModelRun, each
-from experiments.studies.columns import sheet
-from experiments.studies.study import Scale, Study
 
 
 def radii_runs(scale: Scale) -> list[ModelRun]:

@@ -3,13 +3,14 @@
 import dataclasses
 from typing import Any
 
-from experiments.configs import network, zero_one
-from experiments.reproductions.certified.proofs import Norm
-from experiments.reproductions.paper_a import targets as paper_a
-from experiments.studies.study import Scale
-from experiments.studies.target import Target
 from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, objectives
+
+from ...configs import network, zero_one
+from ...studies.study import Scale
+from ...studies.target import Target
+from ..paper_a import targets as paper_a
+from .proofs import Norm
 
 
 def sign_networks(scale: Scale) -> list[Target]:

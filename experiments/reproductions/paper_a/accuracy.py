@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments import command_line
-from experiments.published import CIFAR10_0V1_MODELS
-from experiments.reproductions.paper_a.targets import targets, with_classical
-from experiments.studies.bench import Bench, each
-from experiments.studies.columns import at, published, sheet
-from experiments.studies.study import Place, Scale, Study, read_result
+from ... import command_line
+from ...published import CIFAR10_0V1_MODELS
+from ...studies.bench import Bench, each
+from ...studies.columns import at, published, sheet
+from ...studies.study import Place, Scale, Study, read_result
+from .targets import targets, with_classical
 
 
 def _counted(bench: Bench, protocol: None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import attacked_models, command_line
-from experiments.studies.study import not_installed
-from experiments.studies.target import Foreign
 from zeroone_jax import data
 from zeroone_jax.attacks import adapters
 from zeroone_jax.types import Array
+
+from ... import attacked_models, command_line
+from ...studies.study import not_installed
+from ...studies.target import Foreign
 
 Name: TypeAlias = Literal["linear_svm", "random_forest"]
 

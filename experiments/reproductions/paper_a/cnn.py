@@ -11,17 +11,18 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from experiments.attacked_models import Model
-from experiments.published import SUBSTITUTE_0V1
-from experiments.reproductions.paper_a import substitute
-from experiments.reproductions.paper_a.targets import described
-from experiments.studies import attacking, substitutes
-from experiments.studies.attacking import ADAPTIVE, STUDY, Piece, median
-from experiments.studies.bench import Bench, ModelRun
-from experiments.studies.columns import Columns, at, published, table
-from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.evaluation import tables
+
+from ...attacked_models import Model
+from ...published import SUBSTITUTE_0V1
+from ...studies import attacking, substitutes
+from ...studies.attacking import ADAPTIVE, STUDY, Piece, median
+from ...studies.bench import Bench, ModelRun
+from ...studies.columns import Columns, at, published, table
+from ...studies.study import Drawn, Row, Scale, Study
+from . import substitute
+from .targets import described
 
 _NAMES = ("mlp01", "mlp01-blind", "sigmoid", "lenet", "simple_net")
 

@@ -12,23 +12,24 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from experiments.attacked_models import Model
-from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.paper_a import exact, pictures
-from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.targets import (
+from zeroone_jax import attacks, verification
+from zeroone_jax.attacks import directions
+from zeroone_jax.evaluation import attack_figures, tables
+
+from ...attacked_models import Model
+from ...published import HOP_SKIP_JUMP_0V1
+from ...studies import attacking
+from ...studies.attacking import STUDY, Piece, median, nearest
+from ...studies.bench import Bench, ModelRun, each
+from ...studies.columns import Cell, Columns, numbers, published, table
+from ...studies.study import Drawn, Row, Scale, Study
+from . import exact, pictures
+from .accuracy import right_of_all
+from .targets import (
     CONVOLUTIONAL,
     directories,
     with_certified,
 )
-from experiments.studies import attacking
-from experiments.studies.attacking import STUDY, Piece, median, nearest
-from experiments.studies.bench import Bench, ModelRun, each
-from experiments.studies.columns import Cell, Columns, numbers, published, table
-from experiments.studies.study import Drawn, Row, Scale, Study
-from zeroone_jax import attacks, verification
-from zeroone_jax.attacks import directions
-from zeroone_jax.evaluation import attack_figures, tables
 
 PAPER_IMAGES = (0, 288, 5, 9, 6, 800, 1991, 1000, 1500, 1800)
 """The ten images of paper A, places among CIFAR-10's test images of classes 0 and 1."""

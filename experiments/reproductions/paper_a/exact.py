@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from experiments import cores
-from experiments.attacked_models import Images
-from experiments.studies.attacking import STUDY, as_json, distances, nearest
-from experiments.studies.bench import Bench, votes_of
-from experiments.studies.columns import Columns, at, middle, numbers, table
-from experiments.studies.study import Row
 from zeroone_jax import verification
 from zeroone_jax.evaluation import tables
+
+from ... import cores
+from ...attacked_models import Images
+from ...studies.attacking import STUDY, as_json, distances, nearest
+from ...studies.bench import Bench, votes_of
+from ...studies.columns import Columns, at, middle, numbers, table
+from ...studies.study import Row
 
 # A vote alone may take so many times less than all together.
 _ALONE = 10

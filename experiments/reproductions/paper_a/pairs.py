@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from experiments.published import HOP_SKIP_JUMP_0V1, HOP_SKIP_JUMP_PAIRS
-from experiments.reproductions.paper_a.targets import compared, described
-from experiments.studies import attacking
-from experiments.studies.attacking import ADAPTIVE, STUDY
-from experiments.studies.bench import Bench, ModelRun
-from experiments.studies.columns import Columns, at, published, sheet, spread, table
-from experiments.studies.study import Drawn, Row, Scale, Study
-from experiments.studies.target import Target
 from zeroone_jax.evaluation import attack_figures, tables
+
+from ...published import HOP_SKIP_JUMP_0V1, HOP_SKIP_JUMP_PAIRS
+from ...studies import attacking
+from ...studies.attacking import ADAPTIVE, STUDY
+from ...studies.bench import Bench, ModelRun
+from ...studies.columns import Columns, at, published, sheet, spread, table
+from ...studies.study import Drawn, Row, Scale, Study
+from ...studies.target import Target
+from .targets import compared, described
 
 FIRST_PAIR = "0v1"
 """The pair of which all numbers of the authors are known."""

@@ -14,16 +14,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.attacked_models import Images, Model
-from experiments.published import HOP_SKIP_JUMP_0V1
-from experiments.reproductions.paper_a.accuracy import right_of_all
-from experiments.reproductions.paper_a.targets import COMPARED, directories, targets
-from experiments.studies.attacking import as_json
-from experiments.studies.bench import Bench, ModelRun, each
-from experiments.studies.columns import Columns, at, middle, published, sheet
-from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
 from zeroone_jax.attacks import adapters
+
+from ...attacked_models import Images, Model
+from ...published import HOP_SKIP_JUMP_0V1
+from ...studies.attacking import as_json
+from ...studies.bench import Bench, ModelRun, each
+from ...studies.columns import Columns, at, middle, published, sheet
+from ...studies.study import Row, Scale, Study
+from .accuracy import right_of_all
+from .targets import COMPARED, directories, targets
 
 # ART is asked about so many images at a time, and what it found is kept.
 _PIECE = 10

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments import pieces
-from experiments.studies.attacking import STUDY, Found, nearest_adversaries
-from experiments.studies.study import Drawn, Row
 from zeroone_jax import runs
 from zeroone_jax.evaluation import attack_figures
+
+from ... import pieces
+from ...studies.attacking import STUDY, Found, nearest_adversaries
+from ...studies.study import Drawn, Row
 
 _FILE = "pictures.npz"
 _SHOWN = 4

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.reproductions.paper_a.targets import targets
-from experiments.studies.bench import Bench, each
-from experiments.studies.columns import Columns, at, sheet
-from experiments.studies.study import Row, Study
 from zeroone_jax import data
 from zeroone_jax.models import zero_one
+
+from ...studies.bench import Bench, each
+from ...studies.columns import Columns, at, sheet
+from ...studies.study import Row, Study
+from .targets import targets
 
 _MODELS = "authors", "mlp01", "mlp01-blind", "scdce"
 _SHIFT = 1e-6

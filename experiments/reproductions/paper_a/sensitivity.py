@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.configs.zero_one import Data, Experiment
-from experiments.published import SENSITIVITY_0V1
-from experiments.studies.columns import Columns, at, sheet, spread
-from experiments.studies.study import Row, Scale, Study
-from experiments.studies.training_run import TrainingRun
 from zeroone_jax import coordinate_descent
+
+from ...configs.zero_one import Data, Experiment
+from ...published import SENSITIVITY_0V1
+from ...studies.columns import Columns, at, sheet, spread
+from ...studies.study import Row, Scale, Study
+from ...studies.training_run import TrainingRun
 
 SEARCHES = {"blind": "paper_2020", "fastest": "default"}
 VALUES: dict[str, tuple[float, ...]] = {

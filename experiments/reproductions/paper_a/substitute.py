@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from experiments.published import SUBSTITUTE_0V1
-from experiments.reproductions.paper_a.targets import with_classical
-from experiments.studies import substitutes
-from experiments.studies.bench import Bench, each
-from experiments.studies.columns import Columns, at, published, table
-from experiments.studies.study import Drawn, Row, Scale, Study
-from experiments.studies.substitutes import Protocol
 from zeroone_jax import attacks
 from zeroone_jax.evaluation import attack_figures, tables
+
+from ...published import SUBSTITUTE_0V1
+from ...studies import substitutes
+from ...studies.bench import Bench, each
+from ...studies.columns import Columns, at, published, table
+from ...studies.study import Drawn, Row, Scale, Study
+from ...studies.substitutes import Protocol
+from .targets import with_classical
 
 _SHOWN = 0.0625
 PROTOCOLS: dict[Scale, Protocol] = {

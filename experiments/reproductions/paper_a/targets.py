@@ -9,13 +9,14 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from experiments import attacked_models
-from experiments.configs import network, zero_one
-from experiments.reproductions.paper_a.classical import Classical
-from experiments.studies.study import Scale
-from experiments.studies.target import Foreign, Target
 from zeroone_jax import coordinate_descent
 from zeroone_jax.training import Adam, Config, Sgd
+
+from ... import attacked_models
+from ...configs import network, zero_one
+from ...studies.study import Scale
+from ...studies.target import Foreign, Target
+from .classical import Classical
 
 _AUTHORS = (
     pathlib.Path(__file__).parents[4]

@@ -12,14 +12,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.attacked_models import Images, Model
-from experiments.published import WHITE_BOX_0V1
-from experiments.reproductions.paper_a.targets import with_certified
-from experiments.studies.bench import Bench, each, votes_of
-from experiments.studies.columns import Columns, at, published, sheet
-from experiments.studies.study import Row, Scale, Study
 from zeroone_jax import attacks
 from zeroone_jax.models import zero_one
+
+from ...attacked_models import Images, Model
+from ...published import WHITE_BOX_0V1
+from ...studies.bench import Bench, each, votes_of
+from ...studies.columns import Columns, at, published, sheet
+from ...studies.study import Row, Scale, Study
+from .targets import with_certified
 
 _EPSILON, _STEP = 16 / 255, 2 / 255
 _KEY = 0

@@ -6,9 +6,6 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from experiments import attacked_models, command_line, network_evaluation
-from experiments.reproductions.paper_b import methods
-from experiments.studies.study import Drawn, Row, Scale, Study, Together
 from zeroone_jax import attacks
 from zeroone_jax.evaluation import (
     gradient_masking,
@@ -18,6 +15,10 @@ from zeroone_jax.evaluation import (
     transfer,
 )
 from zeroone_jax.types import Array, LogitsFn
+
+from ... import attacked_models, command_line, network_evaluation
+from ...studies.study import Drawn, Row, Scale, Study, Together
+from . import methods
 
 _METHODS = ("natural", "pgd", "trades", "sense_0.1", "sense_0.5", "sense_0.9")
 _TRANSFER_IMAGES, _MASKING_IMAGES = 1000, 100

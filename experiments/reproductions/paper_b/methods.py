@@ -7,16 +7,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from experiments.configs import network_presets as presets
-from experiments.configs.network import Data, Evaluation, Experiment
-from experiments.published import CIFAR10_LINF, MNIST_LINF, Published
-from experiments.studies.columns import Columns, at, spread, table
-from experiments.studies.study import Drawn, Row, Scale, Study
-from experiments.studies.training_run import TrainingRun
 from zeroone_jax.evaluation import robust_figures, tables
 from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
+
+from ...configs import network_presets as presets
+from ...configs.network import Data, Evaluation, Experiment
+from ...published import CIFAR10_LINF, MNIST_LINF, Published
+from ...studies.columns import Columns, at, spread, table
+from ...studies.study import Drawn, Row, Scale, Study
+from ...studies.training_run import TrainingRun
 
 NetworkRun: TypeAlias = TrainingRun[Experiment]
 

@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.studies.columns import Columns, at, sheet
-from experiments.studies.study import Drawn, Row, Study, Together
 from zeroone_jax import losses
 from zeroone_jax.evaluation import decision_regions
 from zeroone_jax.training import sensible_adversary
 from zeroone_jax.training.ascent import ascend, random_start
 from zeroone_jax.types import Array, Key
+
+from ...studies.columns import Columns, at, sheet
+from ...studies.study import Drawn, Row, Study, Together
 
 METHODS = ("natural", "pgd", "sense")
 _EXPECTED = {"natural": "-", "pgd": "near .75", "sense": "above .99"}
