@@ -8,6 +8,7 @@ empty line between, says otherwise:
     <!-- not run: why -->   this block does not run
     <!-- needs: NAME -->    this block runs where the package is installed
     <!-- slow: why -->      tests of this page are slow
+    <!-- computes: why -->  the same, for what it computes more than for compiling
 
 A block of text directly below is what it must print.
 """
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import jax
 
 _BLOCK = re.compile(
-    r"(?:<!-- (?P<mark>not run|needs|slow): (?P<why>[^\n]*) -->\n\n?)?"
+    r"(?:<!-- (?P<mark>not run|needs|slow|computes): (?P<why>[^\n]*) -->\n\n?)?"
     r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<output>.*?)```\n)?",
     re.DOTALL,
 )

@@ -29,8 +29,10 @@ def runnable() -> list:
     found = []
     for page in PAGES:
         code = blocks.of(page)
-        reasons = [block.why for block in code if block.mark == "slow"]
-        marks = [pytest.mark.slow(reasons[0]), pytest.mark.computes] if reasons else []
+        reasons = [block.why for block in code if block.mark in ("slow", "computes")]
+        marks = [pytest.mark.slow(reasons[0])] if reasons else []
+        if any(block.mark == "computes" for block in code):
+            marks.append(pytest.mark.computes)
         if code:
             found.append(pytest.param(page, id=name(page), marks=marks))
     return found

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from experiments import attack as launcher
-from experiments import attack_report, attack_task
+from experiments import attack_report, attack_task, command_line
 from experiments.command_line import UserError
 from experiments.configs import attack as configs
 from tests.experiments.attacked import HOP_SKIP_JUMP, experiment
@@ -345,7 +346,6 @@ def test_every_attack_has_a_preset():
         assert runs.from_json(stored) == preset()
 
 
-@pytest.mark.slow("starts processes")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -356,13 +356,20 @@ def test_every_attack_has_a_preset():
         (["--config.images.count=0"], "images.count is 0"),
     ],
 )
-def test_mistakes_on_the_command_line(settings, tmp_path, words, message):
+def test_mistakes_in_settings(words, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        command_line.parse_settings(configs.PRESETS, words)
+
+
+@pytest.mark.slow("starts processes")
+def test_mistakes_on_the_command_line(tmp_path):
+    words = [f"--run_dir={tmp_path}", "--config.attack.norm=l1"]
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.attack", f"--run_dir={tmp_path}", *words],
+        [sys.executable, "-m", "experiments.attack", *words],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert message in done.stderr
+    assert "norm is 'l1', but must be one of 'l2', 'linf'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import train_zero_one, zero_one_report
+from experiments import command_line, train_zero_one, zero_one_report
 from experiments.command_line import UserError
 from experiments.configs.zero_one import PRESETS, Data, Experiment
 from zeroone_jax import coordinate_descent, runs, verification
@@ -255,12 +255,16 @@ def test_other_settings_are_refused(two_classes, finished):
     assert "holds a run already" in again.stderr
 
 
+def test_a_mistake_in_settings():
+    with pytest.raises(UserError, match=r"rows=2.0: must be in \(0, 1\]"):
+        command_line.parse_settings(PRESETS, ["--config.solver.rows=2"])
+
+
 @pytest.mark.slow("starts processes")
 @pytest.mark.parametrize(
     ("word", "message"),
     [
         ("--config.solver.votse=3", "config.solver.votes"),
-        ("--config.solver.rows=2", "rows=2.0: must be in (0, 1]"),
         ("--config.data.classes=0,7", "class 7"),
         ("--config.solver.features=1000", "features"),
         ("--run-dir=x", "run-dir"),
