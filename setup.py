@@ -46,7 +46,7 @@ setuptools.setup(
         "absl-py>=2.3.1",
         "chex>=0.1.92",
         "filelock>=3.16",
-        "flax>=0.12",
+        "flax>=0.12.7",
         "jax>=0.10",
         "numpy>=2.0",
         "optax>=0.2.8",
