@@ -190,9 +190,11 @@ def test_a_missing_extra_is_named(folder, monkeypatch):
     needs = engines.Needs(cpus=1, gpus=0)
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(engines.EngineError, match=r"pip install '\.\[ray\]'"):
+    with pytest.raises(engines.EngineError, match=r"pip install 'zeroone_jax\[ray\]'"):
         engines.Ray(None, needs)
-    with pytest.raises(engines.EngineError, match=r"pip install '\.\[slurm\]'"):
+    with pytest.raises(
+        engines.EngineError, match=r"pip install 'zeroone_jax\[slurm\]'"
+    ):
         engines.Slurm(folder, needs, workers=1, hours=1, partition=None)
 
 
