@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import pieces
+from experiments import attack_bench, pieces
 from zeroone_jax import data, runs
 from zeroone_jax.evaluation import attack_figures, certified_accuracy, tables
 
@@ -109,6 +109,9 @@ def write(run: runs.RunDirectory, outcome: Outcome, seconds: float) -> None:
             "queries": budgets[looks].tolist(),
             "median_distance": [_finite(one) for one in middle[looks]],
         }
+    if "distances" in arrays and isinstance(summary["optimality"], dict):
+        figure = attack_bench.figure(arrays, outcome.norm)
+        pieces.write(run.path / "optimality.png", figure)
     if "lower" in arrays:
         figure = certified_accuracy.figure(_curves(outcome), outcome.norm)
         pieces.write(run.path / "certified.png", figure)
@@ -154,6 +157,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "queries": float(np.mean(queries)) if len(queries) else None,
         "without_slope": outcome.flat,
         **_of_suite(arrays),
+        **(attack_bench.scores(arrays) if "distances" in arrays else {}),
         **_of_verification(arrays),
     }
 
@@ -213,6 +217,12 @@ def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
         paragraphs.append(tables.markdown(strongest))
         paragraphs.extend(f"Warning: {words}" for words in summary["warnings"])
     arrays = outcome.arrays
+    if "optimality" in summary:
+        paragraphs.append(
+            tables.markdown(attack_bench.table(arrays, outcome.norm))
+            if isinstance(summary["optimality"], dict)
+            else f"No optimality: {summary['optimality']}."
+        )
     if "certified" in summary:
         at = certified_accuracy.radii(_curves(outcome), _RADII)
         shares = certified_accuracy.table(_curves(outcome), at, outcome.norm)

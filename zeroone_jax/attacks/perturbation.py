@@ -1,6 +1,7 @@
 """Norms of perturbations, and projections that float rounding cannot push outside."""
 
 import math
+import typing
 from typing import Literal, TypeAlias
 
 import jax
@@ -14,6 +15,8 @@ Norm: TypeAlias = Literal["linf", "l2", "l1", "l0", "l0_pixels"]
 
 "l0" counts the values that change, "l0_pixels" the pixels of which any channel does.
 """
+
+EVERY_NORM: tuple[Norm, ...] = typing.get_args(Norm)
 
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 """Those whose balls are convex: what is attacked or trained inside a ball of."""
