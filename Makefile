@@ -17,7 +17,7 @@ $(VENV)/installed: setup.py
 $(VENV)/peers-installed: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
-		pyautoattack==0.2.0 torchattacks==3.5.1
+		adv-lib==0.2.8 pyautoattack==0.2.0 torchattacks==3.5.1
 	touch $@
 
 $(VENV)/docs-installed: $(VENV)/installed

@@ -9,8 +9,8 @@ Both libraries attack the same 200 images of the same networks, with at most 2,0
 propagations of an image (adv-lib's SuperDeepFool has no such cap, and ends by itself).
 A piece is one attack of one library on one network. It is stored as soon as it is done,
 and what is stored is not done again: a killed run goes on by the same command. Seconds
-are those of one processor core, which the process keeps to: they depend little on
-whatever else a machine does. Needs the extra "peers" (`make peers` installs it).
+are those of one processor core, which the process keeps to: they depend little on what
+else a machine does. Needs the extra "peers" (`make peers` installs it).
 """
 
 import argparse
@@ -18,14 +18,14 @@ import os
 import pathlib
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from benchmarks import minimum_norm_peers as peers
-from zeroone_jax import runs
+from zeroone_jax import losses, runs
 from zeroone_jax.attacks import capped
 from zeroone_jax.evaluation import optimality, tables
 
@@ -40,6 +40,9 @@ NORMS = {
 """The attacks that both libraries have, the field's best one of each norm first."""
 
 OURS, THEIRS = "zeroone_jax", "adv-lib"
+
+GRADIENTS = "gradients"
+"""What stands for an attack that takes gradients and does nothing else."""
 
 
 class Piece(NamedTuple):
@@ -59,6 +62,8 @@ class Piece(NamedTuple):
 def pieces(networks: list[str], attacks: list[str]) -> Iterator[Piece]:
     """What there is to do: of every network the best attack of each norm first."""
     for network in networks:
+        yield Piece(network, "-", GRADIENTS, OURS)
+        yield Piece(network, "-", GRADIENTS, THEIRS)
         for place in range(max(map(len, NORMS.values()))):
             for norm, names in NORMS.items():
                 for name in names[place : place + 1]:
@@ -70,7 +75,11 @@ def pieces(networks: list[str], attacks: list[str]) -> Iterator[Piece]:
 def measure(piece: Piece) -> dict[str, Any]:
     """Attacks, and tells distances and processor seconds."""
     network = peers.network(piece.network, IMAGES)
-    if piece.library == THEIRS:
+    adversary = None
+    if piece.attack == GRADIENTS:
+        of = peers.gradients if piece.library == THEIRS else gradients
+        figures = {"seconds": of(network, CAP // 2)}
+    elif piece.library == THEIRS:
         found = peers.attack(piece.attack, piece.norm, CAP, network)
         figures = {
             "seconds": found.seconds,
@@ -81,28 +90,51 @@ def measure(piece: Piece) -> dict[str, Any]:
     else:
         classes = network.logits_fn(network.x[:1]).shape[1]
         attack = capped.attacks(piece.norm, CAP, classes)[piece.attack]
-        seconds = []
-        for _ in range(2):
-            began = time.process_time()
-            out = attack(jax.random.key(0), network.logits_fn, network.x, network.y)
-            jax.block_until_ready(out)
-            seconds.append(time.process_time() - began)
-        figures = {"seconds": seconds[1], "compiling": seconds[0] - seconds[1]}
+        key, fn = jax.random.key(0), network.logits_fn
+        # Images that are adversaries already compile the attack, and end it.
+        others = (network.y + 1) % classes
+        _, compiling = timed(lambda: attack(key, fn, network.x, others))
+        out, seconds = timed(lambda: attack(key, fn, network.x, network.y))
+        figures = {"seconds": seconds, "compiling": compiling}
         adversary = out.adversary
-    distances = peers.distances(adversary, network, piece.norm)
-    return {
+    told: dict[str, Any] = {
         **{name: round(figure, 3) for name, figure in figures.items()},
         **runs.session(runs.git_revision(pathlib.Path(__file__))),
-        # Text keeps them on one line of the file.
-        "distances": " ".join(f"{one:.5g}" for one in distances),
     }
+    if adversary is not None:
+        distances = peers.distances(adversary, network, piece.norm)
+        # Text keeps them on one line of the file.
+        told["distances"] = " ".join(f"{one:.5g}" for one in distances)
+    return told
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a function gives, and its processor seconds."""
+    began = time.process_time()
+    out = jax.block_until_ready(function())
+    return out, time.process_time() - began
+
+
+def gradients(network: peers.Network, count: int) -> float:
+    """Processor seconds of so many gradients in x, one after another in a loop."""
+
+    def loss(x: jax.Array) -> jax.Array:
+        return losses.cross_entropy(network.logits_fn(x), network.y).sum()
+
+    @jax.jit
+    def walk(x: jax.Array) -> jax.Array:
+        slope = jax.grad(loss)
+        return jax.lax.fori_loop(0, count, lambda _, x: x + 1e-6 * slope(x), x)
+
+    walk = walk.lower(network.x).compile()
+    return timed(lambda: walk(network.x))[1]
 
 
 def report(stored: Mapping[str, Mapping[str, Any]]) -> list[tables.Table]:
     """Tabulates each network and norm of which both libraries' attacks are stored."""
     made = []
     for network, (title, _) in peers.NETWORKS.items():
-        rows = []
+        rows = _gradients_row(stored, network)
         for norm, names in NORMS.items():
             done = {
                 Piece(network, norm, name, library)
@@ -130,6 +162,18 @@ def report(stored: Mapping[str, Mapping[str, Any]]) -> list[tables.Table]:
             ]
             made.append(tables.Table(f"Least distances: {title}", header, rows))
     return made
+
+
+def _gradients_row(
+    stored: Mapping[str, Mapping[str, Any]], network: str
+) -> list[list[Any]]:
+    both = [Piece(network, "-", GRADIENTS, one).name for one in (OURS, THEIRS)]
+    if not all(name in stored for name in both):
+        return []
+    ours, theirs = (stored[name]["seconds"] for name in both)
+    title = f"{CAP // 2:,} gradients, no attack"
+    ratio = f"{theirs / ours:.1f}"
+    return [[title, None, None, f"{ours:.1f}", None, f"{theirs:.1f}", ratio, None]]
 
 
 def _rows(

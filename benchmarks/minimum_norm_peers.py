@@ -116,6 +116,20 @@ def attack(name: str, norm: str, cap: int, of: Network) -> Found:
     return Found(np.ascontiguousarray(moved), seconds, **counts)
 
 
+def gradients(of: Network, count: int) -> float:
+    """Processor seconds of so many gradients in x in torch, one after another."""
+    import torch
+
+    x, y = _to_torch(of.x), torch.from_numpy(np.array(of.y)).long()
+    began = time.process_time()
+    for _ in range(count):
+        point = x.requires_grad_()
+        z = of.torch_module(point)
+        loss = torch.nn.functional.cross_entropy(z, y, reduction="sum")
+        x = (point + 1e-6 * torch.autograd.grad(loss, point)[0]).detach()
+    return time.process_time() - began
+
+
 def distances(adversary: Any, of: Network, norm: str) -> np.ndarray:
     """How far adversaries lie, float64 [n]; infinite where the label did not turn."""
     wrong = np.asarray(losses.labels(of.logits_fn(jnp.asarray(adversary))) != of.y)

@@ -9,6 +9,7 @@ from benchmarks import (
     attacks,
     coordinate_descent,
     ensembles,
+    minimum_norm,
     sweeps,
     training,
     verification,
@@ -42,6 +43,13 @@ def test_times():
 def test_attacks():
     measured = json.loads((RESULTS / "attacks.json").read_text())
     assert tables.markdown(attacks.table(measured)) in page("speed")
+
+
+def test_least_distances_beside_adv_lib():
+    stored = json.loads((RESULTS / "minimum_norm.json").read_text())
+    made = minimum_norm.report(stored)
+    assert made
+    assert all(tables.markdown(table) in page("speed") for table in made)
 
 
 @pytest.mark.parametrize("what", ["toy", "masking", "transfer"])

@@ -219,7 +219,7 @@ def test_paper_b():
         (lambda: suite.minimum("l2", 0), "budget is 0"),
         (lambda: suite.minimum("l2", 100), "cap is 50 propagations, too few"),
         (lambda: suite.labels_only("l0"), "norm is 'l0'"),
-        (lambda: suite.labels_only("l2", 30), "max_queries is 14"),
+        (lambda: suite.labels_only("linf", 30), "max_queries is 14"),
         (lambda: suite.labels_only("l2", 1.5), "queries is 1.5"),
     ],
 )

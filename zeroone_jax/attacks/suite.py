@@ -166,9 +166,13 @@ def labels_only(
 ) -> Suite:
     """The least distance with few queries, for functions of labels.
 
-    In L2 CGBA and adaptive HopSkipJump share the queries evenly, in Linf RayS and
-    adaptive HopSkipJump; in L1 GeoDA has them all. Each image keeps the nearest
-    adversary. `decision` gives each of its attacks as many queries, and knows balls.
+    CGBA in L2, GeoDA in L1. In Linf RayS and adaptive HopSkipJump share the queries
+    evenly, and each image keeps the nearer adversary. In L2 nothing is shared, because
+    distances fall too fast: on the reference's example of 8 votes, 24 images, CGBA came
+    to a median of .50 with 10,000 queries, of .57 with 7,500 and of .81 with 5,000;
+    adaptive HopSkipJump to .58 with 10,000, Sign-OPT to 1.09 with 5,000.
+
+    `decision` gives each of its attacks as many queries, and knows balls.
 
     Args:
         norm: "l2", "linf" or "l1".
@@ -186,15 +190,16 @@ def labels_only(
     checks.one_of("norm", norm, ("l2", "linf", "l1"))
     checks.counts(queries=queries)
     # The suite's own look at the images is one of the queries.
-    share = (queries - 1) // (1 if norm == "l1" else 2)
-    goal: dict[str, Any] = {"norm": norm, "max_queries": share}
+    left = queries - 1
+    if norm == "l2":
+        return _suite(cgba=CurvatureAware(max_queries=left))(norm=norm, levels=levels)
     if norm == "l1":
-        made: list[Attack] = [Geometric(**goal)]
-    else:
-        first = CurvatureAware(**goal) if norm == "l2" else RayS(**goal)
-        made = [first, HopSkipJump(radius="adaptive", **goal)]
-    named = {attack.name: attack for attack in made}
-    return _suite(**named)(norm=norm, levels=levels)
+        attack = Geometric(norm=norm, max_queries=left)
+        return _suite(geoda=attack)(norm=norm, levels=levels)
+    goal: dict[str, Any] = {"norm": norm, "max_queries": left // 2}
+    return _suite(
+        ray_s=RayS(**goal), hop_skip_jump=HopSkipJump(radius="adaptive", **goal)
+    )(norm=norm, levels=levels)
 
 
 def decision(
