@@ -51,10 +51,13 @@ _BEST: dict[Norm, tuple[str, ...]] = {
     "linf": ("minimal_apgd", "pdpgd"),
     "l2": ("ddn", "minimal_apgd"),
     "l1": ("minimal_apgd", "pdpgd"),
-    "l0": ("sigma_zero", "fmn"),
-    "l0_pixels": ("sigma_zero", "fmn"),
+    "l0": ("sigma_zero",),
+    "l0_pixels": ("sigma_zero",),
 }
 """Attacks for the least distance that share a budget, the best one first."""
+
+_FEW_QUERIES, _UNENDING = 5000, 1_000_000
+"""Up to how many queries RayS is better in Linf; more iterations than queries allow."""
 
 
 def standard(
@@ -133,9 +136,12 @@ def minimum(
 ) -> Suite:
     """The least distance, for functions of logits, within a budget of propagations.
 
-    Two attacks of unlike kinds share the budget evenly, and each image keeps the
-    nearest adversary: DDN and AutoPGD's bisection in L2, that bisection and PDPGD in
-    Linf and L1, sigma-zero and FMN in L0.
+    Two attacks of unlike kinds share the budget evenly, and each image keeps the nearer
+    adversary: DDN and AutoPGD's bisection in L2, that bisection and PDPGD in Linf and
+    L1. In L0 sigma-zero has all of it. On an MNIST perceptron, 100 images and 2,000
+    propagations, the pairs' optimality was .998 in L2 and 1.000 in Linf, and that of
+    their better half with the whole budget .996 and .995; in L0 sigma-zero with the
+    whole budget had .995, and shared with FMN .990.
 
     Args:
         norm: "linf", "l2", "l1", "l0" (values that change) or "l0_pixels".
@@ -166,11 +172,13 @@ def labels_only(
 ) -> Suite:
     """The least distance with few queries, for functions of labels.
 
-    CGBA in L2, GeoDA in L1. In Linf RayS and adaptive HopSkipJump share the queries
-    evenly, and each image keeps the nearer adversary. In L2 nothing is shared, because
-    distances fall too fast: on the reference's example of 8 votes, 24 images, CGBA came
-    to a median of .50 with 10,000 queries, of .57 with 7,500 and of .81 with 5,000;
-    adaptive HopSkipJump to .58 with 10,000, Sign-OPT to 1.09 with 5,000.
+    One attack has all queries, because distances fall too fast with them to share: CGBA
+    in L2, GeoDA in L1, in Linf RayS for up to 5,000 queries and adaptive HopSkipJump
+    for more. On the reference's example of 8 votes CGBA came to a median L2 of .50 with
+    10,000 queries, of .57 with 7,500 and of .81 with 5,000 (24 images); adaptive
+    HopSkipJump to .58 with 10,000. In Linf, 16 images, RayS came to .0347 with 5,000
+    and to .0316 with 10,000, HopSkipJump to .0408 and .0248; on an MNIST perceptron
+    RayS to .0622 and .0618, HopSkipJump to .0645 and .0569.
 
     `decision` gives each of its attacks as many queries, and knows balls.
 
@@ -190,16 +198,17 @@ def labels_only(
     checks.one_of("norm", norm, ("l2", "linf", "l1"))
     checks.counts(queries=queries)
     # The suite's own look at the images is one of the queries.
-    left = queries - 1
+    goal: dict[str, Any] = {"norm": norm, "max_queries": queries - 1}
+    attack: Attack
     if norm == "l2":
-        return _suite(cgba=CurvatureAware(max_queries=left))(norm=norm, levels=levels)
-    if norm == "l1":
-        attack = Geometric(norm=norm, max_queries=left)
-        return _suite(geoda=attack)(norm=norm, levels=levels)
-    goal: dict[str, Any] = {"norm": norm, "max_queries": left // 2}
-    return _suite(
-        ray_s=RayS(**goal), hop_skip_jump=HopSkipJump(radius="adaptive", **goal)
-    )(norm=norm, levels=levels)
+        attack = CurvatureAware(**goal)
+    elif norm == "l1":
+        attack = Geometric(**goal)
+    elif queries <= _FEW_QUERIES:
+        attack = RayS(**goal)
+    else:
+        attack = HopSkipJump(radius="adaptive", iterations=_UNENDING, **goal)
+    return _suite(**{attack.name: attack})(norm=norm, levels=levels)
 
 
 def decision(
