@@ -20,7 +20,7 @@ $(VENV)/installed: setup.py
 $(VENV)/peers-installed: $(VENV)/installed
 	$(RUN) -m pip install $(QUIETLY) --editable '.[peers]'
 	$(RUN) -m pip install $(QUIETLY) --no-deps \
-		pyautoattack==0.2.0 torchattacks==3.5.1
+		adv-lib==0.2.8 pyautoattack==0.2.0 torchattacks==3.5.1
 	touch $@
 
 $(VENV)/docs-installed: $(VENV)/installed

@@ -23,6 +23,7 @@ from benchmarks import (
     attacks,
     coordinate_descent,
     ensembles,
+    minimum_norm,
     sweeps,
     training,
     verification,
@@ -75,6 +76,7 @@ OTHERS: dict[str, Callable[[], list[tables.Table]]] = {
     ],
     "demo": lambda: [_demo()],
     "ensembles": lambda: [ensembles.table(RESULTS / "zero_one")],
+    "minimum_norm": lambda: minimum_norm.report(_measured("minimum_norm")),
     "sweeps": lambda: [sweeps.table(_measured("sweeps"))],
     "training": lambda: [
         training.step_table(_measured("training")),

@@ -5,6 +5,7 @@
     python -m experiments.attack --preset=ray_s --config.attack.max_queries=2000
     python -m experiments.attack --preset=hop_skip_jump --config.attack.radius=adaptive
     python -m experiments.attack --preset=suite_decision --config.images.count=100
+    python -m experiments.attack --preset=attack_bench --config.attack.norm=linf
     python -m experiments.attack --preset=exact --config.images.count=2000
     python -m experiments.attack --run_dir=runs/mine --resume
 
@@ -14,14 +15,17 @@ experiments.train_zero_one` leaves, by HopSkipJump, in less than a minute on a l
 --preset names the attack or suite, --config.attack.FIELD=VALUE changes one of its
 settings. --help lists the settings of the preset that is given with it. The presets
 exact and certificate do not attack. They compute the distance of the nearest adversary
-of a 01 network, or a lower bound of it; their queries are nodes of the search.
+of a 01 network, or a lower bound of it; their queries are nodes of the search. The
+preset attack_bench runs every attack for the least distance in a norm, each within the
+same cap of propagations, and scores them (zeroone_jax.evaluation.optimality).
 
 The run directory fills with config.json (the settings), chunks (adversaries, a file for
 every few images), metrics.jsonl (a line for every image), and at the end with
 adversaries.npz, results.md (the table), adversaries.png, for attacks by labels
 curve.png (distance against queries), for verification certified.png (images right at
-every radius), and summary.json. A killed run goes on with --resume and the same
-settings, and ends with exactly the same files.
+every radius), for attack_bench optimality.png (robust accuracy at every epsilon), and
+summary.json. A killed run goes on with --resume and the same settings, and ends with
+exactly the same files.
 """
 
 import functools

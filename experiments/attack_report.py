@@ -9,7 +9,7 @@ import numpy as np
 from zeroone_jax import data, runs
 from zeroone_jax.evaluation import attack_figures, certified_accuracy, tables
 
-from . import pieces
+from . import attack_bench, pieces
 
 _LISTED = 30
 _SHARED = ("budgets", "stages")
@@ -110,6 +110,9 @@ def write(run: runs.RunDirectory, outcome: Outcome, seconds: float) -> None:
             "queries": budgets[looks].tolist(),
             "median_distance": [_finite(one) for one in middle[looks]],
         }
+    if "distances" in arrays and isinstance(summary["optimality"], dict):
+        figure = attack_bench.figure(arrays, outcome.norm)
+        pieces.write(run.path / "optimality.png", figure)
     if "lower" in arrays:
         figure = certified_accuracy.figure(_curves(outcome), outcome.norm)
         pieces.write(run.path / "certified.png", figure)
@@ -155,6 +158,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
         "queries": float(np.mean(queries)) if len(queries) else None,
         "without_slope": outcome.flat,
         **_of_suite(arrays),
+        **(attack_bench.scores(arrays) if "distances" in arrays else {}),
         **_of_verification(arrays),
     }
 
@@ -214,6 +218,12 @@ def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
         paragraphs.append(tables.markdown(strongest))
         paragraphs.extend(f"Warning: {words}" for words in summary["warnings"])
     arrays = outcome.arrays
+    if "optimality" in summary:
+        paragraphs.append(
+            tables.markdown(attack_bench.table(arrays, outcome.norm))
+            if isinstance(summary["optimality"], dict)
+            else f"No optimality: {summary['optimality']}."
+        )
     if "certified" in summary:
         at = certified_accuracy.radii(_curves(outcome), _RADII)
         shares = certified_accuracy.table(_curves(outcome), at, outcome.norm)

@@ -1,4 +1,4 @@
-"""What the launcher of attacks can do to images: an attack, a suite, verification."""
+"""What the launcher does to images: an attack, a suite, a bench, or verification."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from zeroone_jax.attacks.state import where
 from zeroone_jax.evaluation import query_curve
 from zeroone_jax.types import Array, LabelFn, LogitsFn
 
-from . import cores
+from . import attack_bench, cores
 from .configs import attack as configs
 
 _LOOKS = 60
@@ -89,6 +89,9 @@ def work(experiment: configs.Experiment) -> Work:
     name = tagged.name_of(type(todo))
     if isinstance(todo, verification.Config):
         return Work(name, todo.norm, functools.partial(_measured, todo))
+    if isinstance(todo, configs.Bench):
+        benched = functools.partial(_benched, todo, experiment)
+        return Work(name, todo.norm, benched, follows_slopes=True)
     if isinstance(todo, configs.Suite):
         suite = todo.build()
         return Work(
@@ -145,6 +148,20 @@ def _by_suite(
         "stages": np.array([stage.name for stage in told.stages]),
         "warnings": np.array(told.warnings, dtype=str),
     }
+
+
+def _benched(
+    bench: configs.Bench, experiment: configs.Experiment, batch: Batch, _: Report
+) -> Found:
+    """Attacks by every attack; what each one found is kept beside the nearest."""
+    key = jax.random.key(experiment.seed)
+    found = attack_bench.measure(
+        bench.norm, bench.cap, key, batch.model, batch.x, batch.y
+    )
+    result = attacks.AttackResult(
+        *(jnp.asarray(found[name]) for name in attacks.AttackResult._fields)
+    )
+    return {**found, **_polished(experiment, bench.norm, batch, result)}
 
 
 def _measured(config: verification.Config, batch: Batch, report: Report) -> Found:

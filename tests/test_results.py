@@ -18,6 +18,7 @@ DRAWN = {
     "verification": "networks speed",
     "attacks": "speed",
     "coordinate_descent": "speed",
+    "minimum_norm": "speed",
     "sweeps": "speed",
     "training": "speed",
     "paper_b.toy": "paper_b",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from zeroone_jax import attacks, checks, tagged, verification
+from zeroone_jax.attacks import capped
 
 _EPSILON = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
 _MANY_AT_A_TIME = 100
@@ -59,14 +60,36 @@ class Suite(abc.ABC):
         """
 
 
+@tagged.register("attack_bench")
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Every attack for the least distance in a norm, under one cap.
+
+    Attributes:
+        norm: "linf", "l2", "l1", "l0" (values that change) or "l0_pixels".
+        cap: the most forward and backward propagations of an image, by each attack.
+    """
+
+    norm: attacks.Norm = "l2"
+    cap: int = 2000
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            ValueError: the norm is unknown, or the cap is too low.
+        """
+        capped.attacks(self.norm, self.cap)
+
+
 @tagged.register("attack")
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """An attack on some images.
 
     Attributes:
-        attack: the attack, the suite, or what is to be verified. Targeted, it aims at
-            the class after the image's own.
+        attack: the attack, the suite, all attacks of a norm, or what is to be verified.
+            Targeted, it aims at the class after the image's own.
         model: a run directory of experiments.train_zero_one, or an .npz of 01 networks.
         images: what to attack.
         start: where attacks by labels start: at a "random" one or the "nearest" one of
@@ -79,7 +102,7 @@ class Experiment:
         seed: of every random draw.
     """
 
-    attack: attacks.Attack | Suite | verification.Config
+    attack: attacks.Attack | Suite | Bench | verification.Config
     model: str = "runs/cifar10_0v1-seed0"
     images: Images = dataclasses.field(default_factory=Images)
     start: Literal["random", "nearest", "noise"] = "random"
@@ -137,6 +160,13 @@ def certificate() -> Experiment:
     """Verification: a lower bound from each vote alone, in much less time."""
     settings = verification.Config(joint=False)
     return Experiment(attack=settings, at_a_time=_MANY_AT_A_TIME)
+
+
+def attack_bench() -> Experiment:
+    """Every attack for the least distance in a norm, as AttackBench scores them."""
+    return Experiment(
+        attack=Bench(), images=Images(count=100), at_a_time=_MANY_AT_A_TIME
+    )
 
 
 def _preset(name: str) -> Callable[[], Experiment]:
@@ -197,13 +227,22 @@ def _is_attack(name: str) -> bool:
 
 _FIRST = "hop_skip_jump"
 _NAMES = [name for name in attacks.__all__ if _is_attack(name)]
-_SUITES = ("standard", "targeted", "decision", "paper_a", "paper_b")
+_SUITES = (
+    "standard",
+    "targeted",
+    "minimum",
+    "labels_only",
+    "decision",
+    "paper_a",
+    "paper_b",
+)
 
 tagged.register("verification")(verification.Config)
 
 PRESETS: dict[str, Callable[[], Experiment]] = {
     **{name: _preset(name) for name in [_FIRST, *_NAMES]},
     **{f"suite_{name}": _suite_preset(name) for name in _SUITES},
+    "attack_bench": attack_bench,
     "exact": exact,
     "certificate": certificate,
     "paper_a_hop_skip_jump": paper_a_hop_skip_jump,

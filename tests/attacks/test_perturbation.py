@@ -151,13 +151,14 @@ def test_slopes_that_are_not_finite_move_nothing(norm):
     np.testing.assert_allclose(step, [[0, 1], [1, 0], [0, 0]])
 
 
+@pytest.mark.parametrize("quickly", [False, True])
 @pytest.mark.parametrize("norm", perturbation.NORMS)
-def test_random_points_fill_the_ball_evenly(norm):
+def test_random_points_fill_the_ball_evenly(norm, quickly):
     """The share within r of the centre is r**d, in each coordinate's sign half."""
     epsilon, dimension = 0.1, 3
     keys = jax.random.split(jax.random.key(0), 4000)
     x = jnp.full((len(keys), dimension), 0.5)
-    moves = perturbation.random_in_ball(keys, x, epsilon, norm) - x
+    moves = perturbation.random_in_ball(keys, x, epsilon, norm, False, quickly) - x
     sizes = perturbation.size(moves, norm)
     assert float(sizes.max()) <= np.float32(epsilon)
     for share in (0.5, 0.8):

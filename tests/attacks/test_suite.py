@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zeroone_jax import attacks, losses, models
-from zeroone_jax.attacks import suite
+from zeroone_jax.attacks import capped, run, suite
 
 KEY = jax.random.key(0)
 SHAPE = (4, 4, 1)
@@ -115,6 +115,63 @@ def test_decision(norm):
         assert len(mine) == 0 or mine.min() <= stage.distance + 1e-6
 
 
+def test_minimum_is_the_nearest_of_its_attacks():
+    y = losses.labels(three_classes(X))
+    plan = suite.minimum("l2", 200)
+    report = plan(KEY, three_classes, X, y)
+    check(report, three_classes, y, plan)
+    nearest = np.full(len(X), np.inf)
+    for place, stage in enumerate(plan.stages):
+        key = jax.random.fold_in(KEY, place)
+        room = run.padded(len(X))
+        alone = stage.attack.watch(key, three_classes, X, y, room=room).result
+        nearest = np.minimum(nearest, alone.distance)
+    np.testing.assert_array_equal(report.distance, nearest)
+    assert report.success.all()
+
+
+@pytest.mark.parametrize(
+    ("norm", "sharers"),
+    [("linf", 2), ("l2", 2), ("l1", 2), ("l0", 1), ("l0_pixels", 1)],
+)
+@pytest.mark.parametrize("levels", [None, 255])
+def test_minimum_shares_its_budget(norm, sharers, levels):
+    plan = suite.minimum(norm, 2000, levels=levels)
+    assert len(plan.stages) == sharers
+    # Of an attack on a grid twelve points are asked about in the end.
+    expected = capped.attacks(norm, 2000 // sharers - (0 if levels is None else 12))
+    for stage in plan.stages:
+        assert stage.attack == expected[stage.name]
+    assert (plan.norm, plan.levels, plan.needs) == (norm, levels, "logits")
+
+
+@pytest.mark.parametrize(
+    ("norm", "queries", "name"),
+    [
+        ("l2", 1000, "cgba"),
+        ("l1", 1000, "geoda"),
+        ("linf", 1000, "ray_s"),
+        ("linf", 10_000, "hop_skip_jump"),
+    ],
+)
+def test_labels_only_takes_the_best_attack(norm, queries, name):
+    plan = suite.labels_only(norm, queries)
+    assert plan.needs == "labels"
+    (stage,) = plan.stages
+    assert (stage.name, stage.attack.norm) == (name, norm)
+    assert stage.attack.max_queries == queries - 1
+
+
+def test_labels_only_keeps_to_its_queries():
+    fn = attacks.as_label_fn(three_classes)
+    y = fn(X)
+    plan = suite.labels_only("linf", 101)
+    report = plan(KEY, fn, X, y)
+    check(report, three_classes, y, plan)
+    assert report.success.sum() > 8
+    assert 50 < report.queries.max() <= 101
+
+
 @pytest.mark.slow("compiles a suite of attacks")
 def test_paper_a():
     fn = attacks.as_label_fn(three_classes)
@@ -167,6 +224,12 @@ def test_paper_b():
         (lambda: suite.decision(epsilon=-1.0), "epsilon is -1"),
         (lambda: suite.decision(max_queries=3), "max_queries is 3"),
         (lambda: suite.paper_b(step_size=0.0), "step_size is 0"),
+        (lambda: suite.minimum("l3"), "norm is 'l3'"),
+        (lambda: suite.minimum("l2", 0), "budget is 0"),
+        (lambda: suite.minimum("l2", 100), "cap is 50 propagations, too few"),
+        (lambda: suite.labels_only("l0"), "norm is 'l0'"),
+        (lambda: suite.labels_only("linf", 15), "max_queries is 14"),
+        (lambda: suite.labels_only("l2", 1.5), "queries is 1.5"),
     ],
 )
 def test_bad_settings_are_refused(make, message):

@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 import json
 import os
 import pathlib
@@ -310,6 +311,19 @@ def test_suites(networks, two_classes, tmp_path):
     assert standard.build() == attacks.suite.standard("linf", 8 / 255)
 
 
+@pytest.mark.slow("runs a launcher")
+def test_a_bench_that_finds_nothing_says_so(networks, two_classes, tmp_path):
+    bench = configs.Bench("l0_pixels", 40)
+    fill(tmp_path, experiment(networks, two_classes, bench, at_a_time=7))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["broken"] == 0
+    assert summary["without_slope"] == 1
+    text = (tmp_path / "results.md").read_text()
+    assert "**attack_bench on 7 images**" in text
+    assert "No optimality: no attack broke an image" in text
+    assert "no slope at 100%" in text
+
+
 def test_chunks_of_a_suite_join():
     chunks = [
         {
@@ -333,13 +347,16 @@ def test_every_attack_has_a_preset():
         and issubclass(getattr(attacks, name), attacks.Attack)
     } - {"Attack"}
     suites = {
-        f"suite_{name}" for name in ("standard", "decision", "paper_a", "paper_b")
+        f"suite_{name}"
+        for name in attacks.suite.__all__
+        if inspect.isfunction(getattr(attacks.suite, name))
     }
     assert names | suites | {"fgsm"} <= set(configs.PRESETS)
     assert next(iter(configs.PRESETS)) == "hop_skip_jump"
     for name, preset in configs.PRESETS.items():
         assert isinstance(
-            preset().attack, attacks.Attack | configs.Suite | verification.Config
+            preset().attack,
+            attacks.Attack | configs.Suite | configs.Bench | verification.Config,
         ), name
         assert preset.__doc__.strip(), name
         stored = json.loads(json.dumps(runs.to_json(preset())))
@@ -354,6 +371,7 @@ def test_every_attack_has_a_preset():
         (["--config.attack.radius=wide"], "8/255), adaptive"),
         (["--config.attack.norm=l1"], "norm is 'l1', but must be one of 'l2', 'linf'"),
         (["--config.images.count=0"], "images.count is 0"),
+        (["--preset=attack_bench", "--config.attack.cap=9"], "cap is 9"),
     ],
 )
 def test_mistakes_in_settings(words, message):

@@ -26,6 +26,7 @@ from zeroone_jax.attacks import arguments, grid, run
 from zeroone_jax.attacks.paid import model_of, only
 from zeroone_jax.attacks.perturbation import Norm, inside, largest_radius, size
 from zeroone_jax.attacks.predict import predict
+from zeroone_jax.attacks.rows import Unflattened
 from zeroone_jax.attacks.settings import Settings
 from zeroone_jax.attacks.state import AttackResult, Course, State, where
 from zeroone_jax.models.classifier import Classifier
@@ -244,6 +245,10 @@ class Attack(Settings, abc.ABC):
         if start is not None and self.starts_from_adversary and checks.is_known(start):
             found = predict(model, start, self.chunk, room)
             arguments.adversarial_start(~self.broken(found, y))
+        if self.as_rows and observer is None:
+            model = Unflattened(model, x.shape[1:])
+            x = x.reshape(len(x), -1)
+            start = None if start is None else start.reshape(x.shape)
         course = run.over(
             attack,
             key,
@@ -288,6 +293,15 @@ class Attack(Settings, abc.ABC):
             function: picks them from an array [n, ...], of what is one an image.
         """
         return run.of_images(self, function)
+
+    @property
+    def as_rows(self) -> bool:
+        """Whether nothing hangs on where in an image a value lies.
+
+        `watch` then attacks rows [n, d], unless observed: on processors XLA computed
+        sums over images [n, 28, 28, 1] 5 to 16 times as slowly as over such rows.
+        """
+        return False
 
     @property
     def frame_queries(self) -> int:

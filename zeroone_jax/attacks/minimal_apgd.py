@@ -174,7 +174,8 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
         active = state.active & open_ & (trials < self.trials)
         keys = image_keys(key, x, state.y, trials)
         start = where(found, adversary, trial.best)
-        start = where(again, random_in_ball(keys, x, epsilon, self.norm, True), start)
+        drawn = random_in_ball(keys, x, epsilon, self.norm, fit_box=True, quickly=True)
+        start = where(again, drawn, start)
         following = self._trial(start, x, epsilon)
         following = following._replace(again=again, going=active)
         return state._replace(

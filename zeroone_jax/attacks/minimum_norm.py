@@ -76,6 +76,11 @@ class Shortened(Attack):
     The state's memory has a `shortening`, what was found.
     """
 
+    @property
+    def as_rows(self) -> bool:
+        """Only pixels of several channels are more than their values."""
+        return self.norm != "l0_pixels"
+
     def finish(self, key: Key, fn: LogitsFn, state: State) -> State:
         """Follows the nearest adversary back to the boundary, but for L0."""
         del key

@@ -1,6 +1,7 @@
 """Norms of perturbations, and projections that float rounding cannot push outside."""
 
 import math
+import typing
 from typing import Literal, TypeAlias
 
 import jax
@@ -14,6 +15,8 @@ Norm: TypeAlias = Literal["linf", "l2", "l1", "l0", "l0_pixels"]
 
 "l0" counts the values that change, "l0_pixels" the pixels of which any channel does.
 """
+
+EVERY_NORM: tuple[Norm, ...] = typing.get_args(Norm)
 
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 """Those whose balls are convex: what is attacked or trained inside a ball of."""
@@ -228,7 +231,12 @@ def _exceeds(above: Array, below: Array, limit: Array) -> Array:
 
 
 def random_in_ball(
-    keys: Array, x: Array, epsilon: float | Array, norm: Norm, fit_box: bool = False
+    keys: Array,
+    x: Array,
+    epsilon: float | Array,
+    norm: Norm,
+    fit_box: bool = False,
+    quickly: bool = False,
 ) -> Array:
     """Draws a point in the ball around each image, and in the box.
 
@@ -240,6 +248,10 @@ def random_in_ball(
         fit_box: whether points are even in what ball and box share (`fitted` tells how
             even). Otherwise they are even in the ball, then clipped, and crowd at the
             border of the box: half of the pixels of a black image stay black.
+        quickly: whether noise of L2 and L1 is drawn from normal and Laplace numbers,
+            which took 1.5 ms for 200 images of 784 values on one core. False draws it
+            by `jax.random.ball`, from gamma numbers, which took 144 and 224 ms: stored
+            results hang on its numbers.
 
     Returns:
         float [n, ...].
@@ -249,6 +261,8 @@ def random_in_ball(
     def draw(key: Key) -> Array:
         if norm == "linf":
             return jax.random.uniform(key, shape, dtype, -1, 1)
+        if quickly:
+            return _in_unit_ball(key, x[0], norm)
         order = 2.0 if norm == "l2" else 1.0
         flat = jax.random.ball(key, math.prod(shape), order, dtype=dtype)
         return flat.reshape(shape)
@@ -256,6 +270,21 @@ def random_in_ball(
     noise = jax.vmap(draw)(keys) * radius(jnp.asarray(epsilon, dtype), x)
     point = fitted(noise, x, epsilon, norm) if fit_box else x + noise
     return project(point, x, epsilon, norm)
+
+
+def _in_unit_ball(key: Key, like: Array, norm: Norm) -> Array:
+    """Draws a point evenly from the unit ball of L2 or L1, of one image's shape.
+
+    With numbers g of the density `exp(-|g|^p)` and an exponential number e, the point
+    is `g / (sum |g|^p + e)^(1/p)` (Barthe et al. 2005, theorem 1).
+    """
+    first, second = jax.random.split(key)
+    rest = jax.random.exponential(second, (), like.dtype)
+    if norm == "l2":
+        normal = jax.random.normal(first, like.shape, like.dtype)
+        return normal / jnp.sqrt(jnp.sum(normal * normal) + 2 * rest)
+    laplace = jax.random.laplace(first, like.shape, like.dtype)
+    return laplace / (jnp.sum(jnp.abs(laplace)) + rest)
 
 
 def fitted(noise: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:

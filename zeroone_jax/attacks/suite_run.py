@@ -18,7 +18,7 @@ from zeroone_jax import checks
 from zeroone_jax.attacks import arguments, suite_warnings
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.paid import PaidLabelFn
-from zeroone_jax.attacks.perturbation import NORMS, Norm
+from zeroone_jax.attacks.perturbation import EVERY_NORM, NORMS, Norm
 from zeroone_jax.attacks.predict import as_label_fn, predict
 from zeroone_jax.attacks.run import padded
 from zeroone_jax.attacks.state import AttackResult, Course
@@ -63,7 +63,7 @@ class Suite:
 
     Attributes:
         stages: the attacks, in order.
-        norm: how distances are compared.
+        norm: how distances are compared; L0 has no balls.
         epsilon: the radius of the ball that adversaries must lie in, one for all images
             or one for each, [n]; in Linf also one for each pixel, as for the attacks.
             None where the least distance is asked for.
@@ -96,7 +96,8 @@ class Suite:
                 a name is reserved, an attack is targeted, or it has another radius or
                 norm than the suite.
         """
-        checks.one_of("norm", self.norm, NORMS)
+        norms = EVERY_NORM if self.epsilon is None else NORMS
+        checks.one_of("norm", self.norm, norms)
         checks.positive(epsilon=self.epsilon)
         if self.levels is not None:
             checks.counts(levels=self.levels)

@@ -10,8 +10,15 @@ all attacks, image by image.
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from zeroone_jax.evaluation.certified_accuracy import shares
+from zeroone_jax.evaluation.drawing import COLOURS, plain
+from zeroone_jax.evaluation.propagations import Propagations
 from zeroone_jax.evaluation.tables import Table
+
+_TEXT_SIZE = 12
+_DASHES = ("-", "--", ":")
 
 
 def nearest(distances: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -84,27 +91,82 @@ def optimality(distances: Mapping[str, np.ndarray]) -> dict[str, float]:
     }
 
 
-def table(distances: Mapping[str, np.ndarray], norm: str) -> Table:
+def table(
+    distances: Mapping[str, np.ndarray],
+    norm: str,
+    taken: Mapping[str, Propagations] | None = None,
+) -> Table:
     """Tabulates attacks, the best one first.
 
     Args:
         distances: as for `optimality`.
         norm: in which they are.
+        taken: how often each attack ran the model; None if that was not counted.
 
     Returns:
         A table with a row for each attack.
+
+    Raises:
+        ValueError: as `optimality`.
     """
     best = nearest(distances)
     scores = optimality(distances)
-    rows = [
-        [
-            name,
-            scores[name],
-            float(np.median(distances[name])),
-            float(np.mean(np.isfinite(distances[name]))),
-            float(np.mean(np.asarray(distances[name]) <= best)),
-        ]
-        for name in sorted(scores, key=lambda name: -scores[name])
+    rows = []
+    for name in sorted(scores, key=lambda name: -scores[name]):
+        one = np.asarray(distances[name])
+        counted = [] if taken is None else [str(count) for count in taken[name]]
+        rows.append(
+            [
+                name,
+                scores[name],
+                float(np.median(one)),
+                float(np.mean(np.isfinite(one))),
+                *counted,
+                float(np.mean(one <= best)),
+            ]
+        )
+    counts = [] if taken is None else ["forward", "backward"]
+    header = [
+        norm,
+        "optimality",
+        "median distance",
+        "success",
+        *counts,
+        "nearest of all",
     ]
-    header = [norm, "optimality", "median distance", "success", "nearest of all"]
     return Table("Attacks for the least distance", header, rows)
+
+
+def figure(distances: Mapping[str, np.ndarray], norm: str) -> Figure:
+    """Draws robust accuracy against epsilon, of each attack and of all together.
+
+    Args:
+        distances: as for `optimality`.
+        norm: in which they are, for the axis.
+
+    Returns:
+        The figure, up to 1.1 times the farthest image's best distance; the best attack
+        first in its legend, each with its optimality.
+
+    Raises:
+        ValueError: as `optimality`.
+    """
+    best, scores = nearest(distances), optimality(distances)
+    radii = np.linspace(0, 1.1 * best[np.isfinite(best)].max(), 400)
+    drawn = Figure(figsize=(8, 5), layout="constrained")
+    axes = drawn.subplots()
+    axes.plot(radii, shares(best, radii), color="0.8", lw=6, label="nearest of all")
+    for place, name in enumerate(sorted(scores, key=lambda name: -scores[name])):
+        axes.plot(
+            radii,
+            shares(np.asarray(distances[name]), radii),
+            color=COLOURS[place % len(COLOURS)],
+            ls=_DASHES[place // len(COLOURS) % len(_DASHES)],
+            lw=1.5,
+            label=f"{name} ({scores[name]:.3f})",
+        )
+    axes.set_xlim(0, radii[-1])
+    axes.set_ylim(0, 1.02)
+    plain(axes, _TEXT_SIZE, f"epsilon ({norm})", "robust accuracy")
+    axes.legend(fontsize=_TEXT_SIZE - 2, frameon=False, title="attack (optimality)")
+    return drawn
