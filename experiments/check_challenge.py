@@ -70,8 +70,10 @@ class Networks(NamedTuple):
     def read(cls, path: pathlib.Path) -> "Networks":
         """Reads the authors' file."""
         with np.load(path) as stored:
-            arrays = [stored[name].astype(np.float64) for name in cls._fields[:4]]
-            return cls(*arrays, float(stored["hidden_scale"]))
+            w1, b1, w2, b2 = (
+                stored[name].astype(np.float64) for name in ("w1", "b1", "w2", "b2")
+            )
+            return cls(w1, b1, w2, b2, float(stored["hidden_scale"]))
 
     def look(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels images, int [n, d] in levels, and tells the score nearest to 0.

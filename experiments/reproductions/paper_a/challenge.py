@@ -50,8 +50,7 @@ class Inside:
         margin: how far a point has to be from every hyperplane before it is rounded to
             the grid, in L2. Rounding moves it by .0011 on average along a hyperplane's
             normal.
-        seconds: the most that an image's search may take where its certificate's
-            witness is none on the grid, or farther than the radius.
+        seconds: the most that an image's search may take.
         piece: images in a piece, which is kept once it is made.
     """
 
@@ -182,6 +181,10 @@ def _in_pieces(
 def _crossed(protocol: Inside, subject: Model, images: Images) -> dict[str, np.ndarray]:
     """Goes to the cells that exact verification names, and rounds to the grid.
 
+    The nearest cells of the votes alone make a first adversary at once; where they
+    exclude one another all votes are searched together. An adversary in L2 that is too
+    far in Linf goes to the nearest point of its cell in Linf.
+
     Returns:
         "levels", int16 [n, d], the moves, 0 where none is an adversary; "certified",
         float [n], a proved bound of the L2 distance.
@@ -189,18 +192,25 @@ def _crossed(protocol: Inside, subject: Model, images: Images) -> dict[str, np.n
     assert subject.networks is not None
     x = np.asarray(images.x).reshape(len(images.x), -1)
     y = np.asarray(images.y)
-    measure = functools.partial(verification.measure, subject.networks)
-    quick = verification.Config(
+    config = verification.Config(
         joint=False, margin=protocol.margin, seconds=protocol.seconds
     )
-    found = measure(x, y, quick)
-    levels = _adversaries(subject, x, y, found.witness)
-    left = np.flatnonzero(~_inside_ball(levels))
-    if len(left):
-        search = dataclasses.replace(quick, norm="linf", joint=True)
-        nearest = measure(x[left], y[left], search).witness
-        again = _adversaries(subject, x[left], y[left], nearest)
-        levels[left] = np.where(_inside_ball(again)[:, None], again, levels[left])
+    found = verification.measure(subject.networks, x, y, config)
+    points = found.witness
+    none = np.isinf(found.upper)
+    if none.any():
+        search = dataclasses.replace(config, joint=True)
+        points[none] = verification.measure(
+            subject.networks, x[none], y[none], search
+        ).witness
+    levels = _adversaries(subject, x, y, points)
+    far = ~_inside_ball(levels)
+    if far.any():
+        polish = verification.cell_polishing(norm="linf", margin=protocol.margin)
+        key, start = jax.random.key(0), points[far]
+        near = polish(key, subject.networks, x[far], y[far], start).adversary
+        again = _adversaries(subject, x[far], y[far], np.asarray(near))
+        levels[far] = np.where(_inside_ball(again)[:, None], again, levels[far])
     return {"levels": levels, "certified": found.lower}
 
 
@@ -266,19 +276,21 @@ def _keep(rows: Sequence[Row]) -> Drawn:
     For each way, its name: "index", int32 [n], places among the test images of classes
     0 and 1, and "moves", int8 or int16 [n, d], in levels of 255.
     """
-    arrays = {}
+    parts: dict[str, list[Mapping[str, np.ndarray]]] = {}
     for row in rows:
         for path in sorted(row["folder"].glob("*-*.npz")):
             made = runs.read_npz(path)
             if "levels" in made:
-                way = path.stem.rpartition("-")[0]
-                arrays.setdefault(way, []).append((made["index"], made["levels"]))
-    if not arrays:
+                parts.setdefault(path.stem.rpartition("-")[0], []).append(made)
+    if not parts:
         return None
-    stored = {}
-    for way, parts in arrays.items():
-        index, moves = (np.concatenate(part) for part in zip(*parts, strict=True))
-        order = np.argsort(index)[moves.any(axis=1)[np.argsort(index)]]
+    stored: dict[str, Any] = {}
+    for way, some in parts.items():
+        index, moves = (
+            np.concatenate([part[key] for part in some]) for key in ("index", "levels")
+        )
+        order = np.argsort(index)
+        order = order[np.any(moves[order], axis=1)]
         small = np.int8 if np.abs(moves).max() < 128 else np.int16
         stored[f"{way}_index"] = index[order].astype(np.int32)
         stored[f"{way}_moves"] = moves[order].astype(small)
