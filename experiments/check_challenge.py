@@ -33,7 +33,7 @@ class Checked(NamedTuple):
     """What is found of adversaries, a number or a truth for each.
 
     Attributes:
-        index: places among the test images of classes 0 and 1.
+        places: among the test images of classes 0 and 1.
         wrong: whether the majority labels the image rightly and the adversary wrongly.
         boxed: whether it lies in the box.
         levels: the largest change of a value, in levels of 255.
@@ -41,7 +41,7 @@ class Checked(NamedTuple):
         clear: how far from 0 the nearest score of a network is.
     """
 
-    index: np.ndarray
+    places: np.ndarray
     wrong: np.ndarray
     boxed: np.ndarray
     levels: np.ndarray
@@ -139,7 +139,7 @@ def check(
     there = x + wide
     said, clear = networks.look(there)
     return Checked(
-        index=index,
+        places=index,
         wrong=(networks.look(x)[0] == y) & (said != y),
         boxed=((there >= 0) & (there <= _LEVELS)).all(axis=1),
         levels=np.abs(wide).max(axis=1),
@@ -151,7 +151,7 @@ def check(
 def report(way: str, checked: Checked, right: np.ndarray) -> str:
     """Tells of one way; `right` are the places of the images labelled rightly."""
     good = checked.wrong & checked.boxed
-    covered = np.isin(right, checked.index[good]).sum()
+    covered = np.isin(right, checked.places[good]).sum()
     near = ", ".join(
         f"{(good & (checked.levels <= epsilon)).sum()} within {epsilon}/255"
         for epsilon in _EPSILONS
