@@ -71,11 +71,12 @@ class MinimalAutoPGD(Shortened, name="minimal_apgd"):
     image has its boundary; radii double until an adversary is found. From then on each
     one lies midway between the largest that failed and the nearest adversary. A climb
     begins where the nearest adversary, or the best point of the climb that failed, is
-    projected to. Where it fails, the same radius is tried once more from a random point
-    before it counts as failed: on a perceptron of MNIST AttackBench's optimality of the
-    attack rose by that from .969 to .998 in Linf and from .962 to .986 in L2, at twice
-    the queries. In L1 a climb has a single phase. An image leaves once the two radii
-    are within .1% of one another; its climb waits for those of the other images.
+    projected to. Where it fails, the same radius is tried again, once by default, from
+    a random point before it counts as failed: on a perceptron of MNIST AttackBench's
+    optimality of the attack rose by that from .969 to .998 in Linf and from .962 to
+    .986 in L2, at twice the queries. In L1 a climb has a single phase. An image leaves
+    once the two radii are within .1% of one another; its climb waits for those of the
+    other images.
 
     What is returned is the nearest adversary's perturbation cut at the boundary by six
     more queries (`shorten`) and made 1e-4 longer. `start` replaces the image as the
