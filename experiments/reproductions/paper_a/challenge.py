@@ -39,7 +39,7 @@ _EPSILONS = (4, 8, 16)
 """Radii of the table, in levels; the authors' is the last."""
 
 _POOL = 1000
-_WIDER = (2, 4, 8)
+_WIDER = (4, 8)
 """Times the margin."""
 
 _CROSSED = "crossed"
