@@ -11,6 +11,7 @@ from absl.testing import flagsaver
 
 from experiments import attacked_models, reproduce
 from experiments.reproductions.paper_a import challenge, labels
+from experiments.studies.columns import numbers
 from experiments.studies.study import Row
 from experiments.studies.target import Foreign, Target
 
@@ -55,7 +56,8 @@ def read(results: pathlib.Path, name: str) -> Row:
 
 
 @pytest.mark.slow("two attacks by labels")
-def test_adversaries_are_kept_on_the_grid(networks, two_classes, tmp_path):
+def test_adversaries_are_kept_on_the_grid(networks, two_classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(challenge, "_EPSILONS", (4, 8, 64))
     results = launched(tmp_path, "paper_a.challenge")
     inside, outside = (read(results, run) for run in (challenge.INSIDE, "labels-only"))
     assert max(found["queries"] for found in outside["found"].values()) <= 100
@@ -79,8 +81,10 @@ def test_adversaries_are_kept_on_the_grid(networks, two_classes, tmp_path):
             sizes = [size for size in found["levels"] if size is not None]
             assert np.abs(moves).max(axis=1).tolist() == sizes
     # Nobody is nearer than what is proved.
-    l2 = np.array(inside["found"]["verification"]["l2"], float)
-    assert (l2 >= np.array(inside["bound"]) - 1e-5).all()
+    l2, bound = map(numbers, (inside["found"]["verification"]["l2"], inside["bound"]))
+    near = np.isfinite(l2)
+    assert near.any()
+    assert (l2[near] >= bound[near] - 1e-5).all()
     assert "| weights known: verification" in (results / "table.md").read_text()
 
 
