@@ -253,8 +253,7 @@ def _attacked(
     labels = attacks.predict(label_fn, pool)
     start = attacks.nearest_start(x, y, pool, labels, attack.norm)
     found = attack(jax.random.key(0), label_fn, x, y, start)
-    rows = (np.asarray(a).reshape(len(x), -1) for a in (x, found.adversary))
-    flat, adversary = rows
+    flat, adversary = (np.asarray(a).reshape(len(x), -1) for a in (x, found.adversary))
     levels = _adversaries(subject, flat, np.asarray(y), adversary)
     return {"levels": levels, "queries": np.asarray(found.queries)}
 
@@ -280,8 +279,11 @@ def _keep(rows: Sequence[Row]) -> Drawn:
     """Keeps the adversaries of both runs as one small file.
 
     For each way, its name: "index", int32 [n], places among the test images of classes
-    0 and 1, and "moves", int8 or int16 [n, d], in levels of 255.
+    0 and 1, and "moves", int8 or int16 [n, d], in levels of 255. Where a run directory
+    is not here, nothing is kept anew.
     """
+    if not all(row["folder"].exists() for row in rows):
+        return None
     parts: dict[str, list[Mapping[str, np.ndarray]]] = {}
     for row in rows:
         for path in sorted(row["folder"].glob("*-*.npz")):
