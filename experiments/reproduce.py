@@ -22,8 +22,10 @@ from . import command_line
 from .reproductions.certified import cubes, digits, radii
 from .reproductions.paper_a import (
     accuracy,
+    challenge,
     cnn,
     distortion,
+    labels,
     pairs,
     peer_study,
     rounding,
@@ -45,6 +47,8 @@ REPRODUCTIONS: dict[str, Study] = {
     "paper_a.cnn": cnn.CNN,
     "paper_a.sensitivity": sensitivity.SENSITIVITY,
     "paper_a.white_box": white_box.WHITE_BOX,
+    "paper_a.challenge": challenge.CHALLENGE,
+    "paper_a.labels": labels.LABELS,
     "certified.radii": radii.CERTIFIED_RADII,
     "certified.others": radii.CERTIFIED_OTHERS,
     "certified.sensible": radii.CERTIFIED_SENSIBLE,

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.reproductions.paper_a import oval as oval_networks
+
 
 class Known(NamedTuple):
     """A network and images of known answers.
@@ -21,13 +23,17 @@ class Known(NamedTuple):
         y: i32 [n].
         breakable: bool [n], whether an adversary exists in the ball of `epsilon`.
         epsilon: float [n], Linf radii.
+        lower: float [n], no adversary is nearer in Linf.
+        exact: float [n], the distance of the nearest adversary, NaN where unknown.
     """
 
-    fn: jax.tree_util.Partial
+    fn: Any
     x: jax.Array
     y: jax.Array
     breakable: np.ndarray
     epsilon: np.ndarray
+    lower: np.ndarray
+    exact: np.ndarray
 
 
 def mnist(folder: pathlib.Path, dtype: Any = jnp.float32, scale: float = 1.0) -> Known:
@@ -42,7 +48,26 @@ def mnist(folder: pathlib.Path, dtype: Any = jnp.float32, scale: float = 1.0) ->
     x = jnp.asarray(stored["images"][..., None] / 255, jnp.float32)
     breakable = stored["verdict"] == 1
     epsilon = np.full(len(x), float(stored["epsilon"]))
-    return Known(fn, x, jnp.asarray(stored["labels"], jnp.int32), breakable, epsilon)
+    y = jnp.asarray(stored["labels"], jnp.int32)
+    lower, exact = np.where(breakable, 0.0, epsilon), np.full(len(x), np.nan)
+    lower[breakable] = np.nan_to_num(stored["lower_bound"])
+    exact[breakable] = stored["exact_distance"]
+    return Known(fn, x, y, breakable, epsilon, lower, exact)
+
+
+def oval(folder: pathlib.Path, name: oval_networks.Name) -> Known:
+    """OVAL's network of CIFAR-10, each image with its own radius."""
+    stored = np.load(folder / "oval21_cifar10.npz")
+    breakable, epsilon = (stored[f"{name}_{key}"] for key in ("falsifiable", "epsilon"))
+    return Known(
+        oval_networks.network(stored, name),
+        jnp.asarray(stored[f"{name}_images"] / 255, jnp.float32),
+        jnp.asarray(stored[f"{name}_label"], jnp.int32),
+        breakable,
+        epsilon,
+        np.where(breakable, 0.0, epsilon),
+        np.full(len(epsilon), np.nan),
+    )
 
 
 def _mnist_logits(weights: dict[str, jax.Array], scale: jax.Array, x: jax.Array):

@@ -36,6 +36,8 @@ DRAWN = {
     "paper_a.rounding": "paper_a",
     "paper_a.substitute": "paper_a",
     "paper_a.white_box": "paper_a",
+    "paper_a.challenge": "paper_a",
+    "paper_a.labels": "paper_a",
     "paper_a.pairs": "paper_a",
     "paper_a.searches": "paper_a",
     "paper_a.cnn": "paper_a",

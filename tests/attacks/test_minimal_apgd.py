@@ -59,11 +59,11 @@ def test_radii_are_bisected_and_climbs_are_those_of_apgd(norm):
         high = np.where(hit, length, high)
         assert (length[hit] <= epsilon[hit]).all()
         # A radius fails once it was tried again.
-        first_try = ~np.asarray(before.memory.trial.again)
+        first_try = np.asarray(before.memory.trial.again) == 0
         low = np.where(going & ~hit & ~first_try, epsilon, low)
         middle = np.where(np.isfinite(high), (low + high) / 2, 2 * epsilon)
         middle = np.where(~hit & first_try, epsilon, middle)
-        again = np.asarray(after.memory.trial.again)
+        again = np.asarray(after.memory.trial.again) == 1
         np.testing.assert_array_equal(again[going], (~hit & first_try)[going])
         chosen = np.asarray(after.memory.trial.epsilon)
         left = np.asarray(after.active)
@@ -74,17 +74,19 @@ def test_radii_are_bisected_and_climbs_are_those_of_apgd(norm):
     assert (low > 0).any()
 
 
-def test_where_the_whole_box_fails_it_ends():
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_where_the_whole_box_fails_it_ends(restarts):
     _, weights, bias, x, _ = models.linear(1, classes=2)
     flat = jax.tree_util.Partial(
         models.linear_logits, jnp.zeros_like(weights), jnp.asarray([1.0, 0.0])
     )
     del bias
     y = jnp.zeros(len(x), jnp.int32)
-    out = attacks.minimal_apgd(norm="linf", iterations=9)(KEY, flat, x, y)
+    attack = attacks.minimal_apgd(norm="linf", iterations=9, restarts=restarts)
+    out = attack(KEY, flat, x, y)
     assert not out.success.any()
-    # The image, two climbs in the whole box, and the frame's two.
-    assert (out.queries == 1 + 20 + 2).all()
+    # The image, the climbs in the whole box, and the frame's two.
+    assert (out.queries == 1 + 10 * (1 + restarts) + 2).all()
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,7 @@ def test_where_the_whole_box_fails_it_ends():
     [
         ({"norm": "l0"}, "norm is 'l0'"),
         ({"iterations": 0}, "iterations is 0"),
+        ({"restarts": 0}, "restarts is 0"),
         ({"trials": 1.5}, "trials is 1.5, but must be a whole number"),
     ],
 )

@@ -82,6 +82,19 @@ def test_a_linear_network_in_closed_form(norm):
     np.testing.assert_allclose(found.upper, distance, atol=2e-5)
 
 
+def test_pixels_stop_at_their_limit_in_closed_form():
+    """The line 3a + 4b = 4.5 is .2 away, at (.12, .16): beyond .15 only a moves on."""
+    params = zero_one.linear(jnp.array([[3.0, 4.0]]), jnp.array([-4.5]))
+    free, stopped, nowhere = (
+        measure(params, [[0.5, 0.5]], [0], Config(limit=limit, margin=1e-9))
+        for limit in (None, 0.15, 0.1)
+    )
+    np.testing.assert_allclose(free.infimum, [0.2], rtol=1e-5)
+    np.testing.assert_allclose(stopped.infimum, [np.hypot(0.4 / 3, 0.15)], rtol=1e-5)
+    np.testing.assert_allclose(stopped.witness, [[0.5 + 0.4 / 3, 0.65]], atol=1e-6)
+    assert nowhere.lower == nowhere.infimum == np.inf
+
+
 def test_what_is_labelled_otherwise_already_has_distance_0():
     params = small_networks(0, 3, 3, 4)
     x = np.random.default_rng(0).uniform(size=(2, 4))
@@ -247,6 +260,8 @@ def test_a_killed_search_leaves_no_process_behind(tmp_path):
         ({"margin": 0.0}, "margin is 0.0, but must be above 0"),
         ({"seconds": np.nan}, "seconds is nan"),
         ({"nodes": 0}, "nodes is 0, but must be at least 1"),
+        ({"limit": 0.0}, "limit is 0.0, but must be above 0"),
+        ({"limit": 0.1, "box": False}, "limit is for the norm 'l2' in the box only"),
     ],
 )
 def test_settings_out_of_range(changes, message):

@@ -82,16 +82,16 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         radius: how far around points are asked, as a share of the distance to the
             image. "adaptive" looks far away first, nearer where nearly all labels there
             are alike, and farther where they vary, as HopSkipJump's does. That suits
-            sign networks; on a smooth network (LeNet, 16 images) .03 came 7% nearer
-            with 10,000 queries.
+            sign networks; smooth ones are better looked at from near, as at .03.
         curved: whether to search as CGBA-H, for boundaries that are far from flat, as
             around narrow regions of a target: the angle is doubled as long as it leads
             to hits, so that no turn jumps across what is no hit, and the point then
             comes back to the boundary on the way to the image.
         widening: where there are `frequencies`, the number of iterations after which
-            directions have twice as many; 0 for never. On LeNet `frequencies=12` with
-            this brought the median at 1,000 queries from 1.58 to 1.00, and at 10,000
-            from .433 to .419.
+            directions have twice as many; 0 for never. On LeNet, 16 images,
+            `radius=0.03, frequencies=12` with this bring the median at 1,000 queries
+            from 1.77 to 1.07, and at 10,000 from .464 to .426
+            (`experiments.reproduce --what=paper_a.labels`).
     """
 
     iterations: int = 1000

@@ -31,6 +31,8 @@ class Config:
     Attributes:
         norm: how distance is measured, "l2" or "linf".
         box: whether points must lie in [0,1].
+        limit: how far a pixel may move at most, > 0: distances in L2 are then those
+            of adversaries inside the ball of Linf. None for any. Needs the box.
         margin: how far a witness must be behind every hyperplane that it crosses, and
             before every other, in L2: > 0. Float32 scores of our networks are off by up
             to 3.3e-6.
@@ -42,6 +44,7 @@ class Config:
 
     norm: Literal["l2", "linf"] = "l2"
     box: bool = True
+    limit: float | None = None
     margin: float = 1e-5
     joint: bool = True
     seconds: float = 60.0
@@ -52,6 +55,10 @@ class Config:
         if self.norm not in ("l2", "linf"):
             raise ValueError(f"norm is {self.norm!r}, but must be 'l2' or 'linf'")
         checks.positive(margin=self.margin, seconds=self.seconds)
+        if self.limit is not None:
+            checks.positive(limit=self.limit)
+            if self.norm != "l2" or not self.box:
+                raise ValueError("limit is for the norm 'l2' in the box only")
         if self.nodes < 1:
             raise ValueError(f"nodes is {self.nodes}, but must be at least 1")
 
@@ -80,7 +87,9 @@ def solver_for(networks: Networks, config: Config, x: Floats | None) -> Solver:
     """Makes what finds nearest points: for an image, float [d], or without the box."""
     if config.norm == "linf":
         return Linf(networks.normals, x)
-    return Free(networks.normals) if x is None else Boxed(networks.normals, x)
+    if x is None:
+        return Free(networks.normals)
+    return Boxed(networks.normals, x, config.limit)
 
 
 class Meter:

@@ -125,10 +125,16 @@ class Boxed(Solver):
     that are free.
     """
 
-    def __init__(self, normals: Floats, x: Floats) -> None:
-        """Takes normals, float [units, d], and the image, float [d] in [0,1]."""
+    def __init__(self, normals: Floats, x: Floats, limit: float | None = None) -> None:
+        """Takes normals, float [units, d], and the image, float [d] in [0,1].
+
+        No pixel moves farther than the limit, if there is one.
+        """
         super().__init__(normals)
         self._low, self._high = -x, 1 - x
+        if limit is not None:
+            self._low = np.maximum(self._low, -limit)
+            self._high = np.minimum(self._high, limit)
 
     def _found(
         self, units: Ints, signs: Floats, rise: Floats, cutoff: float
