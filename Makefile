@@ -1,11 +1,12 @@
 # make demo · test · test-all · lint · docs · bench · notebooks: each creates .venv on first
 # use.
 # make peers adds the libraries we compare with, and compares.
+# make tpu-check adds the compiler of the TPU, and compiles for one what is not yet.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-all peers lint docs wheel bench notebooks clean
+.PHONY: demo test test-all peers tpu-check lint docs wheel bench notebooks clean
 
 # The stamp is newer than setup.py once the environment matches it.
 $(VENV)/installed: setup.py
@@ -18,6 +19,10 @@ $(VENV)/peers-installed: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
 		pyautoattack==0.2.0 torchattacks==3.5.1
+	touch $@
+
+$(VENV)/tpu-check-installed: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[tpu-check]'
 	touch $@
 
 $(VENV)/docs-installed: $(VENV)/installed
@@ -45,6 +50,10 @@ test-all: $(VENV)/installed
 
 peers: $(VENV)/peers-installed
 	$(RUN) -m pytest tests/peers
+
+# Hours, the first time; what results/tpu/ has is not compiled again.
+tpu-check: $(VENV)/tpu-check-installed
+	$(RUN) -m benchmarks.tpu
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .

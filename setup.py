@@ -76,6 +76,8 @@ setuptools.setup(
             "sphinx-copybutton>=0.5.2",
             "sphinx-design>=0.6",
         ],
+        # The compiler of the TPU, which needs no TPU (benchmarks/tpu).
+        "tpu-check": ["jax[tpu]>=0.10"],
         "dev": ["import-linter>=2.0", "mypy>=1.11", "pre-commit>=4.0", "ruff>=0.6"],
     },
 )

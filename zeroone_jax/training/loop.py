@@ -114,7 +114,7 @@ def fit(
             end = min(place + config.segment, per_epoch)
             # What is traced there can ask how many devices there are.
             with jax.set_mesh(mesh):
-                state, metrics, finite = _segment(
+                state, metrics, finite = segment(
                     keys,
                     state,
                     images,
@@ -146,7 +146,7 @@ def variables(state: State) -> Variables:
     static_argnames=("network", "objective", "config"),
     donate_argnames="state",
 )
-def _segment(
+def segment(
     keys: Key,
     state: State,
     images: Array,
