@@ -13,6 +13,8 @@ from benchmarks import (
     training,
     verification,
 )
+from benchmarks.tpu import programs
+from benchmarks.tpu import table as compiled
 from experiments import reproduce
 from experiments.studies.study import stored
 from zeroone_jax.evaluation import tables
@@ -104,6 +106,13 @@ def test_training():
     measured = json.loads((RESULTS / "training.json").read_text())
     assert tables.markdown(training.step_table(measured)) in page("speed")
     assert tables.markdown(training.freezing_table(measured)) in page("speed")
+
+
+def test_compiled_for_tpu():
+    names = programs.programs()
+    stored = compiled.stored(compiled.RESULTS, names)
+    table = compiled.table(stored, len(names))
+    assert tables.markdown(table) in page("speed")
 
 
 def test_verification():

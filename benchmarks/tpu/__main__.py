@@ -43,7 +43,7 @@ def main() -> None:
         runs.write_json(path, {"program": name, **found})
         print(name, json.dumps(found), flush=True)
     stored = table.stored(options.out, everything)
-    print(tables.markdown(table.table(stored)))
+    print(tables.markdown(table.table(stored, len(everything))))
 
 
 def measure(program: programs.Program) -> dict[str, object]:

@@ -185,18 +185,14 @@ def update(
     state = jax.eval_shape(
         lambda key: training.init(key, network, objective, count, config), KEY
     )
-    batches = count // config.batch_size
-    whole = topology.whole(
-        (
-            KEY,
-            state,
-            jax.ShapeDtypeStruct((count, *shape), jnp.uint8),
-            jax.ShapeDtypeStruct((count,), jnp.int32),
-            jax.ShapeDtypeStruct((batches, config.batch_size), jnp.int32),
-            jax.ShapeDtypeStruct((), jnp.int32),
-            jax.ShapeDtypeStruct((), jnp.int32),
-        ),
-        mesh,
+    rows = jax.ShapeDtypeStruct(
+        (count // config.batch_size, config.batch_size), jnp.int32
+    )
+    images = jax.ShapeDtypeStruct((count, *shape), jnp.uint8)
+    labels = jax.ShapeDtypeStruct((count,), jnp.int32)
+    number = jax.ShapeDtypeStruct((), jnp.int32)
+    arguments = topology.whole(
+        (KEY, state, images, labels, rows, None, number, number), mesh
     )
     with jax.set_mesh(mesh):
-        return loop.segment.lower(*whole, network, objective, config)
+        return loop.segment.lower(*arguments, network, objective, config)

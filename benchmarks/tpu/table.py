@@ -21,10 +21,10 @@ def file_name(program: str) -> str:
     return program.replace("/", "-")
 
 
-def table(measured: Sequence[Mapping[str, Any]]) -> tables.Table:
-    """A row a program."""
+def table(measured: Sequence[Mapping[str, Any]], programs: int) -> tables.Table:
+    """A row for each program that was compiled, of so many."""
     return tables.Table(
-        "Compiled for TPU v5e",
+        f"Compiled for TPU v5e: {len(measured)} of {programs} programs",
         (
             "program",
             "chips",
