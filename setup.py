@@ -9,6 +9,7 @@ VERSION = "0.1.0"
 # Data sets by name; arrays and .npz files need none of it.
 _DATA = [
     "array_record>=0.8",
+    "grain>=0.2.12",
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib_resources>=6.4",
     "pillow>=10.0",

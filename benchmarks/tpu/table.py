@@ -30,7 +30,7 @@ def table(measured: Sequence[Mapping[str, Any]], programs: int) -> tables.Table:
             "chips",
             "fits 16 GB",
             "MB a chip",
-            "compiling: s",
+            "compiling: CPU s",
             "GFLOP",
             "GB moved",
             "collectives",
