@@ -29,7 +29,7 @@ from zeroone_jax.training import objectives
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHAPE, CLASSES = (64, 64, 3), 10
-CONFIG = training.Config(segment=10)
+CONFIG = training.Config(batch_size=32, segment=20)
 
 
 class EnoughError(Exception):

@@ -63,14 +63,14 @@ def programs() -> Mapping[str, Program]:
 
 def quick() -> Mapping[str, Program]:
     """One program of each kind, small: what a test compiles."""
-    small = Experiment(network="lenet_valid", objective=objectives.sense())
-    config = coordinate_descent.Config(votes=4)
+    small = Experiment(network="lenet_valid")
+    config = coordinate_descent.Config(votes=4, hidden=4, features=16, candidates=4)
     found = {
         "pgd": functools.partial(attacked, "pgd", attacks.pgd(epsilon=0.3), images=8),
         "hop_skip_jump": functools.partial(
             attacked, "hop_skip_jump", attacks.hop_skip_jump(), images=8
         ),
-        "descent": functools.partial(descent, config, 1000, "segment"),
+        "descent": functools.partial(descent, config, 256, "segment"),
         "update": functools.partial(update, small, _MNIST),
     }
     return {name: Program(4, lower) for name, lower in found.items()}
