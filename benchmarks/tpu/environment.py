@@ -2,8 +2,10 @@
 
 import os
 
-# Otherwise it asks the machine what TPU it is, and waits for minutes for an answer.
+# Otherwise it asks the machine what TPU it is, and waits for minutes for an answer; and
+# it refuses where another process of JAX has looked for a TPU, in vain.
 INSTEAD_OF_A_TPU = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
