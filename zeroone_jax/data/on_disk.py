@@ -5,6 +5,7 @@ trainer asks for the same rows, so that it finds the same network.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -98,6 +99,28 @@ class OnDisk:
         )
         pipeline = grain.MapDataset.source(list(batches)).map(read)
         return iter(pipeline.to_iter_dataset(options))
+
+    def segments(
+        self, batches: np.ndarray, segment: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Reads segments of so many batches, while earlier ones are trained on.
+
+        Args:
+            batches: int [b, ..., batch], the rows of each.
+            segment: batches a segment; the last may have fewer.
+
+        Yields:
+            Images u8 [segment * batch, h, w, c], zeros behind the last batch, and i32
+            [segment, ..., batch], where those of each batch lie in them.
+        """
+        size = batches[0].size
+        places = np.arange(segment * size, dtype=np.int32)
+        ahead = self.ahead(batches, segment)
+        for _ in range(0, len(batches), segment):
+            images = np.zeros((len(places), *self.image_shape), np.uint8)
+            for place, batch in enumerate(itertools.islice(ahead, segment)):
+                images[place * size :][:size] = batch.reshape(-1, *self.image_shape)
+            yield images, places.reshape(segment, *batches.shape[1:])
 
 
 def open_split(name: str, split: str, data_dir: Path | None = None) -> Split:

@@ -114,7 +114,11 @@ def fit(
         epoch, first = divmod(done, per_epoch)
         rows = _order(own_keys, epoch, count, config)
         order = device_mesh.everywhere(rows, mesh)
-        seen = _seen(images, rows[first:], config.segment)
+        seen: Iterator[tuple[Array | np.ndarray, np.ndarray | None]]
+        if isinstance(images, data.OnDisk):
+            seen = images.segments(rows[first:], config.segment)
+        else:
+            seen = itertools.repeat((images, None))
         for place in range(first, per_epoch, config.segment):
             end = min(place + config.segment, per_epoch)
             there, places = device_mesh.everywhere(next(seen), mesh)
@@ -226,29 +230,6 @@ def _order(keys: Key, epoch: int, count: int, config: Config) -> np.ndarray:
         return np.stack(data.epoch_batches(key, epoch, count, size)[:whole])
 
     return np.stack([of_one(key) for key in keys], 1) if keys.ndim else of_one(keys)
-
-
-def _seen(
-    images: Array | np.ndarray | data.OnDisk, rows: np.ndarray, segment: int
-) -> Iterator[tuple[Array | np.ndarray, np.ndarray | None]]:
-    """What a segment finds: images, and where those of its batches lie in them.
-
-    Args:
-        images: all of them.
-        rows: i32 [batches, ..., batch], of the batches to come.
-        segment: batches a segment; the last may have fewer.
-    """
-    if not isinstance(images, data.OnDisk):
-        while True:
-            yield images, None
-    places = np.arange(segment * rows[0].size, dtype=np.int32)
-    batches = images.ahead(rows, segment)
-    while True:
-        there = np.zeros((len(places), *images.image_shape), np.uint8)
-        for place, batch in enumerate(itertools.islice(batches, segment)):
-            begin = place * rows[0].size
-            there[begin : begin + rows[0].size] = batch.reshape(-1, *images.image_shape)
-        yield there, places.reshape(segment, *rows.shape[1:])
 
 
 def _steps(state: State) -> int:
