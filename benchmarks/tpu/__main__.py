@@ -36,10 +36,21 @@ def main() -> None:
             continue
         if time.monotonic() - began > 60 * options.minutes:
             break
-        with topology.alone():
-            found = measure(program)
-        found |= runs.session(runs.git_revision(pathlib.Path(__file__)))
+        begun = path.with_suffix(".begun")
+        if begun.exists():
+            print(
+                f"{name}: the compiler ended the process; to try again remove {begun}"
+            )
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
+        begun.touch()
+        try:
+            with topology.alone():
+                found = measure(program)
+        finally:
+            # Left where the process is ended, so that the next call passes on.
+            begun.unlink()
+        found |= runs.session(runs.git_revision(pathlib.Path(__file__)))
         runs.write_json(path, {"program": name, **found})
         print(name, json.dumps(found), flush=True)
     stored = table.stored(options.out, everything)
