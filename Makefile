@@ -1,14 +1,15 @@
 # make demo · test · test-all · lint · docs · bench · notebooks: each creates .venv on first
 # use.
 # make peers adds the libraries we compare with, and compares.
+# make tpu-check adds the compiler of the TPU, and compiles for one what is not yet.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 # Most of what is installed is never imported; Python compiles what is.
 QUIETLY := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test test-all test-oldest test-newest peers lint docs pages wheel bench \
-	notebooks clean
+.PHONY: demo test test-all test-oldest test-newest peers tpu-check lint docs pages wheel \
+	bench notebooks clean
 
 # The stamp is newer than setup.py once the environment matches it.
 $(VENV)/installed: setup.py
@@ -21,6 +22,10 @@ $(VENV)/peers-installed: $(VENV)/installed
 	$(RUN) -m pip install $(QUIETLY) --editable '.[peers]'
 	$(RUN) -m pip install $(QUIETLY) --no-deps \
 		adv-lib==0.2.8 pyautoattack==0.2.0 torchattacks==3.5.1
+	touch $@
+
+$(VENV)/tpu-check-installed: $(VENV)/installed
+	$(RUN) -m pip install $(QUIETLY) --editable '.[tpu-check]'
 	touch $@
 
 $(VENV)/docs-installed: $(VENV)/installed
@@ -78,6 +83,10 @@ PAGES := tests/test_documentation.py::test_code_runs_as_pasted
 
 peers: $(VENV)/peers-installed
 	$(RUN) -m pytest tests/peers "$(PAGES)[docs/guides/attack_your_own.md]"
+
+# Hours, the first time; what results/tpu/ has is not compiled again.
+tpu-check: $(VENV)/tpu-check-installed
+	$(RUN) -m benchmarks.tpu
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .

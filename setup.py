@@ -9,6 +9,7 @@ VERSION = "0.2.0"
 # Data sets by name; arrays and .npz files need none of it.
 _DATA = [
     "array_record>=0.8",
+    "grain>=0.2.12",
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib_resources>=6.4",
     "pillow>=10.0",
@@ -87,6 +88,8 @@ setuptools.setup(
             "sphinx-copybutton>=0.5.2",
             "sphinx-design>=0.6",
         ],
+        # The compiler of the TPU, which needs no TPU (benchmarks/tpu).
+        "tpu-check": ["jax[tpu]>=0.10"],
         "dev": ["import-linter>=2.0", "mypy>=1.11", "pre-commit>=4.0", "ruff>=0.6"],
     },
 )

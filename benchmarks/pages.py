@@ -28,6 +28,8 @@ from benchmarks import (
     training,
     verification,
 )
+from benchmarks.tpu import programs
+from benchmarks.tpu import table as compiled
 from experiments import reproduce
 from experiments.studies.study import stored
 from zeroone_jax.evaluation import tables
@@ -69,6 +71,11 @@ def _demo() -> tables.Table:
     )
 
 
+def _compiled() -> tables.Table:
+    names = programs.programs()
+    return compiled.table(compiled.stored(compiled.RESULTS, names), len(names))
+
+
 OTHERS: dict[str, Callable[[], list[tables.Table]]] = {
     "attacks": lambda: [attacks.table(_measured("attacks"))],
     "coordinate_descent": lambda: [
@@ -78,6 +85,7 @@ OTHERS: dict[str, Callable[[], list[tables.Table]]] = {
     "ensembles": lambda: [ensembles.table(RESULTS / "zero_one")],
     "minimum_norm": lambda: minimum_norm.report(_measured("minimum_norm")),
     "sweeps": lambda: [sweeps.table(_measured("sweeps"))],
+    "tpu": lambda: [_compiled()],
     "training": lambda: [
         training.step_table(_measured("training")),
         training.freezing_table(_measured("training")),

@@ -42,6 +42,9 @@ from .progress import Progress
 
 _RUN_DIR = "runs/PRESET-seedSEED"
 
+# Of the training images, where they are on disk: their accuracy is that of the first.
+_LOOKED_AT = 10_000
+
 Model: TypeAlias = models.Network | models.Ensemble
 
 
@@ -59,6 +62,12 @@ def define_flags(argv: Sequence[str]) -> Callable[[], Experiment]:
         "Devices to split batches over. Default: every accelerator, or the processor.",
         lower_bound=1,
     )
+    flags.DEFINE_bool(
+        "on_disk",
+        False,
+        "Leave training images on the disk, and read them ahead of each segment: for "
+        "prepared sets that do not fit into memory. The network is the same.",
+    )
     return run_directory.define_flags(_RUN_DIR, network_presets.PRESETS, argv)
 
 
@@ -69,7 +78,7 @@ def main(settings: Callable[[], Experiment]) -> None:
 
     def complete(run: runs.RunDirectory) -> None:
         devices = _devices(options.devices)
-        fill(experiment, run, options.checkpoint_every, devices)
+        fill(experiment, run, options.checkpoint_every, devices, options.on_disk)
 
     run_directory.complete(_RUN_DIR, experiment, complete, "accuracy.md")
 
@@ -79,6 +88,7 @@ def fill(
     run: runs.RunDirectory,
     checkpoint_every: int = 1,
     devices: Sequence[jax.Device] | None = None,
+    on_disk: bool = False,
 ) -> None:
     """Trains, from the last checkpoint if there is one, attacks, and writes it all.
 
@@ -87,22 +97,25 @@ def fill(
         run: the open run directory.
         checkpoint_every: epochs between checkpoints and looks at the test images.
         devices: what to split batches over; the first device if None.
+        on_disk: whether training images are read while training.
 
     Raises:
         command_line.UserError: the data cannot be loaded, the settings do not go
             together, or the loss is not finite.
     """
     began = time.monotonic()
-    model, variables = trained(experiment, run, checkpoint_every, devices)
+    model, variables = trained(experiment, run, checkpoint_every, devices, on_disk)
     if not hosts.is_first():
         return
-    split, test = command_line.load_both(experiment.data)
+    split, test = _load(experiment.data, on_disk)
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
     rows = network_evaluation.evaluate(run, experiment, logits_fn, x, y)
-    seen = _wanted(experiment.data, split)
+    images, labels = _wanted(experiment.data, split)
+    if on_disk:
+        images, labels = np.asarray(images[:_LOOKED_AT]), labels[:_LOOKED_AT]
     accuracies = {
-        "train": network_evaluation.accuracy(logits_fn, *seen),
+        "train": network_evaluation.accuracy(logits_fn, images, labels),
         "test": network_evaluation.accuracy(logits_fn, x, y),
     }
     seconds = time.monotonic() - began
@@ -114,13 +127,14 @@ def trained(
     run: runs.RunDirectory,
     checkpoint_every: int = 1,
     devices: Sequence[jax.Device] | None = None,
+    on_disk: bool = False,
 ) -> tuple[Model, models.Variables]:
     """Trains, and writes network.npz; the rest is as for `fill`.
 
     Returns:
         The network or the ensemble, and its variables.
     """
-    split, test = command_line.load_both(experiment.data)
+    split, test = _load(experiment.data, on_disk)
     try:
         model = build(experiment, split)
         path = run.path / "network.npz"
@@ -243,6 +257,26 @@ def _training_images(
         clean = images.astype(np.float32) / 255
         return noise.doubled(experiment.seed, clean, labels, experiment.data.noise)
     return images, labels
+
+
+def _load(wanted: Data, on_disk: bool) -> tuple[data.Split, data.Split]:
+    """Loads what is trained on, or opens it where it is to stay on disk; and the test.
+
+    Raises:
+        command_line.UserError: it cannot be had, or does not go with `on_disk`.
+    """
+    if not on_disk:
+        split, test = command_line.load_both(wanted)
+        return split, test
+    if wanted.noise > 0 or wanted.classes or wanted.name.endswith(".npz"):
+        raise command_line.UserError(
+            "--on_disk goes with prepared data sets, all of their classes, and no noise"
+        )
+    test = command_line.load(wanted, "test")
+    try:
+        return data.open_split(wanted.name, "train"), test
+    except (ImportError, ValueError, data.DamagedError) as error:
+        raise command_line.UserError(str(error)) from error
 
 
 def _wanted(wanted: Data, split: data.Split) -> tuple[np.ndarray, np.ndarray]:

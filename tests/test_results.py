@@ -20,6 +20,7 @@ DRAWN = {
     "coordinate_descent": "speed",
     "minimum_norm": "speed",
     "sweeps": "speed",
+    "tpu": "speed",
     "training": "speed",
     "paper_b.toy": "paper_b",
     "paper_b.masking": "paper_b",

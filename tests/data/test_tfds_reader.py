@@ -221,5 +221,5 @@ def test_other_formats_say_what_to_do(tmp_path):
 def test_order_by_key_is_how_tfds_stores(tmp_path):
     directory = prepare(tmp_path, {"image": IMAGE, "label": LABEL}, pets())
     split = tfds_reader.read("pets", directory, "train")
-    order = tfds_reader._order_by_key("train", COUNT)
+    order = tfds_reader.order_by_key("train", COUNT)
     np.testing.assert_array_equal(split.images[order], IMAGES)

@@ -126,9 +126,9 @@ def test_going_on_from_a_state_ends_the_same_to_the_bit(whole, piece):
 
 def test_a_run_compiles_once(whole):
     config, _, _ = whole
-    before = loop._segment._cache_size()
+    before = loop.segment._cache_size()
     fit(DEEP, IAAT, dataclasses.replace(config, segment=4))
-    assert loop._segment._cache_size() == before + 1
+    assert loop.segment._cache_size() == before + 1
 
 
 def test_any_optimizer_of_optax_trains(whole):
@@ -138,7 +138,7 @@ def test_any_optimizer_of_optax_trains(whole):
     # A schedule with a state of its own, and updates that look at the parameters.
     lion = optax.chain(optax.clip_by_global_norm(1.0), optax.lion(0.01))
     config = dataclasses.replace(CONFIG, optimizer=lion)
-    losses, before = [], loop._segment._cache_size()
+    losses, before = [], loop.segment._cache_size()
     for key in (KEY, jax.random.key(1)):
         training.fit(
             key,
@@ -150,7 +150,7 @@ def test_any_optimizer_of_optax_trains(whole):
             on_segment=lambda _, told: losses.append(told.metrics["loss"]),
         )
     assert losses[5] < losses[0]
-    assert loop._segment._cache_size() == before + 1
+    assert loop.segment._cache_size() == before + 1
 
 
 def test_an_optimizer_that_is_none_is_refused():

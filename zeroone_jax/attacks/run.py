@@ -87,7 +87,7 @@ def over(
         places = -(-(room or count) // mesh.size) * mesh.size
         laid = _laid_over(_filled(batch, places), mesh)
         key, fn, observer = device_mesh.everywhere((key, fn, observer), mesh)
-        found = _on_devices((mesh, "images"), key, fn, laid, observer, all_images)
+        found = on_devices((mesh, "images"), key, fn, laid, observer, all_images)
         found = device_mesh.everywhere(found, mesh)
     else:
         axis = _device_axis(x)
@@ -96,7 +96,7 @@ def over(
             batch = _filled(batch, room or count)
             found = _in_chunks(key, fn, batch, observer, all_images)
         else:
-            found = _on_devices(axis, key, fn, batch, observer, all_images)
+            found = on_devices(axis, key, fn, batch, observer, all_images)
     if len(found.unlabelled) == count:
         return found
     return jax.tree.map(operator.itemgetter(slice(count)), found)
@@ -158,7 +158,7 @@ def _laid_over(batch: Batch, mesh: jax.sharding.Mesh) -> Batch:
 
 
 @functools.partial(jax.jit, static_argnames=("axis", "all_images"))
-def _on_devices(
+def on_devices(
     axis: tuple[jax.sharding.Mesh, Any],
     key: Key,
     fn: Any,

@@ -132,14 +132,20 @@ def visit(
 def over_candidates(
     evaluate: Callable[..., Any], candidates: tuple[Array, Array]
 ) -> Any:
-    """Maps over candidates, as many side by side as the backend likes.
+    """Maps over candidates, as many side by side as the platform likes.
 
     A CPU does best with one at a time, whose rows stay in its cache, an accelerator
-    with as many as fit; the results are whole numbers, the same either way.
+    with as many as fit; the results are whole numbers, the same either way. The
+    platform is the one that is compiled for.
     """
-    count = candidates[0].shape[0]
-    batch = 1 if jax.default_backend() == "cpu" else min(count, 64)
-    return jax.lax.map(evaluate, candidates, batch_size=batch)
+    most = min(candidates[0].shape[0], 64)
+
+    def at_a_time(batch: int) -> Callable[..., Any]:
+        return lambda *arrays: jax.lax.map(evaluate, arrays, batch_size=batch)
+
+    return jax.lax.platform_dependent(
+        *candidates, cpu=at_a_time(1), default=at_a_time(most)
+    )
 
 
 def draw_coordinates(key: Key, coordinates: int, program: Program) -> Array:

@@ -8,6 +8,7 @@ arrays), `tfds_writer` (to a standard TFDS directory), `tfds_reader` (and back),
 """
 
 from zeroone_jax.data.catalog import available
+from zeroone_jax.data.on_disk import OnDisk, open_split
 from zeroone_jax.data.pipeline import (
     add_gaussian_noise,
     augment,
@@ -22,6 +23,7 @@ from zeroone_jax.files import DamagedError
 __all__ = [
     "DamagedError",
     "NoSourceError",
+    "OnDisk",
     "Split",
     "add_gaussian_noise",
     "as_features",
@@ -30,6 +32,7 @@ __all__ = [
     "check_features",
     "epoch_batches",
     "load",
+    "open_split",
     "prepare",
     "select",
 ]

@@ -10,7 +10,7 @@ class Split(NamedTuple):
     """Images and labels on the host, in the data set's original order.
 
     Attributes:
-        images: u8 [n, h, w, c]; may be a read-only map of a file.
+        images: u8 [n, h, w, c]; may be a read-only map of a file, or an `OnDisk`.
         labels: i32 [n] in 0..k-1, positions in `class_names`.
         indices: i32 [n], each row's position in the whole split.
         class_names: the k names of the labels.

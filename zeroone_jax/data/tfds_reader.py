@@ -33,8 +33,6 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
         DamagedError: records or metadata cannot be read, or a catalog set's content
             differs from its checksums.
     """
-    tfds = imported("tensorflow_datasets", "tensorflow-datasets", "data")
-
     found_format = file_format(directory)
     if found_format not in _FORMATS:
         raise ValueError(
@@ -42,14 +40,8 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
             f"{' and '.join(_FORMATS)} are read without TensorFlow: prepare it again "
             "with `tfds build --file_format=array_record`"
         )
-    try:
-        builder = tfds.builder_from_directory(directory)
-    except ImportError:
-        raise
-    # TFDS raises what its parsers raise on damage, protobuf's own errors among it.
-    except Exception as error:
-        raise damaged(directory, error, REMEDY) from error
-    image_key, label_key = _keys(builder.info, directory)
+    builder = opened(directory)
+    image_key, label_key = keys(builder.info, directory)
     try:
         examples = (
             list(builder.as_data_source(split))
@@ -67,11 +59,11 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
 
     dataset = CATALOG.get(name.partition(":")[0])
     if dataset is None:
-        class_names = _class_names(builder.info.features, label_key, directory)
-        order = _order_by_id(examples)
+        class_names = names_of_classes(builder.info.features, label_key, directory)
+        order = order_by_id(examples)
     else:
         class_names = dataset.class_names
-        order = _order_by_key(split, len(images))
+        order = order_by_key(split, len(images))
     images, labels = images[order], labels[order]
     if dataset is not None:
         try:
@@ -81,7 +73,23 @@ def read(name: str, directory: pathlib.Path, split: str) -> Split:
     return Split(images, labels, np.arange(len(images), dtype=np.int32), class_names)
 
 
-def _keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
+def opened(directory: pathlib.Path) -> Any:
+    """Makes TFDS's builder of a directory.
+
+    Raises:
+        DamagedError: its metadata cannot be read.
+    """
+    tfds = imported("tensorflow_datasets", "tensorflow-datasets", "data")
+    try:
+        return tfds.builder_from_directory(directory)
+    except ImportError:
+        raise
+    # TFDS raises what its parsers raise on damage, protobuf's own errors among it.
+    except Exception as error:
+        raise damaged(directory, error, REMEDY) from error
+
+
+def keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
     """Finds the image and the label of an example by their feature types."""
     tfds = imported("tensorflow_datasets", "tensorflow-datasets", "data")
 
@@ -101,7 +109,9 @@ def _keys(info: Any, directory: pathlib.Path) -> tuple[str, str]:
     return images[0], labels[0]
 
 
-def _class_names(features: Any, key: str, directory: pathlib.Path) -> tuple[str, ...]:
+def names_of_classes(
+    features: Any, key: str, directory: pathlib.Path
+) -> tuple[str, ...]:
     """Reads the names of the classes, of which TFDS would take a torn file too."""
     path = directory / f"{key}.labels.txt"
     if not path.exists():
@@ -137,7 +147,7 @@ def _tfrecords(path: pathlib.Path) -> Iterator[bytes]:
             yield content
 
 
-def _order_by_key(split: str, count: int) -> np.ndarray:
+def order_by_key(split: str, count: int) -> np.ndarray:
     """Where each of `count` examples with keys 0, 1, ... is stored.
 
     TFDS sorts by the md5 of the split's name followed by the key.
@@ -149,7 +159,7 @@ def _order_by_key(split: str, count: int) -> np.ndarray:
     return np.argsort(sorted(range(count), key=hashes.__getitem__))
 
 
-def _order_by_id(examples: list[dict[str, Any]]) -> np.ndarray:
+def order_by_id(examples: list[dict[str, Any]]) -> np.ndarray:
     """Where each example is stored if ids end in 0, 1, ...; else as stored."""
     as_stored = np.arange(len(examples))
     ends = [re.search(rb"\d+$", _id(example)) for example in examples]

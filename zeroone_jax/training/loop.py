@@ -2,12 +2,14 @@
 
 Images lie on the device as they are stored (uint8); batches are gathered, augmented and
 trained on inside one jitted loop over the updates of a segment, which is compiled once.
+Of images on disk (`data.OnDisk`) only those of a segment lie there.
 An update's randomness comes from the key and the update's number, so that a run goes on
 from a stored state as if never interrupted.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -49,7 +51,7 @@ def fit(
     key: Key,
     network: Network,
     objective: Objective,
-    images: Array | np.ndarray,
+    images: Array | np.ndarray | data.OnDisk,
     labels: Array | np.ndarray,
     config: Config,
     *,
@@ -71,7 +73,8 @@ def fit(
         key: a random key; the same one when a run goes on.
         network: what to train.
         objective: what to train for.
-        images: uint8 [n, height, width, channels], or float in [0,1].
+        images: uint8 [n, height, width, channels], or float in [0,1]. Those on disk are
+            read ahead; up to two segments of them are in memory.
         labels: int [n].
         config: how to train.
         state: from an earlier, shorter run with the same other arguments. Its arrays
@@ -103,23 +106,31 @@ def fit(
         )
         _check_state(state, expected, config.epochs * per_epoch)
     own_keys = member_keys(key, members)
-    keys, images, labels, state = device_mesh.everywhere(
-        (own_keys, images, labels, state), mesh
-    )
+    keys, labels, state = device_mesh.everywhere((own_keys, labels, state), mesh)
+    if not isinstance(images, data.OnDisk):
+        images = device_mesh.everywhere(images, mesh)
     done = _steps(state)
     while done < config.epochs * per_epoch and not _has_stopped(state):
         epoch, first = divmod(done, per_epoch)
-        order = device_mesh.everywhere(_order(own_keys, epoch, count, config), mesh)
+        rows = _order(own_keys, epoch, count, config)
+        order = device_mesh.everywhere(rows, mesh)
+        seen: Iterator[tuple[Array | np.ndarray, np.ndarray | None]]
+        if isinstance(images, data.OnDisk):
+            seen = images.segments(rows[first:], config.segment)
+        else:
+            seen = itertools.repeat((images, None))
         for place in range(first, per_epoch, config.segment):
             end = min(place + config.segment, per_epoch)
+            there, places = device_mesh.everywhere(next(seen), mesh)
             # What is traced there can ask how many devices there are.
             with jax.set_mesh(mesh):
-                state, metrics, finite = _segment(
+                state, metrics, finite = segment(
                     keys,
                     state,
-                    images,
+                    there,
                     labels,
                     order,
+                    places,
                     jnp.asarray(place, jnp.int32),
                     jnp.asarray(end, jnp.int32),
                     network,
@@ -146,12 +157,13 @@ def variables(state: State) -> Variables:
     static_argnames=("network", "objective", "config"),
     donate_argnames="state",
 )
-def _segment(
+def segment(
     keys: Key,
     state: State,
     images: Array,
     labels: Array,
     order: Array,
+    places: Array | None,
     begin: Array,
     end: Array,
     network: Network,
@@ -160,24 +172,35 @@ def _segment(
 ) -> tuple[State, dict[str, Array], Array]:
     """Takes the updates begin..end-1 of an epoch, over the mesh that is set.
 
+    `order` has the rows of each of the epoch's batches, i32 [batches, ..., batch], and
+    `places` where those of the segment's lie in `images`, i32 [segment, ..., batch];
+    None where all images are there, each in its row.
+
     Returns:
         The state, what each update told, and whether all parameters are finite.
     """
     devices = jax.sharding.get_abstract_mesh().size
 
-    def update(key: Key, state: State, rows: Array) -> tuple[State, dict[str, Array]]:
-        shared = jax.lax.with_sharding_constraint(
+    def shared(rows: Array) -> Array:
+        return jax.lax.with_sharding_constraint(
             device_mesh.filled(rows, devices), PartitionSpec("batch")
         )
+
+    def update(
+        key: Key, state: State, rows: Array, lying: Array | None
+    ) -> tuple[State, dict[str, Array]]:
+        of_labels = shared(rows)
+        of_images = of_labels if lying is None else shared(lying)
         # Where devices get unlike shares, XLA leaves out what fills them up.
-        x, y = images[shared][: len(rows)], labels[shared][: len(rows)]
+        x, y = images[of_images][: len(rows)], labels[of_labels][: len(rows)]
         if x.dtype == jnp.uint8:
             x = x.astype(jnp.float32) / 255
         return step(key, network, objective, config, len(order), state, x, y, rows)
 
     if keys.ndim:
         update = jax.vmap(update)
-    shapes = jax.eval_shape(update, keys, state, order[0])[1]
+    lying = None if places is None else places[0]
+    shapes = jax.eval_shape(update, keys, state, order[0], lying)[1]
     record = jax.tree.map(
         lambda s: jnp.zeros((config.segment, *s.shape), s.dtype), shapes
     )
@@ -186,7 +209,8 @@ def _segment(
         index: Array, carry: tuple[State, dict[str, Array]]
     ) -> tuple[State, dict[str, Array]]:
         state, record = carry
-        state, metrics = update(keys, state, order[index])
+        lying = None if places is None else places[index - begin]
+        state, metrics = update(keys, state, order[index], lying)
         record = jax.tree.map(
             lambda whole, now: whole.at[index - begin].set(now), record, metrics
         )
@@ -219,15 +243,17 @@ def _has_stopped(state: State) -> bool:
 
 
 def _checked(
-    network: Network, images: Array | np.ndarray, labels: Array | np.ndarray
-) -> tuple[Array | np.ndarray, np.ndarray]:
+    network: Network,
+    images: Array | np.ndarray | data.OnDisk,
+    labels: Array | np.ndarray,
+) -> tuple[Array | np.ndarray | data.OnDisk, np.ndarray]:
     """Checks images and labels against the network."""
     if images.ndim != 4 or images.shape[1:] != network.shape:
         raise ValueError(
             f"images have shape {images.shape}, but the network takes "
             f"[n, {', '.join(map(str, network.shape))}]"
         )
-    if images.dtype != np.uint8:
+    if not isinstance(images, data.OnDisk) and images.dtype != np.uint8:
         images = checks.images("images", images)
     shape = jax.ShapeDtypeStruct((1, *network.shape), jnp.float32)
     seen = jax.eval_shape(

@@ -18,16 +18,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.attacked_models import Images, Model
-from experiments.published import WHITE_BOX_0V1
-from experiments.reproductions.paper_a.targets import described
-from experiments.studies.attacking import as_json
-from experiments.studies.bench import Bench, ModelRun
-from experiments.studies.columns import Columns, at, numbers, sheet
-from experiments.studies.study import Drawn, Row, Scale, Study
 from zeroone_jax import attacks, runs, verification
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.types import Array, LabelFn
+
+from ...attacked_models import Images, Model
+from ...published import WHITE_BOX_0V1
+from ...studies.attacking import as_json
+from ...studies.bench import Bench, ModelRun
+from ...studies.columns import Columns, at, numbers, sheet
+from ...studies.study import Drawn, Row, Scale, Study
+from .targets import described
 
 INSIDE, OUTSIDE = "weights-known", "labels-only"
 """The two runs."""

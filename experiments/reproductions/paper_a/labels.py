@@ -14,17 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.attacked_models import Images, Model
-from experiments.reproductions.paper_a.oval import Oval
-from experiments.reproductions.paper_a.targets import described
-from experiments.studies.attacking import as_json
-from experiments.studies.bench import Bench, ModelRun
-from experiments.studies.columns import Columns, at, numbers, table
-from experiments.studies.study import Row, Scale, Study
-from experiments.studies.target import Target
 from zeroone_jax import attacks, verification
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.evaluation import query_curve, tables
+
+from ...attacked_models import Images, Model
+from ...studies.attacking import as_json
+from ...studies.bench import Bench, ModelRun
+from ...studies.columns import Columns, at, numbers, table
+from ...studies.study import Row, Scale, Study
+from ...studies.target import Target
+from .oval import Oval
+from .targets import described
 
 _POOL = 1000
 """Training images among which attacks find where to begin."""

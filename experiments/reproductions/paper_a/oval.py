@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import attacked_models
-from experiments.studies.target import Foreign
 from zeroone_jax import runs
 from zeroone_jax.types import Array, LogitsFn
+
+from ... import attacked_models
+from ...studies.target import Foreign
 
 Name: TypeAlias = Literal["wide", "deep"]
 

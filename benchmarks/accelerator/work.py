@@ -1,0 +1,301 @@
+"""What is measured: rates of the hardware, of training and attacks, and trainings."""
+
+import dataclasses
+import functools
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import training as update_times
+from experiments import (
+    command_line,
+    network_evaluation,
+    run_directory,
+    train_network,
+)
+from experiments.configs.network import Data, Evaluation, Experiment
+from zeroone_jax import attacks, coordinate_descent, losses, models, runs
+from zeroone_jax.models import network as networks
+from zeroone_jax.models import zero_one
+from zeroone_jax.training import Config, Sgd, objectives
+
+KEY = jax.random.key(0)
+EPSILON = 8 / 255
+_PGD_STEPS = 10
+
+Figures = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large everything is.
+
+    Attributes:
+        shape: of the images.
+        side: of the square matrices that are multiplied.
+        wide: the network whose update is timed.
+        batch: its images an update.
+        updates: how many of them are timed.
+        descent: settings of coordinate descent.
+        rows: its training images.
+        images: that HopSkipJump and the suite attack, each.
+        steps: of HopSkipJump.
+        residual: the network that the suite attacks and that is trained.
+        training: how it is trained.
+        evaluation: what it then meets.
+    """
+
+    shape: tuple[int, int, int]
+    side: int
+    wide: str
+    batch: int
+    updates: int
+    descent: coordinate_descent.Config
+    rows: int
+    images: int
+    steps: int
+    residual: str
+    training: Config
+    evaluation: Evaluation
+
+
+FULL = Size(
+    shape=(32, 32, 3),
+    side=8192,
+    wide="wrn_34_10",
+    batch=128,
+    updates=20,
+    descent=coordinate_descent.Config(votes=100),
+    rows=10_000,
+    images=1000,
+    steps=40,
+    residual="preact_resnet18",
+    training=Config(
+        epochs=30,
+        optimizer=Sgd(learning_rate=0.1, milestones=(18, 25), weight_decay=5e-4),
+        augment=True,
+    ),
+    evaluation=Evaluation(plan="standard", epsilon=EPSILON),
+)
+"""For one large GPU."""
+
+SMOKE = Size(
+    shape=(4, 4, 3),
+    side=64,
+    wide="mlp_sigmoid20",
+    batch=8,
+    updates=2,
+    descent=coordinate_descent.Config(votes=2, iterations=2, features=10, candidates=3),
+    rows=40,
+    images=4,
+    steps=1,
+    residual="mlp_sigmoid20",
+    training=Config(epochs=2, batch_size=16),
+    evaluation=Evaluation(epsilon=EPSILON, images=8),
+)
+"""Seconds on a CPU."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a measurement is given.
+
+    Attributes:
+        size: how large it is.
+        data: the images to train on: a data set's name, or an .npz file.
+        folder: where runs lie.
+        known: what was measured on this hardware before, by name.
+    """
+
+    size: Size
+    data: str
+    folder: pathlib.Path
+    known: Mapping[str, Figures]
+
+
+def seconds(function: Callable[[], Any]) -> tuple[float, float]:
+    """The seconds of a first call, which compiles, and of another one."""
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
+        jax.block_until_ready(function())
+        times.append(time.perf_counter() - began)
+    return times[0], times[1]
+
+
+def matmul(setting: Setting) -> Figures:
+    """The rate of large matrix products in bfloat16, 20 one after another."""
+    side, count = setting.size.side, 20
+    a = jax.random.normal(KEY, (side, side), jnp.bfloat16)
+
+    @jax.jit
+    def products(a: jax.Array) -> jax.Array:
+        # Divided by the root of the side, entries keep their size.
+        return jax.lax.fori_loop(
+            0, count, lambda _, b: (a @ b) * jnp.bfloat16(side**-0.5), a
+        )
+
+    _, once = seconds(lambda: products(a))
+    return {"side": side, "tflop_per_second": count * 2 * side**3 / once / 1e12}
+
+
+def wide_update(setting: Setting) -> Figures:
+    """An update of PGD-10 training in bfloat16, beside the rate of matrix products.
+
+    Its work is counted in forward passes: each inner step is worth two, for weights
+    have no gradient there, and the last pass with its gradient three.
+    """
+    size = setting.size
+    network = models.build(size.wide, size.shape, 10, jnp.bfloat16)
+    shape = (size.updates + 1, size.batch)
+    images = np.random.default_rng(0).random((*shape, *size.shape), np.float32)
+    labels = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 10
+    objective = objectives.projected_gradient(steps=_PGD_STEPS)
+    once, first, _ = update_times.seconds_a_step(network, objective, images, labels)
+    forward = jax.jit(network.apply).lower(network.init(KEY), images[0])
+    # Before XLA rewrites it, it holds each operation once.
+    flops = (2 * _PGD_STEPS + 3) * forward.cost_analysis()["flops"]
+    rate = flops / once / 1e12
+    known = setting.known.get("matmul")
+    return {
+        "network": size.wide,
+        "batch": size.batch,
+        "images_per_second": size.batch / once,
+        "compile_seconds": first - once,
+        "tflop_per_second": rate,
+        "share_of_matmul": known and rate / known["tflop_per_second"],
+    }
+
+
+def descent(setting: Setting) -> Figures:
+    """Coordinate descent by the default preset, at the size of CIFAR-10's two classes.
+
+    On random images: the time does not depend on them.
+    """
+    size = setting.size
+    config = size.descent
+    generator = np.random.default_rng(0)
+    levels = generator.integers(0, 256, (size.rows, int(np.prod(size.shape))))
+    x, y = (levels / 255).astype(np.float32), (np.arange(size.rows) % 2).astype(int)
+    first, second = seconds(lambda: coordinate_descent.fit(KEY, x, y, config).params.w1)
+    return {
+        "votes": config.votes,
+        "iterations": config.iterations,
+        "seconds": second,
+        "first_seconds": first,
+    }
+
+
+def hop_skip_jump(setting: Setting) -> Figures:
+    """Queries a second of HopSkipJump, on 01 networks of 8 votes with random weights.
+
+    Half of the random images, which the network labels 0, are attacked.
+    """
+    size = setting.size
+    inputs, hidden = int(np.prod(size.shape)), 20
+    w1 = jax.random.normal(KEY, (8, hidden, inputs))
+    x = jax.random.uniform(jax.random.key(1), (2 * size.images, *size.shape))
+    # Thresholds amid the images: every unit is on for half of them.
+    b1 = -jnp.sum(w1, axis=2) / 2
+    w2 = jax.random.normal(jax.random.key(2), (8, hidden))
+    params = zero_one.Params(w1, b1, w2, -jnp.sum(w2, axis=1) / 2)
+    model = zero_one.Vote(params, size.shape)
+    y = model.labels(x)
+    chosen, other = (np.flatnonzero(np.asarray(y) == label) for label in (0, 1))
+    attacked, start = x[chosen[: size.images]], x[np.resize(other, len(x))]
+    attack = attacks.hop_skip_jump(iterations=size.steps)
+
+    def found() -> attacks.AttackResult:
+        few = len(attacked)
+        return attack(KEY, model.labels, attacked, np.zeros(few, int), start[:few])
+
+    _, once = seconds(found)
+    queries = int(jnp.sum(found().queries))
+    return {
+        "images": len(attacked),
+        "queries": queries,
+        "queries_per_second": queries / once,
+    }
+
+
+def suite(setting: Setting) -> Figures:
+    """The standard suite: on the PGD-trained network, or on one not yet trained.
+
+    Labels are the network's own, of random images where it is not trained.
+    """
+    size = setting.size
+    path = setting.folder / "train_pgd" / "network.npz"
+    is_trained = path.exists()
+    if is_trained:
+        experiment = _experiment(objectives.natural(), setting)
+        test = command_line.load(experiment.data, "test")
+        network = train_network.build(experiment, test)
+        x = network_evaluation.test_images(test)[0][: size.images]
+        model = network.bind(networks.load(path, network))
+    else:
+        network = models.build(size.residual, size.shape, 10, jnp.bfloat16)
+        x = jax.random.uniform(jax.random.key(1), (size.images, *size.shape))
+        model = network.bind(network.init(KEY))
+    y = losses.labels(model(x))
+    plan = attacks.suite.standard("linf", EPSILON)
+    first, second = seconds(lambda: plan(KEY, model, x, y)[:4])
+    return {
+        "network": size.residual,
+        "trained": is_trained,
+        "images": len(x),
+        "seconds": second,
+        "first_seconds": first,
+    }
+
+
+def train(name: str, objective: objectives.Objective, setting: Setting) -> Figures:
+    """Trains and evaluates a network; an earlier call's run goes on.
+
+    `experiments.train_network` fills the run directory, and can be stopped anywhere.
+    """
+    experiment = _experiment(objective, setting)
+    path, settings = setting.folder / name, runs.to_json(experiment)
+    with run_directory.opened_at(path, settings, resume=True) as run:
+        if run.summary() is None:
+            train_network.fill(experiment, run)
+        summary = run.summary()
+    return {
+        "network": experiment.network,
+        "epochs": experiment.training.epochs,
+        **summary["accuracy"],
+        **{row["attack"]: row["accuracy"] for row in summary["rows"]},
+    }
+
+
+def _experiment(objective: objectives.Objective, setting: Setting) -> Experiment:
+    return Experiment(
+        data=Data(name=setting.data),
+        network=setting.size.residual,
+        dtype="bfloat16",
+        objective=objective,
+        training=setting.size.training,
+        evaluation=setting.size.evaluation,
+    )
+
+
+def _train(name: str, objective: objectives.Objective) -> Callable[[Setting], Figures]:
+    return functools.partial(train, f"train_{name}", objective)
+
+
+MEASUREMENTS: dict[str, Callable[[Setting], Figures]] = {
+    "matmul": matmul,
+    "wide_update": wide_update,
+    "descent": descent,
+    "hop_skip_jump": hop_skip_jump,
+    "train_pgd": _train("pgd", objectives.projected_gradient()),
+    # It attacks the network that was trained just now.
+    "suite": suite,
+    "train_sense": _train("sense", objectives.sense(confidence=0.5, warm_up=5)),
+    "train_trades": _train("trades", objectives.trades()),
+}
+"""By worth: what comes first is measured first."""
