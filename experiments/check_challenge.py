@@ -166,8 +166,10 @@ def report(way: str, checked: Checked, right: np.ndarray) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Checks what a file holds, and gives the exit status."""
+    # The wheel has this under another name.
+    called = __doc__.replace("-m experiments", f"-m {__package__ or 'experiments'}")
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=called, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--images",

@@ -48,19 +48,17 @@ assert "zeroone_jax.losses" in sys.modules and "zeroone_jax.attacks" not in sys.
 
 # Everything but evaluation, whose figures need matplotlib.
 LIGHT = """
-import resource, sys
+import sys
 import zeroone_jax
 from zeroone_jax import attacks, coordinate_descent, data, losses, models, runs
 from zeroone_jax import training, verification
 heavy = {"matplotlib", "orbax", "tensorflow_datasets", "scipy.stats", "torch"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-used = resource.getrusage(resource.RUSAGE_SELF)
-assert used.ru_utime + used.ru_stime < 1.5, used
 """
 
 
 @pytest.mark.slow("starts a process")
-def test_importing_is_quick():
+def test_importing_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", LIGHT], check=True)
 
 
@@ -116,7 +114,7 @@ for path in sorted(pathlib.Path(launchers.__file__).parent.glob("*.py")):
             os._exit(f"python -m {name}" not in said.getvalue())
         os._exit(2)
     assert os.waitpid(child, 0)[1] == 0, path
-assert helped == 7, helped
+assert helped == 8, helped
 assert "experiments" not in sys.modules
 """
 

@@ -307,7 +307,8 @@ def test_an_attack_that_has_not_converged_is_told(iterations, warned):
     [
         ({"stages": ()}, r"stages are \[\], but must be some"),
         ({"stages": (ONE, ONE)}, r"stages are \['one', 'one'\]"),
-        ({"norm": "l0"}, "norm is 'l0'"),
+        ({"norm": "l0", "epsilon": 3.0}, "norm is 'l0'"),
+        ({"norm": "l3"}, "norm is 'l3'"),
         ({"epsilon": 0.0}, r"epsilon is 0\.0"),
         (
             {"stages": (ONE, Stage(name="t", attack=Shift(targeted=True)))},

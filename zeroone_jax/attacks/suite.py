@@ -222,7 +222,7 @@ def decision(
 
     HopSkipJump with its usual and with an adaptive radius, and beside them the Boundary
     Attack (L2) or RayS (Linf). Each has all queries, which makes them comparable.
-    Where queries are what counts, take `labels_only`, which shares them.
+    Where queries are what counts, take `labels_only`: one attack, and no more.
 
     Args:
         norm: "l2" or "linf".
