@@ -7,10 +7,12 @@ import pytest
 from tests import known_networks
 from zeroone_jax import attacks
 
+# Convolutions take ten times as long where compilers hardly optimise.
+pytestmark = pytest.mark.computes
+
 SEEDS = 5
 
 
-@pytest.mark.computes
 @pytest.mark.slow("two attacks by five seeds")
 @pytest.mark.parametrize(
     ("attack", "papers"),
@@ -49,7 +51,6 @@ def breakable(network: known_networks.Known) -> known_networks.Known:
     return known_networks.Known(fn, *(array[chosen] for array in images))
 
 
-@pytest.mark.computes
 @pytest.mark.slow("four attacks on a convolutional network")
 def test_the_suite_breaks_all_that_can_be_broken(reference):
     network = breakable(known_networks.mnist(reference))
@@ -59,7 +60,6 @@ def test_the_suite_breaks_all_that_can_be_broken(reference):
     assert report.robust_accuracy == 0
 
 
-@pytest.mark.computes
 @pytest.mark.slow("many climbs for each of many radii")
 def test_one_pass_of_the_least_distance_is_near_the_exact_one(reference):
     network = breakable(known_networks.mnist(reference))
