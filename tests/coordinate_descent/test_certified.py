@@ -73,8 +73,9 @@ def test_a_step_equals_exhaustive_numpy(norm, acceptance):
     for iteration in range(config.iterations):
         key = jax.random.key(100 + iteration)
         drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
-        weights = problems.class_weights(data, program, state.iteration)
-        radius = ball.radii(data, program, tuning, state.iteration)
+        early = state.iteration < tuning.balanced
+        weights = problems.class_weights(data, program, early)
+        radius = ball.radii(data, tuning, state.iteration)
         oracle = oracle_of(state.network, data, weights, radius, norm)
         rows_key, _, unit_key, _ = jax.random.split(key, 4)
         mask = np.asarray(problems.sample_rows(rows_key, data, tuning.rows)) == 1
@@ -94,7 +95,7 @@ def test_a_step_equals_exhaustive_numpy(norm, acceptance):
         np.testing.assert_array_equal(state.network.t1, oracle.t1)
         correct = np.array(oracle.correct())
         better = (weights * correct).sum() > (weights * pocket).sum()
-        full = iteration >= program.ramp
+        full = iteration >= int(tuning.ramp)
         expected = correct if better and full else pocket
         np.testing.assert_array_equal(state.pocket_correct, expected)
         moved += int(info.weight_moves)
@@ -107,8 +108,8 @@ def test_the_radius_grows_to_that_of_each_row():
     own[:3] = 0, 0.5 * LEVEL, 9 * LEVEL
     config = small(iterations=10, ramp=0.4)
     data = coordinate_descent.prepare(*images(0), config, own)
-    program, tuning = coordinate_descent.split(config)
-    radii = [ball.radii(data, program, tuning, jnp.int32(i)) for i in range(10)]
+    _, tuning = coordinate_descent.split(config)
+    radii = [ball.radii(data, tuning, jnp.int32(i)) for i in range(10)]
     assert not radii[0].any()
     full = [0, 0.5, 1.5, 1.5]
     np.testing.assert_allclose(radii[2][:4], np.divide(full, 2), atol=1 / 64)

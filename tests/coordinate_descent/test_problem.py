@@ -139,8 +139,9 @@ class ClassWeightsTest(parameterized.TestCase):
     def test_are_proportional_to_the_objective(self, rows, situation):
         objective, iteration = situation
         config = Config(objective=objective, iterations=50, balanced_share=0.2)
-        program, _ = split(config)
-        weights = class_weights(labelled(*rows), program, jnp.int32(iteration))
+        program, tuning = split(config)
+        early = iteration < tuning.balanced
+        weights = class_weights(labelled(*rows), program, early)
         total = sum(rows)
         plain = np.full(2, 1 / total)
         balanced = 0.5 / np.array(rows)
@@ -161,7 +162,7 @@ class ClassWeightsTest(parameterized.TestCase):
 
     def test_a_class_without_rows_stays_finite(self):
         program, _ = split(Config(objective="balanced"))
-        weights = class_weights(labelled(5), program, jnp.int32(0))
+        weights = class_weights(labelled(5), program, jnp.bool(True))
         assert np.min(weights) > 0
 
 

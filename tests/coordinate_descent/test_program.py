@@ -7,6 +7,9 @@ from absl.testing import absltest, parameterized
 from zeroone_jax.coordinate_descent import Config, split
 
 TUNED = {
+    "iterations": 70,
+    "balanced_share": 0.5,
+    "ramp": 0.1,
     "hidden_steps": (0.5, 0.1),
     "output_step": 0.3,
     "rows": 0.1,
@@ -17,8 +20,17 @@ LINEAR = Config(hidden=0, adversarial_step=1.0)
 
 class SplitTest(parameterized.TestCase):
     def test_tuning_holds_the_numbers(self):
-        config = Config(hidden_steps=(0.17, 0.6, 0.1), output_step=0.3, rows=0.29)
+        config = Config(
+            iterations=50,
+            balanced_share=0.5,
+            ramp=0.3,
+            hidden_steps=(0.17, 0.6, 0.1),
+            output_step=0.3,
+            rows=0.29,
+        )
         _, tuning = split(config)
+        counts = ("iterations", "balanced", "ramp")
+        assert tuning[:3] == (50, 25, 15)
         np.testing.assert_array_equal(
             tuning.hidden_steps, np.array([0.17, 0.6, 0.1], np.float32)
         )
@@ -32,6 +44,7 @@ class SplitTest(parameterized.TestCase):
             for field, leaf in tuning._asdict().items()
             if field != "rows"
         }
+        assert {kinds.pop(field) for field in counts} == {np.dtype(np.int32)}
         assert set(kinds.values()) == {np.dtype(np.float32)}
         assert {part.dtype for part in tuning.rows} == {np.dtype(np.int32)}
 
@@ -40,7 +53,7 @@ class SplitTest(parameterized.TestCase):
         values = dataclasses.astuple(program)
         assert {type(value) for value in values} == {int, str, bool}
         assert program.hidden_steps == 2
-        assert program.balanced == 25
+        assert program.begins_balanced
         assert not program.adversarial
         assert split(LINEAR)[0].adversarial
 

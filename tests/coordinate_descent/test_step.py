@@ -65,7 +65,8 @@ class StepTest(parameterized.TestCase):
         for iteration in range(25):
             key = jax.random.key(100 + iteration)
             drawn = coordinate_descent.draw_coordinates(key, COORDINATES, program)
-            weights = problems.class_weights(data, program, state.iteration)
+            early = state.iteration < tuning.balanced
+            weights = problems.class_weights(data, program, early)
             oracle = oracle_of(state, data, weights)
             rows_key, _, unit_key, _ = jax.random.split(key, 4)
             mask = np.asarray(problems.sample_rows(rows_key, data, tuning.rows)) == 1

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("short_segments")
 
 TUNINGS = (
     {"rows": 1.0, "hidden_steps": (0.3, 0.1)},
-    {"rows": 0.29, "output_step": 0.4},
+    {"rows": 0.29, "output_step": 0.4, "balanced_share": 0.7},
     {"hidden_steps": (0.05, 0.6)},
 )
 
@@ -141,7 +141,7 @@ class FitTest(parameterized.TestCase):
         config = small(iterations=2 * SEGMENT + 7)
         coordinate_descent.fit(KEY, x, y, config)
         assert ensemble.segment._cache_size() == 1
-        for changes in TUNINGS:
+        for changes in (*TUNINGS, {"iterations": SEGMENT + 3}):
             other = dataclasses.replace(config, **changes)
             coordinate_descent.fit(jax.random.key(1), x, y, other)
         assert ensemble.segment._cache_size() == 1
@@ -214,6 +214,8 @@ class GridTest(parameterized.TestCase):
         x, y = blobs(classes=classes)
         keys, configs = grid(votes=3, iterations=SEGMENT + 10)
         configs = [dataclasses.replace(each, **changes) for each in configs]
+        # Runs need not be equally long.
+        configs[2] = dataclasses.replace(configs[2], iterations=SEGMENT - 3)
         alone = [
             coordinate_descent.fit(key, x, y, config, devices=jax.devices()[:1])
             for key, config in zip(keys, configs, strict=True)

@@ -53,15 +53,13 @@ class Hidden(NamedTuple):
         return positive + jnp.minimum(weight, 0) * self.negative[unit]
 
 
-def radii(
-    data: Problem, program: Program, tuning: Tuning, iteration: Array
-) -> Array | None:
+def radii(data: Problem, tuning: Tuning, iteration: Array) -> Array | None:
     """The radius of the ball around each row at an iteration.
 
     Args:
         data: the rows; `data.ball` has the radii of their own.
-        program: its `ramp` says when the full radius is reached.
-        tuning: its `radius` holds for rows that have none of their own below it.
+        tuning: its `radius` holds for rows that have none of their own below it, and
+            its `ramp` says when it is reached.
         iteration: i32 [].
 
     Returns:
@@ -72,8 +70,8 @@ def radii(
     if ball is None:
         return None
     full = jnp.minimum(tuning.radius * ball.scale, ball.own)
-    if program.ramp > 0:
-        full = full * jnp.minimum(iteration / program.ramp, 1.0)
+    grown = jnp.minimum(iteration / jnp.maximum(tuning.ramp, 1), 1.0)
+    full = full * jnp.where(tuning.ramp > 0, grown, 1.0)
     return jnp.ceil(full * _PARTS) / _PARTS + ball.rounding
 
 

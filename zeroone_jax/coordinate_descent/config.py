@@ -27,8 +27,6 @@ class Choices:
         votes: independently trained networks in the ensemble, per class if the
             problem has more than two.
         hidden: units in the hidden layer; 0 trains linear classifiers.
-        iterations: steps of coordinate descent, each visiting the output unit and
-            one hidden unit.
         search: "blind" evaluates every drawn coordinate, "screened" ranks the drawn
             ones to first order and evaluates only the best `candidates`.
         features: coordinates drawn an iteration, at most d.
@@ -62,7 +60,6 @@ class Choices:
 
     votes: int = 8
     hidden: int = 20
-    iterations: int = 1000
     search: str = "screened"
     features: int = 307
     candidates: int = 8
@@ -93,6 +90,8 @@ class Config(Choices):
     are those of `Choices` and are compiled in; the numbers are below.
 
     Attributes:
+        iterations: steps of coordinate descent, each visiting the output unit and
+            one hidden unit.
         rows: share of each class's rows that one iteration sees, in (0, 1].
         hidden_steps: step sizes tried on a hidden unit, relative to its norm.
         output_step: step size on the output unit, relative to its norm.
@@ -106,6 +105,7 @@ class Config(Choices):
             every row, and no move would change the loss.
     """
 
+    iterations: int = 1000
     rows: float = 0.75
     hidden_steps: tuple[float, ...] = (0.17, 0.08)
     output_step: float = 0.2

@@ -142,9 +142,8 @@ def segment(
         The states and `Info` [runs, SEGMENT, networks], zeros after the last iteration.
     """
     count, networks = search.pocket_correct.shape[:2]
-    stop = jnp.minimum(
-        (search.iteration // SEGMENT + 1) * SEGMENT, jnp.int32(program.iterations)
-    )
+    end = (search.iteration // SEGMENT + 1) * SEGMENT
+    stop = jnp.minimum(end, runs.tuning.iterations)
     chunk, together = _chunk(count, networks, runs.data, program, mesh)
     each = -(-networks // chunk)
     # Copies of its last network fill a run's last chunk.

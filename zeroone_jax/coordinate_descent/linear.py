@@ -41,7 +41,7 @@ def step(
     rows_key, tries_key = jax.random.split(key)
     network, rows = state.network, data.labels.shape[0]
     counts = sample_rows(rows_key, data, tuning.rows)
-    weights = class_weights(data, program, state.iteration)
+    weights = class_weights(data, program, state.iteration < tuning.balanced)
     before = hidden_unit.Unit(network.w1[0], network.t1[0], state.projection[0])
     unit, labels = before, data.labels
 
@@ -68,7 +68,7 @@ def step(
         data.mean,
         counts * class_gain(judged, weights),
         counts,
-        ball.signed(ball.radii(data, program, tuning, state.iteration), 1.0, labels),
+        ball.signed(ball.radii(data, tuning, state.iteration), 1.0, labels),
         data.extent,
     )
     visited = hidden_unit.visit(tries_key, unit, met, drawn, program, tuning)
@@ -80,7 +80,7 @@ def step(
         network=network._replace(w1=clean.weights[None], t1=clean.threshold[None]),
         iteration=state.iteration + 1,
     )
-    kept = keep_best(moved, correct, weights, program)
+    kept = keep_best(moved, correct, weights, program, tuning)
     after = halved(clean, data, program)
     kept = kept._replace(
         network=network._replace(w1=after.weights[None], t1=after.threshold[None]),

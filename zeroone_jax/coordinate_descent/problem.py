@@ -175,13 +175,13 @@ def correct_rows(data: Problem, predicted: Array) -> Array:
     return jnp.stack([jnp.sum(right, dtype=jnp.int32) - ones, ones])
 
 
-def class_weights(data: Problem, program: Program, iteration: Array) -> Array:
+def class_weights(data: Problem, program: Program, early: Array) -> Array:
     """The weight of a correct row of each class: i32 [2].
 
     Plain accuracy weighs rows by 1/n, balanced accuracy by 1/(2 n_c) in a class of
     n_c rows. Weights are whole multiples of a fixed fraction, so that scores are
     sums of whole numbers and equal scores are equal on any device; they are as
-    fine as lets n rows fit in an i32.
+    fine as lets n rows fit in an i32. "schedule" is balanced while it is early.
     """
     rows = data.labels.shape[0]
     ones = jnp.sum(data.labels, dtype=jnp.int32)
@@ -194,7 +194,6 @@ def class_weights(data: Problem, program: Program, iteration: Array) -> Array:
     elif program.objective == "balanced":
         weights = balanced
     else:
-        early = iteration < program.balanced
         weights = jnp.where(early, balanced, balanced + plain)
     finest = 2 ** (30 - rows.bit_length())
     return jnp.round(weights / jnp.max(weights) * finest).astype(jnp.int32)

@@ -24,17 +24,15 @@ class Program(Choices):
 
     Attributes:
         hidden_steps: how many step sizes are tried on a hidden unit.
-        balanced: the first iterations, which "schedule" keeps balanced.
+        begins_balanced: whether "schedule" keeps any iteration balanced.
         adversarial: whether rows are joined by their adversaries.
         certified: whether rows must be right in a whole ball.
-        ramp: the first iterations, in which the ball grows.
     """
 
     hidden_steps: int
-    balanced: int
+    begins_balanced: bool
     adversarial: bool
     certified: bool
-    ramp: int
 
 
 class Share(NamedTuple):
@@ -54,6 +52,9 @@ class Tuning(NamedTuple):
     """The numbers of a config, as values.
 
     Attributes:
+        iterations: i32 [], how many there are in all.
+        balanced: i32 [], the first iterations, which "schedule" keeps balanced.
+        ramp: i32 [], the first iterations, in which the ball grows.
         hidden_steps: f32 [s], step sizes on a hidden unit, relative to its norm.
         reach: f32 [], what the largest of them adds to a projection, relative to the
             unit's norm, on a pixel of full range.
@@ -63,6 +64,9 @@ class Tuning(NamedTuple):
         radius: f32 [], of the certified 01 loss, in levels.
     """
 
+    iterations: Array
+    balanced: Array
+    ramp: Array
     hidden_steps: Array
     reach: Array
     output_step: Array
@@ -77,10 +81,9 @@ def program_of(config: Config) -> Program:
     return Program(
         **{field.name: getattr(config, field.name) for field in choices},
         hidden_steps=len(config.hidden_steps),
-        balanced=round(config.balanced_share * config.iterations),
+        begins_balanced=_balanced(config) > 0,
         adversarial=config.adversarial_step > 0,
         certified=config.epsilon > 0,
-        ramp=int(config.ramp * config.iterations),
     )
 
 
@@ -90,6 +93,9 @@ def split(config: Config) -> tuple[Program, Tuning]:
     # A product of its own: no compiler can choose how a longer one is rounded.
     reach = steps.max() * np.float32(LEVELS)
     return program_of(config), Tuning(
+        jnp.int32(config.iterations),
+        jnp.int32(_balanced(config)),
+        jnp.int32(int(config.ramp * config.iterations)),
         jnp.asarray(steps),
         jnp.asarray(reach),
         jnp.float32(config.output_step),
@@ -97,6 +103,11 @@ def split(config: Config) -> tuple[Program, Tuning]:
         jnp.float32(config.adversarial_step * LEVELS),
         jnp.float32(config.epsilon * LEVELS),
     )
+
+
+def _balanced(config: Config) -> int:
+    """How many iterations "schedule" keeps balanced."""
+    return round(config.balanced_share * config.iterations)
 
 
 def share_of(rows: float) -> Share:

@@ -9,7 +9,7 @@ from zeroone_jax.coordinate_descent import hidden_unit, threshold
 from zeroone_jax.coordinate_descent import network as lattice
 from zeroone_jax.coordinate_descent.network import Network
 from zeroone_jax.coordinate_descent.problem import Problem
-from zeroone_jax.coordinate_descent.program import Program
+from zeroone_jax.coordinate_descent.program import Program, Tuning
 from zeroone_jax.types import Array
 
 
@@ -61,7 +61,9 @@ def class_gain(data: Problem, weights: Array) -> Array:
     return jnp.where(data.labels == 1, weights[1], -weights[0])
 
 
-def keep_best(state: State, correct: Array, weights: Array, program: Program) -> State:
+def keep_best(
+    state: State, correct: Array, weights: Array, program: Program, tuning: Tuning
+) -> State:
     """Copies the network to the pocket if it is strictly better on all rows.
 
     Args:
@@ -70,16 +72,17 @@ def keep_best(state: State, correct: Array, weights: Array, program: Program) ->
         weights: i32 [2], the weight of a correct row of each class.
         program: its `pocket_every` says when to compare. A network of the certified
             loss is counted at the iteration's radius, and compared at the full one.
+        tuning: its `iterations` and `ramp`.
 
     Returns:
         The state with the better of the two in its pocket.
     """
     score = jnp.sum(weights * correct, dtype=jnp.int32)
     pocket_score = jnp.sum(weights * state.pocket_correct, dtype=jnp.int32)
-    last = state.iteration == program.iterations
+    last = state.iteration == tuning.iterations
     due = (state.iteration % program.pocket_every == 0) | last
     if program.certified:
-        due &= state.iteration > program.ramp
+        due &= state.iteration > tuning.ramp
     better = due & (score > pocket_score)
     pocket = jax.tree.map(
         lambda new, old: jnp.where(better, new, old), state.network, state.pocket

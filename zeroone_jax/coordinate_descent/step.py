@@ -83,8 +83,9 @@ def step(
         return linear.step(key, state, data, drawn, program, tuning)
     rows_key, output_key, unit_key, tries_key = jax.random.split(key, 4)
     counts = sample_rows(rows_key, data, tuning.rows)
-    weights = class_weights(data, program, state.iteration)
-    radius = ball.radii(data, program, tuning, state.iteration)
+    early = state.iteration < tuning.balanced
+    weights = class_weights(data, program, early)
+    radius = ball.radii(data, tuning, state.iteration)
     w1, t1 = state.network.w1, state.network.t1
     hidden = ball.hidden(state.projection, w1, t1, data.labels, radius, program)
     output, output_accepted = output_unit.visit(
@@ -130,7 +131,7 @@ def step(
         projection=state.projection.at[unit].set(after.projection),
         iteration=state.iteration + 1,
     )
-    kept = keep_best(moved, correct, weights, program)
+    kept = keep_best(moved, correct, weights, program, tuning)
     threshold_moves = (after.threshold != before.threshold).astype(jnp.int32) + (
         network.t2 != state.network.t2
     ).astype(jnp.int32)
@@ -153,7 +154,7 @@ def _fit_thresholds(
     key: Key, network: Network, projection: Array, data: Problem, program: Program
 ) -> Network:
     """Fits the output's threshold, then each hidden one, in random order."""
-    weights = class_weights(data, program, jnp.int32(0))
+    weights = class_weights(data, program, jnp.bool(program.begins_balanced))
     counts = jnp.ones_like(data.labels)
     hidden = lattice.hidden_values(projection, network.t1)
     sums = lattice.output_sums(network.w2, hidden)

@@ -110,9 +110,10 @@ class Grid:
             keys: a random key for each run.
             x: f32 [n, d], as for `fit`.
             y: integers [n], as for `fit`.
-            configs: settings of each run, which differ in `hidden_steps` (equally
-                many), `output_step`, `rows`, `adversarial_step` and `epsilon` (0 in all
-                of them, or in none) only.
+            configs: settings of each run, which differ in `iterations`, `ramp`,
+                `balanced_share`, `hidden_steps` (equally many), `output_step`, `rows`,
+                `adversarial_step` and `epsilon` (each 0 in all of them, or in none)
+                only.
             radii: f32 [n], as for `fit`.
             devices: where to train; all devices of the default backend if None.
 
@@ -161,17 +162,18 @@ class Grid:
             ValueError: another number of states than of runs, or a state does not fit.
         """
         runs, program, mesh = self._runs, self._program, self._mesh
+        last = np.asarray(runs.tuning.iterations)
         if states is None:
             search = ensemble.init(runs, program, mesh)
         else:
             if len(states) != len(runs.keys):
                 raise ValueError(f"{len(states)} states for {len(runs.keys)} configs")
-            for state in states:
-                _check_state(state, runs, program)
+            for state, iterations in zip(states, last.tolist(), strict=True):
+                _check_state(state, runs, program, iterations)
             search = device_mesh.everywhere(_stacked(states), mesh)
         pieces: list[list[Info]] = [[] for _ in range(len(runs.keys))]
         before = np.asarray(search.iteration)
-        while before.min() < program.iterations:
+        while (before < last).any():
             search, infos = ensemble.segment(runs, search, program, mesh)
             after = np.asarray(search.iteration)
             done = jax.tree.map(np.asarray, infos)
@@ -206,8 +208,9 @@ def _together(configs: Sequence[Config]) -> tuple[Program, tuple[Tuning, ...]]:
     ]
     if differing:
         raise ValueError(
-            "configs of a grid may differ in hidden_steps (equally many), output_step, "
-            "rows, adversarial_step and epsilon (all 0, or none), but these do in "
+            "configs of a grid may differ in iterations, ramp, balanced_share, "
+            "hidden_steps (equally many), output_step, rows, adversarial_step and "
+            "epsilon (each 0 in all, or in none), but these do in "
             f"{', '.join(differing)}"
         )
     return program, tunings
@@ -238,7 +241,7 @@ def _joined(pieces: list[Info], runs: Runs) -> Info:
     return jax.tree.map(lambda *fields: np.concatenate(fields), empty, *pieces)
 
 
-def _check_state(state: Search, runs: Runs, program: Program) -> None:
+def _check_state(state: Search, runs: Runs, program: Program, iterations: int) -> None:
     expected = (
         len(runs.positives),
         max(program.hidden, 1),
@@ -249,8 +252,8 @@ def _check_state(state: Search, runs: Runs, program: Program) -> None:
             f"the state's networks have shape {state.network.w1.shape}: this data "
             f"and config need {expected}"
         )
-    if int(state.iteration) > program.iterations:
+    if int(state.iteration) > iterations:
         raise ValueError(
             f"the state is at iteration {int(state.iteration)}, beyond "
-            f"iterations={program.iterations}"
+            f"iterations={iterations}"
         )
