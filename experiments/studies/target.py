@@ -2,11 +2,15 @@
 
 import abc
 import dataclasses
+import pathlib
 from typing import Any
 
 from .. import attacked_models, run_directory
 from .study import Place, directory_name
 from .training_run import Experiment, as_json, train
+
+REFERENCE = pathlib.Path(__file__).parents[3] / "shared" / "reference"
+"""Networks of others, where a checkout has them beside it."""
 
 
 class Foreign(abc.ABC):

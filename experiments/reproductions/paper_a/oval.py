@@ -6,7 +6,6 @@ Linf within 2/255, in the file oval21_cifar10.npz where a checkout has it beside
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -18,13 +17,11 @@ from zeroone_jax import runs
 from zeroone_jax.types import Array, LogitsFn
 
 from ... import attacked_models
-from ...studies.target import Foreign
+from ...studies.target import REFERENCE, Foreign
 
 Name: TypeAlias = Literal["wide", "deep"]
 
-_FILE = (
-    pathlib.Path(__file__).parents[4] / "shared" / "reference" / "oval21_cifar10.npz"
-)
+_FILE = REFERENCE / "oval21_cifar10.npz"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,6 @@ the training images doubled by Gaussian noise.
 """
 
 import dataclasses
-import pathlib
 from typing import Any
 
 from zeroone_jax import coordinate_descent
@@ -15,15 +14,10 @@ from zeroone_jax.training import Adam, Config, Sgd
 from ... import attacked_models
 from ...configs import network, zero_one
 from ...studies.study import Scale
-from ...studies.target import Foreign, Target
+from ...studies.target import REFERENCE, Foreign, Target
 from .classical import Classical
 
-_AUTHORS = (
-    pathlib.Path(__file__).parents[4]
-    / "shared"
-    / "reference"
-    / "authors_mlp01_8votes.npz"
-)
+_AUTHORS = REFERENCE / "authors_mlp01_8votes.npz"
 """The authors' 8 networks of 2021, where a checkout has them beside it."""
 
 COMPARED = ("mlp01", "sigmoid", "binarized")
