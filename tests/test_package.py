@@ -52,7 +52,9 @@ import sys
 import zeroone_jax
 from zeroone_jax import attacks, coordinate_descent, data, losses, models, runs
 from zeroone_jax import training, verification
-heavy = {"matplotlib", "orbax", "tensorflow_datasets", "scipy.stats", "torch"}
+heavy = {"matplotlib", "orbax", "tensorflow_datasets", "torch"}
+# SciPy loads its parts where they are first used.
+heavy |= {"scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.stats"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
 

@@ -180,11 +180,8 @@ def test_sigkill_resumes_to_the_same(settings, finished, tmp_path):
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     assert not (tmp_path / "summary.json").exists()
-    refused = subprocess.run(
-        command(settings, tmp_path), cwd=REPOSITORY, capture_output=True, text=True
-    )
-    assert refused.returncode == 1
-    assert "resume it" in refused.stderr
+    with pytest.raises(runs.RunError, match="resume it"):
+        fill(tmp_path, settings)
     done = subprocess.run(
         command(settings, tmp_path, "--resume"),
         cwd=REPOSITORY,
@@ -377,17 +374,3 @@ def test_every_attack_has_a_preset():
 def test_mistakes_in_settings(words, message):
     with pytest.raises(UserError, match=re.escape(message)):
         command_line.parse_settings(configs.PRESETS, words)
-
-
-@pytest.mark.slow("starts processes")
-def test_mistakes_on_the_command_line(tmp_path):
-    words = [f"--run_dir={tmp_path}", "--config.attack.norm=l1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.attack", *words],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "norm is 'l1', but must be one of 'l2', 'linf'" in done.stderr
-    assert "Traceback" not in done.stderr

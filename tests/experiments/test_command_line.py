@@ -248,17 +248,30 @@ def test_folders_are_those_of_started_processes_too(monkeypatch, tmp_path):
     assert os.environ["TFDS_DATA_DIR"] == "images"
 
 
-@pytest.mark.parametrize("error", [command_line.UserError, runs.DamagedError])
-def test_what_the_user_can_mend_is_one_line(monkeypatch, error):
-    def main(_):
-        raise error("a.json is damaged: remove it")
+def exit_of(monkeypatch, main, *words):
+    """What a launcher says last, called with words."""
 
     def run(start, flags_parser):
-        start(flags_parser(["program"]))
+        start(flags_parser(["program", *words]))
 
     monkeypatch.setattr(command_line.app, "run", run)
     monkeypatch.setattr(command_line.app, "parse_flags_with_usage", list)
     monkeypatch.setattr(command_line, "_use_folders", lambda: None)
     with pytest.raises(SystemExit) as caught:
         command_line.run(main, lambda argv: None)
-    assert caught.value.code == "a.json is damaged: remove it"
+    return caught.value.code
+
+
+@pytest.mark.parametrize("error", [command_line.UserError, runs.DamagedError])
+def test_what_the_user_can_mend_is_one_line(monkeypatch, error):
+    def main(_):
+        raise error("a.json is damaged: remove it")
+
+    assert exit_of(monkeypatch, main) == "a.json is damaged: remove it"
+
+
+def test_words_that_are_no_flags_end_it(monkeypatch):
+    def main(_):
+        raise AssertionError
+
+    assert exit_of(monkeypatch, main, "train", "it") == "Not a flag: train it"

@@ -1,4 +1,4 @@
-"""Launchers started in two processes, as on two hosts, against one process."""
+"""Launchers started in two processes, as on two hosts, against this process."""
 
 import json
 import os
@@ -10,29 +10,32 @@ import types
 import numpy as np
 import pytest
 
-from experiments import distributed
+from experiments import command_line, distributed
 from experiments.command_line import UserError
-from tests.experiments.test_train_zero_one import assert_same_run
+from experiments.configs import attack, network_presets, zero_one
+from tests.experiments import test_attack, test_train_network, test_train_zero_one
 from tests.test_hosts import free_port
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
-def launched(launcher, arguments, processes=1):
-    """What each process printed."""
-    joining = [f"--coordinator=localhost:{free_port()}", f"--process_count={processes}"]
-    several = ["--distributed", *joining] if processes > 1 else []
+def launched(launcher, settings, folder):
+    """What each of two processes printed."""
+    command = [
+        *(sys.executable, "-m", f"experiments.{launcher}", *settings),
+        *(f"--run_dir={folder}", "--distributed", "--process_count=2"),
+        f"--coordinator=localhost:{free_port()}",
+    ]
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", f"experiments.{launcher}", *arguments, *several]
-            + ([f"--process_id={number}"] if several else []),
+            [*command, f"--process_id={number}"],
             cwd=REPOSITORY,
             env=os.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for number in range(processes)
+        for number in range(2)
     ]
     told = [process.communicate(timeout=300) for process in running]
     assert all(process.returncode == 0 for process in running), told
@@ -41,7 +44,7 @@ def launched(launcher, arguments, processes=1):
 
 @pytest.fixture(scope="module")
 def trained(three_classes, tmp_path_factory):
-    """Run directories of one process and of two, and what the two printed."""
+    """A folder with the run of one process and of two, and what the two printed."""
     folder = tmp_path_factory.mktemp("distributed")
     settings = [
         "--preset=quick",
@@ -53,10 +56,9 @@ def trained(three_classes, tmp_path_factory):
         "--config.objective.epsilon=0.1",
         "--config.evaluation.images=20",
     ]
-    for name, processes in (("one", 1), ("two", 2)):
-        run = f"--run_dir={folder / name}"
-        printed = launched("train_network", [*settings, run], processes)
-    return folder, printed
+    experiment = command_line.parse_settings(network_presets.PRESETS, settings)
+    test_train_network.fill(folder / "one", experiment)
+    return folder, launched("train_network", settings, folder / "two")
 
 
 @pytest.mark.slow("starts processes")
@@ -97,8 +99,9 @@ def test_hosts_share_the_images_to_attack(trained):
         "--config.images.count=15",
         "--config.at_a_time=4",
     ]
-    for name, processes in (("attacked by one", 1), ("attacked by two", 2)):
-        launched("attack", [*settings, f"--run_dir={folder / name}"], processes)
+    experiment = command_line.parse_settings(attack.PRESETS, settings)
+    test_attack.fill(folder / "attacked by one", experiment)
+    launched("attack", settings, folder / "attacked by two")
     for name in ("adversaries.npz", "metrics.jsonl", "results.md"):
         one, two = (
             (folder / f"attacked by {who}" / name).read_bytes()
@@ -116,11 +119,11 @@ def test_networks_of_coordinate_descent_are_those_of_one_process(two_classes, tm
         "--config.solver.features=10",
         "--config.solver.iterations=220",
     ]
-    for name, processes in (("one", 1), ("two", 2)):
-        run = f"--run_dir={tmp_path / name}"
-        printed = launched("train_zero_one", [*settings, run], processes)
+    experiment = command_line.parse_settings(zero_one.PRESETS, settings)
+    test_train_zero_one.train(tmp_path / "one", experiment)
+    printed = launched("train_zero_one", settings, tmp_path / "two")
     assert f"Run directory: {tmp_path / 'two'}" in printed[0]
-    assert_same_run(tmp_path / "two", tmp_path / "one")
+    test_train_zero_one.assert_same_run(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.parametrize(

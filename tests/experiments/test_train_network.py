@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import network_evaluation, train_network
+from experiments import command_line, network_evaluation, train_network
 from experiments.command_line import UserError
 from experiments.configs import network_presets
 from experiments.configs.network import Data, Evaluation, Experiment
@@ -176,10 +176,7 @@ def test_killed_at_a_moment_it_resumes_to_the_same(
 @pytest.mark.computes
 @pytest.mark.slow("starts processes")
 def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.train_network",
+    settings = [
         "--preset=mnist_natural",
         f"--config.data.name={three_classes}",
         "--config.network=mlp_sigmoid20",
@@ -191,16 +188,18 @@ def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
     ]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
 
-    def run(path, *words):
+    command = [sys.executable, "-m", "experiments.train_network", *settings]
+
+    def run(*words):
         return subprocess.Popen(
-            [*command, f"--run_dir={path}", *words],
+            [*command, f"--run_dir={tmp_path / 'killed'}", *words],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
 
-    process = run(tmp_path / "killed")
+    process = run()
     deadline = time.monotonic() + 300
     while not list((tmp_path / "killed" / "checkpoints").glob("[0-9]*")):
         assert time.monotonic() < deadline
@@ -209,11 +208,12 @@ def test_sigkill_resumes_to_the_same(three_classes, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "killed" / "summary.json").exists()
-    for path, words in (("killed", ["--resume"]), ("whole", [])):
-        finished = run(tmp_path / path, *words)
-        output = finished.communicate()[0].decode()
-        assert finished.returncode == 0, output
-        assert "strongest" in output
+    resumed = run("--resume")
+    output = resumed.communicate()[0].decode()
+    assert resumed.returncode == 0, output
+    assert "strongest" in output
+    experiment = command_line.parse_settings(network_presets.PRESETS, settings)
+    fill(tmp_path / "whole", experiment)
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
 
 

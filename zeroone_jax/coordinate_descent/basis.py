@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
-import scipy.linalg
+import scipy
 
 Floats = npt.NDArray[np.float64]
 

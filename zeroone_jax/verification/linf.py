@@ -9,8 +9,7 @@ import copy
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
-import scipy.sparse
+import scipy
 
 from zeroone_jax.verification.nearest import Nearest, Solver
 from zeroone_jax.verification.networks import Bools, Floats, Ints

@@ -10,8 +10,7 @@ import abc
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
+import scipy
 
 from zeroone_jax.verification.networks import Floats, Ints
 

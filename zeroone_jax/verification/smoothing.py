@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
+import scipy
 
 from zeroone_jax import checks, losses, tracing
 from zeroone_jax.types import Array, Key, LogitsFn
