@@ -104,10 +104,10 @@ def fill(
             together, or the loss is not finite.
     """
     began = time.monotonic()
-    model, variables = trained(experiment, run, checkpoint_every, devices, on_disk)
+    split, test = splits = _load(experiment.data, on_disk)
+    model, variables = _trained(experiment, run, splits, checkpoint_every, devices)
     if not hosts.is_first():
         return
-    split, test = _load(experiment.data, on_disk)
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
     rows = network_evaluation.evaluate(run, experiment, logits_fn, x, y)
@@ -123,18 +123,25 @@ def fill(
 
 
 def trained(
-    experiment: Experiment,
-    run: runs.RunDirectory,
-    checkpoint_every: int = 1,
-    devices: Sequence[jax.Device] | None = None,
-    on_disk: bool = False,
+    experiment: Experiment, run: runs.RunDirectory, checkpoint_every: int = 1
 ) -> tuple[Model, models.Variables]:
     """Trains, and writes network.npz; the rest is as for `fill`.
 
     Returns:
         The network or the ensemble, and its variables.
     """
-    split, test = _load(experiment.data, on_disk)
+    splits = _load(experiment.data, on_disk=False)
+    return _trained(experiment, run, splits, checkpoint_every, None)
+
+
+def _trained(
+    experiment: Experiment,
+    run: runs.RunDirectory,
+    splits: tuple[data.Split, data.Split],
+    checkpoint_every: int,
+    devices: Sequence[jax.Device] | None,
+) -> tuple[Model, models.Variables]:
+    split, test = splits
     try:
         model = build(experiment, split)
         path = run.path / "network.npz"

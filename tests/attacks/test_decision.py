@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -296,6 +297,7 @@ def test_too_small_a_budget_is_refused(attack: DecisionAttack) -> None:
             "iterations is 0, but must be a whole number of at least 1",
         ),
         ({"iterations": 2.5}, "iterations is 2.5, but must be a whole number"),
+        ({"iterations": None}, "iterations and max_queries are both None, but one"),
         ({"max_queries": 99.5}, "max_queries is 99.5, but must be a whole number"),
         ({"start_noise": "pink"}, "start_noise is 'pink'"),
         ({"chunk": 0}, "chunk is 0, but must be a whole number of at least 1"),
@@ -304,6 +306,21 @@ def test_too_small_a_budget_is_refused(attack: DecisionAttack) -> None:
 def test_settings_out_of_range_are_refused(setting: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         attacks.hop_skip_jump(**setting)
+
+
+@pytest.mark.parametrize("name", ["hop_skip_jump", "cgba", "geoda", "sign_opt"])
+@pytest.mark.slow("compiles for both ends")
+def test_without_a_limit_the_queries_are_the_end(name: str) -> None:
+    x, y = models.images(1, 4)
+    limit: Any = {"max_queries": 400}
+    free, many, two = (
+        dataclasses.replace(ATTACKS[name], iterations=iterations, **limit)(
+            KEY, models.linear, x, y
+        )
+        for iterations in (None, 10_000, 2)
+    )
+    chex.assert_trees_all_equal(free, many)
+    assert (free.queries > two.queries).all()
 
 
 def test_a_step_forward_of_the_whole_way_is_refused() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from zeroone_jax.training import Adam, Config, Sgd
+from zeroone_jax.training import Adam, Config, CyclicSgd, Sgd
 from zeroone_jax.training.optimizer import average
 
 GENERATOR = np.random.default_rng(3)
@@ -28,7 +28,7 @@ def gradient(params, step):
 def trained(sgd, per_epoch=PER_EPOCH):
     """The parameters after every step, in float64."""
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        optimizer = sgd.build(per_epoch)
+        optimizer = sgd.build(per_epoch, STEPS // per_epoch)
         params = jax.tree.map(jnp.asarray, START)
         state = optimizer.init(params)
         update = jax.jit(optimizer.update)
@@ -128,6 +128,32 @@ def test_the_rate_falls_at_the_milestones(milestones, factors):
     late, early = [0.2, *rates[:-1]], [*rates[1:], 0.1 * rates[-1]]
     for other in (late, early):
         assert difference(trail, expected(other)) > 1e-3
+
+
+def test_the_cyclic_rate_rises_and_falls_in_straight_lines():
+    cyclic = CyclicSgd(learning_rate=0.3, peak=0.25, momentum=0.8, weight_decay=0.1)
+    rising, falling = [0.1, 0.2, 0.3], [0.3 * left / 9 for left in range(8, -1, -1)]
+    settings = {"momentum": 0.8, "weight_decay": 0.1}
+    trail = trained(cyclic)
+    # Rates are float32.
+    assert difference(trail, expected([*rising, *falling], **settings)) < 1e-6
+    late = [0, *rising, *falling[:-1]]
+    assert difference(trail, expected(late, **settings)) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"peak": 0.0}, r"peak is 0\.0, but must be in \(0,1\)"),
+        ({"peak": 1.0}, r"peak is 1\.0, but must be in \(0,1\)"),
+        ({"learning_rate": -0.1}, r"learning_rate is -0\.1, but must be above 0"),
+        ({"momentum": 1.0}, r"momentum is 1\.0, but must be in \[0,1\)"),
+        ({"weight_decay": -1.0}, r"weight_decay is -1\.0, but must not be negative"),
+    ],
+)
+def test_cyclic_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        CyclicSgd(**settings)
 
 
 def test_the_average_forgets_its_start_sooner():

@@ -21,6 +21,8 @@ from zeroone_jax.attacks.arc import LARGEST_ANGLE, Arc, turn
 from zeroone_jax.attacks.estimate import (
     EstimatesNormals,
     Radius,
+    are_left,
+    check_end,
     check_radius,
     first_radii,
     next_radii,
@@ -76,7 +78,8 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
     not, to `radius / sqrt(d)`.
 
     Attributes:
-        iterations: the most iterations; `max_queries` may end the search earlier.
+        iterations: the most iterations; `max_queries` may end the search earlier. None
+            for as many as queries allow.
         initial_directions: directions of the first iteration.
         max_directions: the most of any iteration.
         radius: how far around points are asked, as a share of the distance to the
@@ -94,7 +97,7 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
             (`experiments.reproduce --what=paper_a.labels`).
     """
 
-    iterations: int = 1000
+    iterations: int | None = 1000
     initial_directions: int = 30
     max_directions: int = 10_000
     radius: Radius = "adaptive"
@@ -106,8 +109,8 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_end(self.iterations, self.max_queries)
         checks.counts(
-            iterations=self.iterations,
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
@@ -159,7 +162,7 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         info = Info(memory.distance, state.memory.radius, angle, normal.hit_share)
         return state._replace(
             adversary=where(nearer, point, state.adversary),
-            active=active & (iteration < self.iterations) & (queries < budget),
+            active=active & are_left(self.iterations, iteration) & (queries < budget),
             queries=queries,
             iteration=iteration,
             memory=memory,

@@ -158,6 +158,21 @@ class EstimatesNormals(DrawsDirections):
         return Normal(direction, hit_share)
 
 
+def check_end(iterations: int | None, max_queries: int | None) -> None:
+    """Refuses a search that nothing would end, as a ValueError."""
+    if iterations is not None:
+        checks.counts(iterations=iterations)
+    elif max_queries is None:
+        raise ValueError(
+            "iterations and max_queries are both None, but one must end the search"
+        )
+
+
+def are_left(iterations: int | None, done: Array) -> Array | bool:
+    """Whether iterations are left after so many, which are of no limit if None."""
+    return iterations is None or done < iterations
+
+
 def check_radius(radius: Radius) -> None:
     """Refuses a radius out of its range, as a ValueError."""
     if isinstance(radius, str):

@@ -18,10 +18,10 @@ from zeroone_jax.attacks.hyperplane import onto_hyperplane
 from zeroone_jax.attacks.perturbation import (
     Norm,
     each,
-    fitted,
     largest_radius,
     size,
 )
+from zeroone_jax.attacks.random_points import fitted
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn, Number

@@ -18,6 +18,8 @@ from zeroone_jax import checks
 from zeroone_jax.attacks.estimate import (
     EstimatesNormals,
     Radius,
+    are_left,
+    check_end,
     check_radius,
     first_radii,
     next_radii,
@@ -70,7 +72,8 @@ class Geometric(EstimatesNormals, name="geoda"):
     and deserve the better estimates.
 
     Attributes:
-        iterations: the most iterations; `max_queries` may end the search earlier.
+        iterations: the most iterations; `max_queries` may end the search earlier. None
+            for as many as queries allow.
         initial_directions: directions of the first iteration.
         growth: how many times as many directions the next iteration asks. The paper's
             lambda of .6 stands for `0.6^(-2/3)`, that is 1.4.
@@ -80,7 +83,7 @@ class Geometric(EstimatesNormals, name="geoda"):
             paper has a small one, which sees one facet of a sign network.
     """
 
-    iterations: int = 100
+    iterations: int | None = 100
     initial_directions: int = 100
     growth: Number = 1.4
     max_directions: int = 10_000
@@ -91,8 +94,8 @@ class Geometric(EstimatesNormals, name="geoda"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_end(self.iterations, self.max_queries)
         checks.counts(
-            iterations=self.iterations,
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
@@ -139,7 +142,7 @@ class Geometric(EstimatesNormals, name="geoda"):
         )
         return state._replace(
             adversary=where(better, point, state.adversary),
-            active=active & (iteration < self.iterations) & (queries < budget),
+            active=active & are_left(self.iterations, iteration) & (queries < budget),
             queries=queries,
             iteration=iteration,
             memory=memory,

@@ -14,6 +14,8 @@ from zeroone_jax import checks
 from zeroone_jax.attacks.estimate import (
     EstimatesNormals,
     Radius,
+    are_left,
+    check_end,
     check_radius,
     first_radii,
     next_radii,
@@ -82,7 +84,8 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
     points is returned.
 
     Attributes:
-        iterations: the most iterations; `max_queries` may end the search earlier.
+        iterations: the most iterations; `max_queries` may end the search earlier. None
+            for as many as queries allow.
         initial_directions: directions of the first iteration.
         max_directions: the most of any iteration.
         radius: how far away the points lie, as a share of the distance to the image;
@@ -91,7 +94,7 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
             nearly all labels are alike, and goes farther where they vary.
     """
 
-    iterations: int = 40
+    iterations: int | None = 40
     initial_directions: int = 100
     max_directions: int = 10_000
     radius: Radius = 0.01
@@ -100,8 +103,8 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_end(self.iterations, self.max_queries)
         checks.counts(
-            iterations=self.iterations,
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
@@ -130,7 +133,7 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         info = Info(tried.distance, memory.radius, tried.jump, tried.hit_share)
         state = state._replace(
             adversary=where(better, tried.point, state.adversary),
-            active=active & (iteration < self.iterations) & left,
+            active=active & are_left(self.iterations, iteration) & left,
             queries=tried.queries,
             iteration=iteration,
             memory=Memory(

@@ -14,7 +14,8 @@ from zeroone_jax.attacks import apgd_memory, linearize, shorten
 from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.apgd_schedule import Schedule, one_phase
 from zeroone_jax.attacks.minimum_norm import Shortened, farthest
-from zeroone_jax.attacks.perturbation import random_in_ball, size
+from zeroone_jax.attacks.perturbation import size
+from zeroone_jax.attacks.random_points import random_in_ball
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn

@@ -19,9 +19,9 @@ from zeroone_jax.attacks.perturbation import (
     each,
     largest_radius,
     project,
-    random_in_ball,
     size,
 )
+from zeroone_jax.attacks.random_points import random_in_ball
 from zeroone_jax.attacks.state import State, image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn, Number
 

@@ -21,6 +21,8 @@ from zeroone_jax.attacks.arc import unit
 from zeroone_jax.attacks.estimate import (
     EstimatesNormals,
     Radius,
+    are_left,
+    check_end,
     check_radius,
     first_radii,
     next_radii,
@@ -71,14 +73,15 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
     """Descends on the distance of the boundary, as a function of the direction.
 
     Attributes:
-        iterations: the most iterations; `max_queries` may end the search earlier.
+        iterations: the most iterations; `max_queries` may end the search earlier. None
+            for as many as queries allow.
         directions: changes of direction that an iteration compares.
         radius: how far they go, of a direction of size 1 (the paper's epsilon);
             "adaptive" as HopSkipJump's. The paper has a small one, which sees one facet
             of a sign network.
     """
 
-    iterations: int = 1000
+    iterations: int | None = 1000
     directions: int = 200
     radius: Radius = "adaptive"
     max_queries: int | None = 10_000
@@ -87,7 +90,8 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.counts(iterations=self.iterations, directions=self.directions)
+        check_end(self.iterations, self.max_queries)
+        checks.counts(directions=self.directions)
         check_radius(self.radius)
 
     def init(
@@ -159,7 +163,9 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
         info = Info(memory.distance, state.memory.radius, step, normal.hit_share)
         return state._replace(
             adversary=where(nearer, near.point, state.adversary),
-            active=active & (iteration < self.iterations) & (near.queries < budget),
+            active=active
+            & are_left(self.iterations, iteration)
+            & (near.queries < budget),
             queries=near.queries,
             iteration=iteration,
             memory=memory,

@@ -3,13 +3,14 @@
 from zeroone_jax.training import objectives
 from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.loop import DivergedError, Progress, fit, variables
-from zeroone_jax.training.optimizer import Adam, Optimizer, Sgd
+from zeroone_jax.training.optimizer import Adam, CyclicSgd, Optimizer, Sgd
 from zeroone_jax.training.sensible import sensible_adversary
 from zeroone_jax.training.update import State, init, step
 
 __all__ = [
     "Adam",
     "Config",
+    "CyclicSgd",
     "DivergedError",
     "Optimizer",
     "Progress",

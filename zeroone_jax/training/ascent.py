@@ -15,8 +15,8 @@ from zeroone_jax.attacks.perturbation import (
     direction,
     each,
     project,
-    random_in_ball,
 )
+from zeroone_jax.attacks.random_points import random_in_ball
 from zeroone_jax.attacks.state import image_keys
 from zeroone_jax.types import Array, Key
 

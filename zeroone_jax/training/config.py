@@ -17,9 +17,9 @@ class Config:
         epochs: passes over the images. Images that do not fill the last batch of an
             epoch are left out; every epoch has its own order, so these differ.
         batch_size: images an update.
-        optimizer: `Sgd` or `Adam`, whose schedules count epochs, or any optimizer of
-            optax, whose schedules count updates. Two optimizers of optax are never
-            equal: give the same object again to avoid compiling again.
+        optimizer: `Sgd`, `CyclicSgd` or `Adam`, whose schedules count epochs, or any
+            optimizer of optax, whose schedules count updates. Two optimizers of optax
+            are never equal: give the same object again to avoid compiling again.
         augment: whether images are shifted by up to 4 pixels and flipped.
         average: decay of a running average of the weights, which is then what is
             evaluated; 0 keeps none.
@@ -56,7 +56,7 @@ class Config:
         elif not isinstance(self.optimizer, optax.GradientTransformation):
             raise TypeError(
                 f"optimizer is a {type(self.optimizer).__name__}, but must be "
-                "training.Sgd, training.Adam or an optax.GradientTransformation"
+                "training.Sgd, CyclicSgd, Adam or an optax.GradientTransformation"
             )
         checks.not_negative(patience=self.patience, tolerance=self.tolerance)
         checks.within("[0,1)", average=self.average)
@@ -69,7 +69,7 @@ class Config:
     def built_optimizer(self, steps_per_epoch: int) -> optax.GradientTransformation:
         """Makes the optimizer."""
         if isinstance(self.optimizer, Optimizer):
-            return self.optimizer.build(steps_per_epoch)
+            return self.optimizer.build(steps_per_epoch, self.epochs)
         return self.optimizer
 
 

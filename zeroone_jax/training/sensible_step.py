@@ -18,8 +18,8 @@ from zeroone_jax import checks, losses
 from zeroone_jax.attacks.perturbation import (
     direction,
     project,
-    random_in_ball,
 )
+from zeroone_jax.attacks.random_points import random_in_ball
 from zeroone_jax.attacks.state import image_keys, where
 from zeroone_jax.types import Array, Key, LogitsFn
 

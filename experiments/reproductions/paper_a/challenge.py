@@ -155,7 +155,7 @@ def _by_labels(max_queries: int) -> Mapping[str, Attack]:
     return {
         "cgba": attacks.cgba(max_queries=max_queries),
         "hop_skip_jump": attacks.hop_skip_jump(
-            norm="linf", radius="adaptive", iterations=1000, max_queries=max_queries
+            norm="linf", radius="adaptive", iterations=None, max_queries=max_queries
         ),
     }
 

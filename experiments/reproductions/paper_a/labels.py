@@ -43,21 +43,20 @@ Variant: TypeAlias = Literal[
     "sign_opt",
 ]
 
-_MANY = 10_000
 _VARIANTS: Mapping[Variant, Callable[[int], Attack]] = {
-    "cgba": lambda most: attacks.cgba(iterations=_MANY, max_queries=most),
+    "cgba": lambda most: attacks.cgba(iterations=None, max_queries=most),
     "cgba-smooth": lambda most: attacks.cgba(
-        iterations=_MANY, max_queries=most, radius=0.03, frequencies=12
+        iterations=None, max_queries=most, radius=0.03, frequencies=12
     ),
     "hop_skip_jump-adaptive": lambda most: attacks.hop_skip_jump(
-        iterations=_MANY, max_queries=most, radius="adaptive"
+        iterations=None, max_queries=most, radius="adaptive"
     ),
     "hop_skip_jump": lambda most: attacks.hop_skip_jump(
-        iterations=_MANY, max_queries=most
+        iterations=None, max_queries=most
     ),
     "surfree": lambda most: attacks.surfree(max_queries=most),
-    "geoda": lambda most: attacks.geoda(iterations=_MANY, max_queries=most),
-    "sign_opt": lambda most: attacks.sign_opt(iterations=_MANY, max_queries=most),
+    "geoda": lambda most: attacks.geoda(iterations=None, max_queries=most),
+    "sign_opt": lambda most: attacks.sign_opt(iterations=None, max_queries=most),
 }
 """The attacks, by what results call them, with so many queries an image."""
 
