@@ -57,6 +57,27 @@ def test_logits_are_those_of_numpy(module, shape):
     np.testing.assert_allclose(network.apply(variables, x), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(8, 12, 3), (9, 11, 1)])
+def test_logits_of_strides_are_those_of_numpy(shape):
+    network = Network(cnn.Strided(classes=3, width=2), shape)
+    variables = network.init(jax.random.key(0))
+    variables = jax.tree.map(lambda a: a + 0.05, variables)
+    x = jax.random.uniform(jax.random.key(1), (4, *shape))
+    arrays = jax.tree.map(lambda a: np.asarray(a, np.float64), variables.params)
+    value = np.asarray(x, np.float64)
+    for layer in range(2):
+        value = np.pad(value, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(value, (4, 4), (1, 2))
+        conv = arrays[f"Conv_{layer}"]
+        value = np.einsum("nhwcij,ijco->nhwo", windows[:, ::2, ::2], conv["kernel"])
+        value = np.maximum(value + conv["bias"], 0)
+    hidden, last = (arrays[f"Dense_{layer}"] for layer in range(2))
+    value = value.reshape(len(value), -1) @ hidden["kernel"] + hidden["bias"]
+    assert value.shape == (4, 12)
+    expected = np.maximum(value, 0) @ last["kernel"] + last["bias"]
+    np.testing.assert_allclose(network.apply(variables, x), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("shape", [(2, 6, 8, 3), (2, 7, 9, 1)])
 def test_pooling_and_its_gradient(shape):
     x = jax.random.normal(jax.random.key(0), shape)

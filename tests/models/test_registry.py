@@ -19,6 +19,13 @@ SIZES = {
     "lenet_narrow": 15_773,
     # Of CIFAR-10's images: 32 pixels a side become 5, and colours 288 weights more.
     "small_cnn": 312_202 + 18 * 32 + (25 - 16) * 64 * 200,
+    **{
+        f"strided_{width}": 49 * width
+        + (16 * width + 1) * 2 * width
+        + (128 * width + 1) * (25 * width // 4)
+        + (25 * width // 4 + 1) * 10
+        for width in (1, 2, 4, 8, 16, 32, 64)
+    },
     "resnet20": 269_722,
     "resnet32": 464_154,
     "resnet44": 658_586,

@@ -2,7 +2,9 @@
 
 `models.build` knows them by name: "lenet" and "simple_net" are those of paper A
 (docs/papers.md, A3), "lenet_valid" and "lenet_narrow" are those of paper B's appendix,
-and "small_cnn" is that of its MNIST runs (docs/papers.md, B3).
+and "small_cnn" is that of its MNIST runs (docs/papers.md, B3). "strided_16" is the
+network that Wong, Rice and Kolter (2020) train in seconds, "strided_1" to "strided_64"
+are its kind at other widths.
 """
 
 import functools
@@ -92,6 +94,42 @@ class Small(nn.Module):
         x = nn.relu(dense(200)(x.reshape(len(x), -1)))
         x = nn.Dropout(0.5, deterministic=not train)(x)
         x = nn.relu(dense(200)(x))
+        return dense(self.classes)(x)
+
+
+class Strided(nn.Module):
+    """A network whose convolutions halve height and width themselves.
+
+    Images float [n, h, w, c] to logits float [n, classes]. Two 4 x 4 convolutions of
+    stride 2, then two dense layers. Kernels start as flax's do.
+
+    Attributes:
+        classes: logits.
+        width: outputs of the first convolution, half of the second's; the first dense
+            layer has 6.25 times as many units, rounded down.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.zeros((5, 28, 28, 1))
+        >>> variables = jax.eval_shape(Strided(width=16).init, jax.random.key(0), x)
+        >>> sum(array.size for array in jax.tree.leaves(variables["params"]))
+        166406
+    """
+
+    classes: int = 10
+    width: int = 16
+
+    least_size = 4
+    """Height and width that leave a pixel after both convolutions."""
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Computes logits; training and evaluation are alike."""
+        del train
+        conv, dense = _layers(x.dtype, padding=1)
+        for channels in (self.width, 2 * self.width):
+            x = nn.relu(conv(channels, (4, 4), strides=(2, 2))(x))
+        x = nn.relu(dense(25 * self.width // 4)(x.reshape(len(x), -1)))
         return dense(self.classes)(x)
 
 

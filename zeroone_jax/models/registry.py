@@ -18,6 +18,8 @@ from jax.typing import DTypeLike
 from zeroone_jax.models import binarized, cnn, lipschitz, mlp, preact_resnet, resnet
 from zeroone_jax.models.network import Network
 
+_WIDTHS = (1, 2, 4, 8, 16, 32, 64)
+
 NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
     {
         "mlp_sigmoid20": mlp.Module,
@@ -30,6 +32,7 @@ NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
         "lenet_valid": partial(cnn.Module, padding=0),
         "lenet_narrow": partial(cnn.Module, padding=0, hidden=(30, 21)),
         "small_cnn": cnn.Small,
+        **{f"strided_{width}": partial(cnn.Strided, width=width) for width in _WIDTHS},
         "resnet20": partial(resnet.Module, blocks=3),
         "resnet32": partial(resnet.Module, blocks=5),
         "resnet44": partial(resnet.Module, blocks=7),
