@@ -294,6 +294,7 @@ def test_single_numbers_and_two_classes_are_alike(loss):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.slow("compiles for other batches")
 def test_adversaries_are_in_ball_and_box_and_images_independent(norm):
     x, epsilon = X.astype(np.float32), {"linf": 0.06, "l2": 0.12}[norm]
     attack = attacks.apgd(norm=norm, epsilon=epsilon, iterations=12, restarts=2)

@@ -145,6 +145,7 @@ def test_batches_do_not_matter(together):
 
 
 @pytest.mark.parametrize("names", [("images",), ("hosts", "chips")])
+@pytest.mark.slow("compiles for eight devices")
 def test_devices_do_not_matter(together, names):
     mesh = jax.make_mesh(
         (4,) if len(names) == 1 else (2, 2),

@@ -143,6 +143,7 @@ def test_frequencies_need_images():
         for name, late in zip(SMOOTHED, (1, 0, 1, 1, 1, 0), strict=True)
     ],
 )
+@pytest.mark.slow("compiles two attacks")
 def test_of_a_smooth_start_adversaries_stay_smooth(name):
     x = 0.4 + 0.2 * jax.random.uniform(KEY, (4, *models.SHAPE))
     y = models.linear(x)

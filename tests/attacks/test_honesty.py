@@ -75,7 +75,10 @@ def blind_on(bad, fill=jnp.nan):
     return model
 
 
-@pytest.mark.parametrize("fill", [jnp.nan, jnp.inf])
+@pytest.mark.parametrize(
+    "fill",
+    [jnp.nan, pytest.param(jnp.inf, marks=pytest.mark.slow("the same once more"))],
+)
 def test_points_without_a_label_are_no_adversaries(fill):
     model = blind_on(0.55, fill)
     blind = np.asarray(X[:, 0] > 0.55)

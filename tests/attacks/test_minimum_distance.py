@@ -85,6 +85,7 @@ def test_nothing_to_find_is_no_success(attack):
     models.check_result(out, flat, x, y, attack.norm)
 
 
+@pytest.mark.slow("compiles for other batches")
 def test_images_are_independent(attack):
     fn, _, x, y = models.mlp(4)
     together = attack(KEY, fn, x, y)
@@ -100,6 +101,7 @@ def test_images_are_independent(attack):
         )
 
 
+@pytest.mark.slow("compiles for several models")
 def test_models_are_traced_once(attack):
     traces = []
 

@@ -186,6 +186,7 @@ class Shapes(NamedTuple):
         return seen
 
 
+@pytest.mark.slow("compiles every attack twice")
 def test_images_are_attacked_as_rows():
     fn, _, rows, y = models.mlp(4)
     images = rows.reshape(len(rows), 2, 5, 1)

@@ -134,6 +134,7 @@ def test_other_numbers_of_images_compile_nothing_in_the_same_room():
 
 
 @pytest.mark.parametrize("devices", [1, 3])
+@pytest.mark.slow("compiles for eight devices")
 def test_radii_on_devices(devices):
     attack = dataclasses.replace(BALLS["pgd"], epsilon=RADII)
     found = attack(KEY, model, X, Y, devices=jax.devices()[:devices])

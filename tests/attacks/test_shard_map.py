@@ -83,6 +83,7 @@ def test_attacks_are_accepted(attack):
 
 
 @pytest.mark.parametrize("attack", QUICK, ids=name)
+@pytest.mark.slow("compiles for eight devices")
 def test_attacks(attack):
     attack = attacking(attack)
     inside = sharded(attack)(KEY, X, Y)

@@ -58,6 +58,7 @@ ATTACKS = {
         "straight through",
     ],
 )
+@pytest.mark.slow("the frame of three attacks")
 def test_frame(name):
     attack, x = ATTACKS[name], images()
     y = zero_one.predict(PARAMS, x)

@@ -117,6 +117,7 @@ def test_reaches_the_closed_form_of_a_linear_model(share):
 
 @pytest.mark.parametrize("fn", [three_classes, one_logit])
 @pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.slow("the frame of four attacks")
 def test_frame(fn, targeted):
     x = images(7)
     attack = attacks.spsa(

@@ -71,11 +71,14 @@ def two_logits(x):
     return one_logit(x)[:, None] * jnp.asarray([[-1.0, 1.0]])
 
 
+_AGAIN = pytest.mark.slow("the same for more classes")
+
+
 @pytest.mark.parametrize(
     ("norm", "fn"),
     [
-        ("linf", three_classes),
-        ("l2", three_classes),
+        pytest.param("linf", three_classes, marks=_AGAIN),
+        pytest.param("l2", three_classes, marks=_AGAIN),
         ("linf", one_logit),
         ("l2", two_logits),
     ],

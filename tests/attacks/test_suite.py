@@ -59,6 +59,7 @@ def check(report, fn, y, plan):
         pytest.param(single_number, marks=pytest.mark.slow("the same once more")),
     ],
 )
+@pytest.mark.slow("compiles four attacks")
 def test_standard(fn):
     y = losses.labels(fn(X))
     plan = suite.standard("linf", 0.04)
@@ -98,6 +99,7 @@ def test_standards_settings_are_autoattacks():
     "norm",
     ["l2", pytest.param("linf", marks=pytest.mark.slow("the same once more"))],
 )
+@pytest.mark.slow("compiles three attacks")
 def test_decision(norm):
     fn = attacks.as_label_fn(three_classes)
     y = fn(X)

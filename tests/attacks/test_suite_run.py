@@ -278,6 +278,7 @@ def test_probabilities_are_told():
     ("iterations", "warned"),
     [(3, True), pytest.param(100, False, marks=pytest.mark.slow("converges"))],
 )
+@pytest.mark.slow("long attacks")
 def test_an_attack_that_has_not_converged_is_told(iterations, warned):
     """A narrow ridge that bends: a few moves do not get far along it."""
 

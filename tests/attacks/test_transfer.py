@@ -45,6 +45,7 @@ def record():
     return record_of()
 
 
+@pytest.mark.slow("trains")
 def test_it_learns_the_target_and_its_adversaries_transfer(record):
     assert record.agreement.shape == (6,)
     assert record.adversarial_accuracy.shape == (6, 3)

@@ -60,7 +60,13 @@ def oracle_of(network, data, weights, radius, ball_norm):
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
-@pytest.mark.parametrize("acceptance", ["better", "not_worse"])
+@pytest.mark.parametrize(
+    "acceptance",
+    [
+        "better",
+        pytest.param("not_worse", marks=pytest.mark.slow("the same once more")),
+    ],
+)
 def test_a_step_equals_exhaustive_numpy(norm, acceptance):
     own = np.random.default_rng(0).uniform(0.5, 3, ROWS) * LEVEL
     epsilon = (1.5 if norm == "l2" else 0.6) * LEVEL
@@ -181,6 +187,7 @@ def test_no_attack_of_ours_succeeds_inside_a_certified_ball():
 
 
 @pytest.mark.parametrize("basis", ["pixels", "principal"])
+@pytest.mark.slow("trains")
 def test_it_beats_the_ordinary_loss_in_the_ball(basis):
     x, y = images(3)
     config = small(
@@ -195,6 +202,7 @@ def test_it_beats_the_ordinary_loss_in_the_ball(basis):
     assert shares[1] > shares[0]
 
 
+@pytest.mark.slow("compiles for one, two and eight devices")
 def test_the_same_on_any_number_of_devices_and_resumed(short_segments):
     x, y = images(4)
     config = small(votes=3, iterations=50, basis="principal", components=5)
@@ -216,6 +224,7 @@ def test_the_same_on_any_number_of_devices_and_resumed(short_segments):
     chex.assert_trees_all_equal(resumed.params, whole.params)
 
 
+@pytest.mark.slow("trains a grid")
 def test_a_grid_over_radii_is_one_program():
     x, y = images(5)
     configs = [small(epsilon=radius * LEVEL) for radius in (1.0, 2.0)]

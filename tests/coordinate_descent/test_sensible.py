@@ -54,6 +54,7 @@ def test_more_of_the_distance_can_be_known(tmp_path):
     assert (found[1] >= found[0] * (1 - 1e-6)).all()
 
 
+@pytest.mark.slow("trains")
 def test_training_takes_them(tmp_path):
     """Rows that the reference gets wrong are only to be right as they are."""
     radii = coordinate_descent.sensible_radii(tmp_path / "a.npz", REFERENCE, X, Y)

@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from tests.coordinate_descent import step_oracle
@@ -92,6 +93,7 @@ class StepTest(parameterized.TestCase):
         assert moved >= 5
 
     @parameterized.parameters("paper_2020", "default", "scdce", "01bnn", "cebnn")
+    @pytest.mark.slow("compiles a program a preset")
     def test_invariants_of_presets(self, name):
         config = dataclasses.replace(
             coordinate_descent.PRESETS[name](), hidden=5, features=8
@@ -143,6 +145,7 @@ class StepTest(parameterized.TestCase):
             {"hidden_steps": (0.2,), "adversarial_step": 0.1, "rows": 0.5},
         ),
     )
+    @pytest.mark.slow("compiles for other settings")
     def test_one_trace_for_all_numbers(self, changes, numbers):
         config = small(**changes)
         data = make_problem(5, config)

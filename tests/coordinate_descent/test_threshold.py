@@ -189,6 +189,7 @@ class BetweenTest(parameterized.TestCase):
 
 
 class VmapTest(parameterized.TestCase):
+    @pytest.mark.slow("compiles twice")
     def test_batches_equal_single_calls(self):
         key = jax.random.key(0)
         projection = jax.random.randint(key, (5, 30), -50, 50)

@@ -82,6 +82,7 @@ def test_no_more_is_read_ahead_than_asked_for():
     assert examples.read <= 4 * (5 + 3 + 1)
 
 
+@pytest.mark.slow("trains")
 def test_trains_the_same_network(folder):
     """Also where it goes on amid an epoch, and where examples are remembered."""
     pytest.importorskip("grain", reason="extra 'data' is not installed")

@@ -29,6 +29,7 @@ def recorded():
     return attack, key, x, y, result
 
 
+@pytest.mark.slow("compiles an attack twice")
 def test_the_result_is_that_of_the_attack(recorded):
     attack, key, x, y, (result, _) = recorded
     chex.assert_trees_all_close(result, attack(key, dark, x, y), atol=1e-6)

@@ -23,6 +23,7 @@ def found():
     return transfer(KEY, MODELS, X, Y, seeds=3, **SETTINGS)
 
 
+@pytest.mark.slow("compiles several attacks")
 def test_the_diagonal_is_the_attack(found):
     attack = attacks.pgd(**SETTINGS, loss="cross_entropy", fit_box=False)
     for place, model in enumerate(MODELS):

@@ -52,7 +52,9 @@ def test_training_normalises_by_the_batch_and_remembers():
     np.testing.assert_allclose(var, 0.9 + 0.1 * first.var(0), atol=1e-4)
 
 
-@pytest.mark.parametrize("members", [1, 4])
+@pytest.mark.parametrize(
+    "members", [1, pytest.param(4, marks=pytest.mark.slow("the same once more"))]
+)
 def test_it_is_a_01_network(members):
     """Majorities say the same, and votes of one network."""
     network = models.build("binarized20", SHAPE, 2)

@@ -108,6 +108,7 @@ def test_the_papers_networks_have_as_many_parameters(name, classes, size):
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == size
 
 
+@pytest.mark.slow("compiles for other batches")
 def test_apply_under_jit_and_one_image_at_a_time():
     network = models.build("lenet", (8, 8, 3), 2)
     variables = network.init(jax.random.key(0))

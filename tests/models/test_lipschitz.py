@@ -63,7 +63,9 @@ def test_logits_are_those_of_numpy():
     np.testing.assert_allclose(model(images(3)), value, atol=2e-6)
 
 
-@pytest.mark.parametrize("hidden", [(), DEEP])
+@pytest.mark.parametrize(
+    "hidden", [(), pytest.param(DEEP, marks=pytest.mark.slow("a deep network"))]
+)
 @hypothesis.settings(max_examples=20)
 @hypothesis.given(st.integers(0, 2**31 - 1), st.floats(1e-3, 2))
 def test_no_difference_gets_longer(hidden, seed, size):
@@ -110,7 +112,9 @@ def test_units_come_in_pairs():
         drawn((5,), 2)
 
 
-@pytest.mark.parametrize("hidden", [(), DEEP])
+@pytest.mark.parametrize(
+    "hidden", [(), pytest.param(DEEP, marks=pytest.mark.slow("a deep network"))]
+)
 def test_gradients_are_those_of_differences(hidden):
     with jax.enable_x64():
         network = Network(lipschitz.Module(3, hidden), SHAPE)

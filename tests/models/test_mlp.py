@@ -81,6 +81,7 @@ def test_apply_under_jit_and_one_image_at_a_time():
     chex.assert_trees_all_close(together, alone, atol=1e-5)
 
 
+@pytest.mark.slow("once more in float64")
 def test_float64():
     with jax.enable_x64():
         ensemble, variables = drawn(mlp.Module(classes=2), 2)

@@ -139,6 +139,7 @@ def test_bad_depth(depth):
 
 
 @pytest.mark.parametrize(("remat", "most"), [(False, 10), (True, 1)])
+@pytest.mark.slow("a deep network")
 def test_a_large_batch_fits_a_card_of_40_gigabytes(remat, most):
     """What a batch of 256 keeps for gradients in bfloat16, in GiB, by shapes alone.
 

@@ -131,6 +131,7 @@ def test_majority_wants_votes():
     shape=st.sampled_from(SHAPES),
     hidden_values=st.sampled_from(zero_one.HIDDEN_VALUES),
 )
+@pytest.mark.slow("compiles for other orders")
 def test_order_does_not_matter(seed, shape, hidden_values):
     params = integer_networks(seed, shape, hidden_values)
     x = integer_rows(seed, 12, shape[-1])

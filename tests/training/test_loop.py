@@ -301,6 +301,7 @@ def test_pieces_of_a_batch_add_up():
     assert_same(pieces, whole, atol=1e-5)
 
 
+@pytest.mark.slow("compiles for pieces")
 def test_pieces_keep_memory_in_order():
     config = dataclasses.replace(CONFIG, epochs=2, optimizer=training.Sgd())
     mma = objectives.max_margin(max_margin=0.3, steps=2)

@@ -330,6 +330,7 @@ def test_a_sure_network_still_gives_its_slope():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.slow("compiles for both norms")
 def test_starts_can_fit_the_box(norm):
     x, y = jnp.zeros_like(tiny.images(3)[0]), tiny.images(3)[1]
     settings = {"epsilon": EPSILON, "step_size": 0.0, "steps": 1, "norm": norm}

@@ -83,6 +83,7 @@ LABEL_ATTACKS = {
 
 
 @pytest.mark.parametrize("name", LABEL_ATTACKS)
+@pytest.mark.slow("compiles the same attack twice")
 def test_an_attack_finds_the_same_and_asks_nothing_in_vain(name):
     attack, meter = LABEL_ATTACKS[name], Meter()
     out = attack(jax.random.key(1), foreign(meter, batch_size=5), X, Y)
@@ -133,6 +134,7 @@ SUITE = attacks.suite.Suite(
 )
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_a_suite_counts_all_it_asks():
     meter = Meter()
     report = SUITE(jax.random.key(1), foreign(meter), X, Y)

@@ -84,6 +84,7 @@ def test_instance_adaptive(norm):
         assert not outcome.before.any()
 
 
+@pytest.mark.slow("trains")
 def test_an_l1_radius_may_shrink_to_nothing():
     """Images labelled wrongly lose a tenth of their radius each time, and stay put."""
     objective = objectives.instance_adaptive(
