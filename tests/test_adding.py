@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from zeroone_jax import attacks, losses, models, runs, training
 from zeroone_jax.attacks.perturbation import project
@@ -59,6 +60,7 @@ class TowardsGrey(attacks.Attack, name="towards_grey"):
         return state.onward(point, broken, state.found | broken, left, ()), Seen()
 
 
+@pytest.mark.slow("trains")
 def test_a_network(monkeypatch):
     known = {**registry.NETWORKS, "tiny": Tiny}
     monkeypatch.setattr(registry, "NETWORKS", types.MappingProxyType(known))
@@ -74,6 +76,7 @@ def test_a_network(monkeypatch):
     assert found.success.any()
 
 
+@pytest.mark.slow("compiles a new attack")
 def test_an_attack():
     attack = TowardsGrey(epsilon=0.3)
     assert repr(attack).startswith("towards_grey(norm='linf'")

@@ -274,6 +274,7 @@ def test_targeted():
         ),
     ],
 )
+@pytest.mark.slow("compiles for two models")
 def test_single_numbers_and_two_classes_are_alike(loss):
     """A linear model: success exactly where the ball reaches across."""
     w = np.linspace(-1, 1, D).astype(np.float32)

@@ -118,6 +118,7 @@ def test_restarts_begin_within_half_of_what_is_reached():
         assert not np.allclose(starts[1], starts[3])
 
 
+@pytest.mark.slow("compiles for other restarts")
 def test_more_restarts_never_are_farther():
     fn, _, x, y = models.mlp(5)
     one, three = (

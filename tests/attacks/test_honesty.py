@@ -262,6 +262,7 @@ def test_adversaries_survive_being_saved(attack):
     assert most is None or (np.asarray(found.queries) <= most).all()
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_suites_on_the_grid():
     x = jnp.asarray(np.round(np.asarray(X) * 255) / np.float32(255))
     suite = dataclasses.replace(SUITE, levels=255)

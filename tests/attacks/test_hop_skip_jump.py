@@ -40,6 +40,7 @@ def facets(x: jax.Array) -> jax.Array:
     return (jnp.sum(on, axis=1) > 10).astype(jnp.int32)
 
 
+@pytest.mark.slow("compiles three radii")
 def test_a_far_and_an_adaptive_radius_come_nearer_on_facets() -> None:
     """docs/papers.md, A6: a tiny radius sees one facet only."""
     x = 0.3 + 0.4 * jax.random.uniform(KEY, (12, *models.SHAPE))

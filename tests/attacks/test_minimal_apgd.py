@@ -75,6 +75,7 @@ def test_radii_are_bisected_and_climbs_are_those_of_apgd(norm):
 
 
 @pytest.mark.parametrize("restarts", [1, 3])
+@pytest.mark.slow("compiles for two models")
 def test_where_the_whole_box_fails_it_ends(restarts):
     _, weights, bias, x, _ = models.linear(1, classes=2)
     flat = jax.tree_util.Partial(

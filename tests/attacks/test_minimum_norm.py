@@ -100,6 +100,7 @@ def test_linear_models_give_the_least_distance(name):
 
 
 @some_slow(TARGETED_QUICKLY)
+@pytest.mark.slow("compiles every attack once more")
 def test_targets_are_reached(name):
     attack = dataclasses.replace(ATTACKS[name], targeted=True)
     for seed in range(3):

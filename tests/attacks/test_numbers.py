@@ -120,6 +120,7 @@ def test_other_numbers_keys_and_weights_compile_nothing(name):
         changed(other_key, lambda x: model(x, weights), X, Y)
 
 
+@pytest.mark.slow("compiles in several rooms")
 def test_other_numbers_of_images_compile_nothing_in_the_same_room():
     attack = BALLS["pgd"]
     whole = attack(KEY, model, X, Y)

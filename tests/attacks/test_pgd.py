@@ -215,6 +215,7 @@ def test_restarts_never_lose_what_was_found():
 
 
 @pytest.mark.parametrize("loss", ["margin", "dlr"])
+@pytest.mark.slow("compiles for two models")
 def test_a_single_number_s_sign_is_two_classes(loss):
     """A linear model: the farthest corner of the ball is the best adversary."""
     w = np.linspace(-1, 1, D).astype(np.float32)

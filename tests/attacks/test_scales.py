@@ -35,8 +35,15 @@ def scaled_network(scale):
         attacks.pgd(epsilon=0.06, iterations=10),
         attacks.pgd(epsilon=0.06, iterations=10, loss="cross_entropy"),
         attacks.apgd(epsilon=0.06, iterations=10, loss="cross_entropy"),
-        attacks.apgd(epsilon=0.06, iterations=6, loss="targeted_dlr", target_classes=2),
-        attacks.square(epsilon=0.06, max_queries=60),
+        *(
+            pytest.param(one, marks=pytest.mark.slow("all attacks"))
+            for one in (
+                attacks.apgd(
+                    epsilon=0.06, iterations=6, loss="targeted_dlr", target_classes=2
+                ),
+                attacks.square(epsilon=0.06, max_queries=60),
+            )
+        ),
     ],
     ids=lambda attack: f"{type(attack).__name__} {getattr(attack, 'loss', '')}",
 )

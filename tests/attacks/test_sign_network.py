@@ -179,6 +179,7 @@ def test_straight_through_is_pgd_on_its_scores():
 
 
 @pytest.mark.parametrize("name", ["crossing", "smooth linf"])
+@pytest.mark.slow("compiles for more classes")
 def test_one_against_all(name):
     """The crossing targets a class, the surrogate leaves one."""
     params, x = networks(4, (3, 3, 4, 24)), images()

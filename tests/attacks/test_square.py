@@ -145,6 +145,7 @@ def test_reaches_the_closed_form_of_a_linear_model(share):
     assert result.success.tolist() == [share < 1] * 20
 
 
+@pytest.mark.slow("compiles step by step")
 def test_steps_never_lose_and_finished_images_rest():
     x = jnp.asarray(images(2, 6))
     attack = attacks.square(epsilon=0.1, max_queries=50)
@@ -236,6 +237,7 @@ def test_only_what_looks_like_channels_first_is_refused():
         assert attacks.square(epsilon=0.1)._shape(jnp.zeros((2, *shape))) == shape
 
 
+@pytest.mark.slow("compiles for other layouts")
 def test_layouts_agree():
     """Gray images without a channel are the same images."""
     x = jnp.asarray(images(4, 3)[..., :1])

@@ -117,6 +117,7 @@ def test_decision(norm):
         assert len(mine) == 0 or mine.min() <= stage.distance + 1e-6
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_minimum_is_the_nearest_of_its_attacks():
     y = losses.labels(three_classes(X))
     plan = suite.minimum("l2", 200)

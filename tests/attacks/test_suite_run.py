@@ -78,6 +78,7 @@ TWO = Stage(name="two", attack=Shift(which=1, above=0.5, far=0.3), black_box=Tru
 NEAR = Stage(name="near", attack=Shift(which=2, above=0.5, far=0.25))
 
 
+@pytest.mark.slow("compiles a suite of attacks")
 def test_images_leave_once_broken():
     report = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31)(KEY, model, X, Y)
     one, two = breaks(0, 0.5), breaks(1, 0.5)

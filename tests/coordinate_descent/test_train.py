@@ -304,6 +304,7 @@ class BadInputTest(parameterized.TestCase):
         with pytest.raises(ValueError, match="0 states for 3 configs"):
             coordinate_descent.Grid(keys, x, y, configs).fit([])
 
+    @pytest.mark.slow("fits once")
     def test_state_of_another_shape(self):
         x, y = blobs()
         state = coordinate_descent.fit(KEY, x, y, small(iterations=1)).state

@@ -30,6 +30,7 @@ def course():
     return gradient_masking.record(KEY, MODEL, X, Y, ATTACK, np.arange(17))
 
 
+@pytest.mark.slow("compiles an attack twice")
 def test_it_ends_where_the_attack_does(course):
     success = ATTACK(KEY, MODEL, X, Y).success
     assert course.accuracy[-1] == np.mean(~np.asarray(success))

@@ -86,6 +86,7 @@ def test_a_warning_reaches_its_row_and_the_strongest(linear):
     assert [bool(row.warnings) for row in rows] == [False] * 3 + [True, False, True]
 
 
+@pytest.mark.slow("compiles for other restarts")
 def test_more_restarts_leave_no_more(linear):
     w, b = linear_models.draw(0)
     model, x = linear_models.winding(w, b), linear[1]

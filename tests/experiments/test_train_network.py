@@ -125,6 +125,7 @@ def test_it_looks_and_saves_every_so_many_epochs_and_at_the_end(
             np.testing.assert_array_equal(mine[name], other[name])
 
 
+@pytest.mark.slow("trains a network")
 def test_what_is_saved_is_what_was_attacked(experiment, finished):
     split, test = (
         data.load(experiment.data.name, name, classes=(2, 0, 1))

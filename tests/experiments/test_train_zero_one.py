@@ -141,6 +141,7 @@ def test_a_reference_needs_the_certified_loss(experiment):
         dataclasses.replace(experiment, share=0.0)
 
 
+@pytest.mark.slow("trains networks")
 def test_the_networks_are_those_of_the_library(experiment, finished, two_classes):
     with np.load(two_classes) as arrays:
         x = (arrays["images"].reshape(60, -1) / np.float32(255)).astype(np.float32)

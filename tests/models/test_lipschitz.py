@@ -76,7 +76,10 @@ def test_no_difference_gets_longer(hidden, seed, size):
     assert (apart <= lengths(x - moved) * (1 + 1e-5) + 1e-5).all()
 
 
-@pytest.mark.parametrize(("hidden", "classes"), [((), 2), ((), 5), (DEEP, 5)])
+@pytest.mark.parametrize(
+    ("hidden", "classes"),
+    [((), 2), ((), 5), pytest.param(DEEP, 5, marks=pytest.mark.slow("a deep network"))],
+)
 def test_no_attack_succeeds_inside(hidden, classes):
     model, x = drawn(hidden, classes), images(7)
     y = attacks.as_label_fn(model)(x)
