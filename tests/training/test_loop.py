@@ -133,7 +133,7 @@ def test_a_run_compiles_once(whole):
 
 def test_any_optimizer_of_optax_trains(whole):
     config, _, expected = whole
-    built = dataclasses.replace(config, optimizer=SGD.build(COUNT // 8, 2))
+    built = dataclasses.replace(config, optimizer=SGD.build(COUNT // 8, config.epochs))
     assert_same(fit(DEEP, IAAT, built).params, expected.params, atol=1e-6)
     # A schedule with a state of its own, and updates that look at the parameters.
     lion = optax.chain(optax.clip_by_global_norm(1.0), optax.lion(0.01))
