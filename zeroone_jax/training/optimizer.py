@@ -132,8 +132,8 @@ class CyclicSgd(Optimizer):
     """SGD with momentum at a rate that rises and falls once (Smith 2017).
 
     It rises from 0 in a straight line, and falls to 0 in another by the end of
-    training, as in fast adversarial training (Wong, Rice and Kolter 2020). A network
-    learns as much in fewer epochs than at a rate that falls in steps.
+    training, as in fast adversarial training (Wong, Rice and Kolter 2020), whose
+    authors need fewer epochs with it.
 
     Attributes:
         peak: the share of training after which the rate is highest, in (0,1).
