@@ -23,6 +23,7 @@ from zeroone_jax.attacks.perturbation import (
     inside,
     largest_radius,
     project,
+    projection,
     size,
 )
 from zeroone_jax.attacks.random_points import random_in_ball
@@ -165,9 +166,18 @@ class AutoPGD(Attack, name="apgd"):
         iteration = state.iteration + 1
         runs = self.restarts * max(1, memory.targets.shape[1])
         active = state.active & ~broken & (iteration < points * runs)
+        # Outside of the branch, so that a loop computes it once.
+        reach = climb.reach(x, self.epsilon, self.norm, self.fit_box)
+        onto = projection(x, self.epsilon, self.norm)
+
+        def moved() -> Memory:
+            if self.norm == "l1":
+                return self._moved_l1(climbed, memory.point, gradient, x, place)
+            return self._moved(climbed, memory.point, gradient, place, reach, onto)
+
         following = loops.cond(
             ~ends,
-            lambda: self._moved(climbed, memory.point, gradient, x, place),
+            moved,
             lambda: self._begun(key, x, y, climbed, iteration),
         )
         following = following._replace(loss=jnp.where(nearest, loss, memory.loss))
@@ -230,30 +240,44 @@ class AutoPGD(Attack, name="apgd"):
         return where(due, checked, memory)
 
     def _moved(
-        self, memory: Memory, looked_at: Array, gradient: Array, x: Array, place: Array
+        self,
+        memory: Memory,
+        looked_at: Array,
+        gradient: Array,
+        place: Array,
+        reach: Array,
+        onto: Callable[[Array], Array],
     ) -> Memory:
-        """Moves, from the highest point where the step size was just halved."""
-        plan = self._plan
-        due = jnp.asarray(plan.window)[place] > 0
-        back = due & memory.halved
-        point = where(back, memory.highest_point, looked_at)
-        gradient = where(back, memory.highest_gradient, gradient)
-        if self.norm == "l1":
-            moved = memory.sparsity.moved
-            move = apgd_l1.move(point, gradient, moved, memory.step_size)
-            ahead = self._project(point + move, x, self._factor(place, x))
-            return memory._replace(point=ahead, previous=point)
-        move = each(memory.step_size, x) * direction(gradient, self.norm)
-        move = climb.fitted(move, x, self.epsilon, self.norm, self.fit_box)
-        ahead = project(point + move, x, self.epsilon, self.norm)
+        """Moves with momentum, as far as `reach`, and `onto` ball and box."""
+        point, gradient = self._from(memory, looked_at, gradient, place)
+        move = each(memory.step_size, point) * direction(gradient, self.norm) * reach
+        ahead = onto(point + move)
         # The first move has no momentum.
-        turn = jnp.asarray(plan.turn)[place]
-        share = jnp.where(turn == 0, 1.0, _MOMENTUM).astype(x.dtype)
+        turn = jnp.asarray(self._plan.turn)[place]
+        share = jnp.where(turn == 0, 1.0, _MOMENTUM).astype(point.dtype)
         mixed = (
             point + share * (ahead - point) + (1 - share) * (point - memory.previous)
         )
-        return memory._replace(
-            point=project(mixed, x, self.epsilon, self.norm), previous=point
+        return memory._replace(point=onto(mixed), previous=point)
+
+    def _moved_l1(
+        self, memory: Memory, looked_at: Array, gradient: Array, x: Array, place: Array
+    ) -> Memory:
+        """Moves the coordinates of the largest slopes, without momentum."""
+        point, gradient = self._from(memory, looked_at, gradient, place)
+        moved = memory.sparsity.moved
+        move = apgd_l1.move(point, gradient, moved, memory.step_size)
+        ahead = self._project(point + move, x, self._factor(place, x))
+        return memory._replace(point=ahead, previous=point)
+
+    def _from(
+        self, memory: Memory, looked_at: Array, gradient: Array, place: Array
+    ) -> tuple[Array, Array]:
+        """Where a move begins: at the highest point if the step was just halved."""
+        back = (jnp.asarray(self._plan.window)[place] > 0) & memory.halved
+        return (
+            where(back, memory.highest_point, looked_at),
+            where(back, memory.highest_gradient, gradient),
         )
 
     @property

@@ -98,26 +98,26 @@ def value(loss: Loss, outputs: Array, y: Array, stretched: Array) -> Array:
     return found.astype(outputs.dtype)
 
 
-def fitted(step: Array, x: Array, epsilon: Number, norm: Norm, fit_box: bool) -> Array:
-    """Shortens steps of Linf in the pixels that ball or box leave less room.
+def reach(x: Array, epsilon: Number, norm: Norm, fit_box: bool) -> Array:
+    """How far steps of Linf go in each pixel, for ball or box may leave less room.
 
     Args:
-        step: float [n, ...], as long as in the middle of the box, in the widest pixel.
         x: float [n, ...], the images.
         epsilon: the ball's radius, as for `perturbation.radius`.
         norm: the ball's.
         fit_box: whether to look at the box.
 
     Returns:
-        float [n, ...]: in Linf `step` times the width of what ball and box leave each
-        pixel, in units of the ball's.
+        float [n, ...] or [], in units of a step in the widest pixel in the middle of
+        the box: in Linf the width of what ball and box leave each pixel, in units of
+        the ball's.
     """
     own = radius(epsilon, x)
     widest = each(largest_radius(epsilon, x), x)
     widest = jnp.where(widest > 0, widest, 1)
     if norm == "linf" and fit_box:
         down, up = room(x, own)
-        return step * ((down + up) / (2 * widest))
+        return (down + up) / (2 * widest)
     if own.shape == x.shape:
-        return step * (own / widest)
-    return step
+        return own / widest
+    return jnp.ones((), x.dtype)

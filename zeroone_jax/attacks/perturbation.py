@@ -2,6 +2,7 @@
 
 import math
 import typing
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import jax
@@ -155,20 +156,28 @@ def inside(perturbation: Array, epsilon: float | Array, norm: Norm) -> Array:
 
 
 def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
-    """Brings points into the ball around x and into the box [0,1].
+    """Brings points into ball and box; see `projection`, which it calls."""
+    return projection(x, epsilon, norm)(point)
+
+
+def projection(
+    x: Array, epsilon: float | Array, norm: Norm
+) -> Callable[[Array], Array]:
+    """Makes the function that brings points into the ball around x and the box [0,1].
 
     The nearest point of the ball, then of the box: what is left of a perturbation by
-    the box is no longer than it was, for x in the box.
+    the box is no longer than it was, for x in the box. What hangs on x alone is
+    computed here: XLA takes it out of a loop, but never out of a branch within one.
 
     Args:
-        point: float [n, ...].
         x: float [n, ...] in [0,1].
         epsilon: the ball's radius, >= 0, as for `radius`.
         norm: "linf", "l2" or "l1".
 
     Returns:
-        float [n, ...]. Its distance from x is not above epsilon, be it measured by
-        `size` in the same float type or exactly: a coordinate that rounding would put
+        A function of points, float [n, ...], that gives points of that shape. Their
+        distance from x is not above epsilon, be it measured by `size` in the same
+        float type or exactly: a coordinate that rounding would put
         outside is moved in by one unit in the last place, and points outside an L2 or
         L1 ball of d coordinates are brought to a radius smaller by `4 + sqrt(d)` units
         of rounding (7e-6 of it for 3,072 in float32), as no order of summation errs
@@ -179,15 +188,20 @@ def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array
         low, high = x - epsilon, x + epsilon
         low = jnp.where(_exceeds(x, low, epsilon), jnp.nextafter(low, x), low)
         high = jnp.where(_exceeds(high, x, epsilon), jnp.nextafter(high, x), high)
-        return jnp.clip(point, jnp.maximum(low, 0), jnp.minimum(high, 1))
+        low, high = jnp.maximum(low, 0), jnp.minimum(high, 1)
+        return lambda point: jnp.clip(point, low, high)
     shorter = epsilon * (1 - summing_error(x))
-    perturbation = point - x
-    if norm == "l2":
-        length = each(size(perturbation, "l2"), x)
-        shrunk = perturbation * (shorter / jnp.maximum(length, shorter))
-    else:
-        shrunk = _onto_l1(perturbation, shorter)
-    return placed(point, x, shrunk, epsilon, norm)
+
+    def shrink(point: Array) -> Array:
+        perturbation = point - x
+        if norm == "l2":
+            length = each(size(perturbation, "l2"), x)
+            shrunk = perturbation * (shorter / jnp.maximum(length, shorter))
+        else:
+            shrunk = _onto_l1(perturbation, shorter)
+        return placed(point, x, shrunk, epsilon, norm)
+
+    return shrink
 
 
 def summing_error(x: Array) -> float:

@@ -19,6 +19,7 @@ from zeroone_jax.attacks.perturbation import (
     each,
     largest_radius,
     project,
+    projection,
     size,
 )
 from zeroone_jax.attacks.random_points import random_in_ball
@@ -142,6 +143,9 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         sign = -1 if self.targeted else 1
 
         turn = state.iteration % (self.iterations + 1)
+        # Outside of the branch, so that a loop computes it once.
+        stride = self._stride(x)
+        onto = projection(x, self.epsilon, self.norm)
 
         def total_loss(point: Array) -> tuple[Array, tuple[Array, ...]]:
             outputs = fn(point).astype(x.dtype)
@@ -156,7 +160,8 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         def ascend() -> tuple[Any, ...]:
             gradient, seen = jax.grad(total_loss, has_aux=True)(memory.point)
             slope = size(gradient, "linf")
-            return (*seen, slope, *self._move(memory, gradient, x))
+            point, *rest = self._move(memory, gradient, stride)
+            return (*seen, slope, onto(point), *rest)
 
         def begin_again() -> tuple[Any, ...]:
             restart = (state.iteration + 1) // (self.iterations + 1)
@@ -200,8 +205,16 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         optimizer = () if self.optimizer is None else jax.vmap(self.optimizer.init)(x)
         return point, jnp.zeros(shape, x.dtype), optimizer
 
+    def _stride(self, x: Array) -> Array:
+        """How far steps go in each pixel, float [n, ...] or what broadcasts to it."""
+        # In a box, in its widest pixel.
+        length = each(2.5 * largest_radius(self.epsilon, x) / self.iterations, x)
+        if self.step_size is not None:
+            length = jnp.asarray(self.step_size, x.dtype)
+        return length * climb.reach(x, self.epsilon, self.norm, self.fit_box)
+
     def _move(
-        self, memory: Memory, gradient: Array, x: Array
+        self, memory: Memory, gradient: Array, stride: Array
     ) -> tuple[Array, Array, Any]:
         """Where a move leads, with what velocity and state of the optimizer."""
         if self.norm == "l1":
@@ -211,23 +224,17 @@ class ProjectedGradientDescent(Attack, name="pgd"):
             gradient = jnp.where(leaves, 0, gradient)
         uphill, velocity, optimizer = gradient, memory.velocity, memory.optimizer
         if self.momentum is not None:
-            length = each(size(gradient, "l1"), x)
+            length = each(size(gradient, "l1"), gradient)
             unit = gradient / jnp.where(length > 0, length, 1)
             uphill = velocity = self.momentum * memory.velocity + unit
         if self.optimizer is None:
-            # How far steps go, in a box in its widest pixel.
-            length = each(2.5 * largest_radius(self.epsilon, x) / self.iterations, x)
-            if self.step_size is not None:
-                length = jnp.asarray(self.step_size, x.dtype)
-            step = length * direction(uphill, self.norm)
-            step = climb.fitted(step, x, self.epsilon, self.norm, self.fit_box)
-            point = memory.point + step
+            point = memory.point + stride * direction(uphill, self.norm)
         else:
             move, optimizer = jax.vmap(self.optimizer.update)(
                 -uphill, optimizer, memory.point
             )
             point = memory.point + move
-        return project(point, x, self.epsilon, self.norm), velocity, optimizer
+        return point, velocity, optimizer
 
 
 def fast_gradient_sign_method(
