@@ -1,6 +1,7 @@
 """Distances that are kept as they come: the same, whenever the work was stopped."""
 
 import dataclasses
+import hashlib
 
 import jax
 import numpy as np
@@ -72,6 +73,25 @@ def test_it_takes_no_others_results(path, other):
     name = "params" if other == "hidden_values" else other
     with pytest.raises(ValueError, match=r"bounds\.npz is of other networks"):
         verification.bounds(path, **{**arguments, name: different})
+
+
+def test_files_of_before_there_was_a_limit_are_gone_on_with(path):
+    whole = verification.bounds(path, PARAMS, X, Y)
+    told = (
+        "(Config(norm='l2', box=True, margin=1e-05, joint=True, seconds=60.0, "
+        f"nodes=10000000), {PARAMS.hidden_values!r})"
+    )
+    digest = hashlib.sha256(told.encode())
+    for array in (*jax.tree.leaves(PARAMS), X.astype(np.float64), Y):
+        digest.update(repr(np.shape(array)).encode())
+        digest.update(np.asarray(array, np.float64).tobytes())
+    with np.load(path) as kept_now:
+        columns = dict(kept_now)
+    np.savez(path, **{**columns, "digest": digest.hexdigest()})
+    again = verification.bounds(path, PARAMS, X, Y)
+    np.testing.assert_array_equal(again.seconds, whole.seconds)
+    with pytest.raises(ValueError, match="of other networks, images or settings"):
+        verification.bounds(path, PARAMS, X, Y, Config(limit=1.0))
 
 
 def test_a_damaged_file_is_told(path):

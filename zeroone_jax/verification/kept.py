@@ -1,5 +1,6 @@
 """Bounds of many images' distances, kept in a file as they come."""
 
+import dataclasses
 import functools
 import hashlib
 import pathlib
@@ -21,6 +22,9 @@ _SAVED_EVERY = 20.0
 """Seconds between two writings."""
 
 _REMEDY = "move it away to measure again"
+
+_YOUNGER = ("limit",)
+"""Settings that older files do not know; at their defaults they change nothing."""
 
 
 class Bounds(NamedTuple):
@@ -97,7 +101,13 @@ def _digest(
     params: zero_one.Params, images: Floats, labels: Ints, config: Config
 ) -> str:
     """What tells other arguments from these."""
-    digest = hashlib.sha256(repr((config, params.hidden_values)).encode())
+    settings = ", ".join(
+        f"{field.name}={getattr(config, field.name)!r}"
+        for field in dataclasses.fields(config)
+        if field.name not in _YOUNGER or getattr(config, field.name) != field.default
+    )
+    told = f"(Config({settings}), {params.hidden_values!r})"
+    digest = hashlib.sha256(told.encode())
     for array in (*jax.tree.leaves(params), images, labels):
         digest.update(repr(np.shape(array)).encode())
         digest.update(np.asarray(array, np.float64).tobytes())
