@@ -51,6 +51,13 @@ def test_flat_networks_take_images_too():
 
 
 @pytest.mark.parametrize("name", classifiers())
+def test_it_can_be_jitted_as_it_is(name):
+    model = classifiers()[name]
+    np.testing.assert_allclose(jax.jit(model)(X), model(X), rtol=1e-6)
+    np.testing.assert_array_equal(jax.jit(model.labels)(X), model.labels(X))
+
+
+@pytest.mark.parametrize("name", classifiers())
 def test_other_weights_are_arguments(name):
     model = classifiers()[name]
     labels = jax.jit(lambda model, x: model.labels(x))

@@ -1,8 +1,10 @@
 """What a trained model is to whoever attacks, evaluates or draws it.
 
 A callable that owns its arrays: a pytree, so that jit takes it as an argument and
-another set of weights compiles nothing. Any other function of images can be attacked
-as well; a classifier knows more, and can be asked.
+another set of weights compiles nothing. It equals itself only, because arrays have no
+single equality; so `jax.jit(classifier)` works too, with the weights as constants. Any
+other function of images can be attacked as well; a classifier knows more, and can be
+asked.
 """
 
 import abc

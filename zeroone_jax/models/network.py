@@ -123,7 +123,7 @@ class _Applied(Protocol):
     data_fields=["variables"],
     meta_fields=["network"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Trained(Classifier):
     """A network, or an ensemble, with what it computes with, in evaluation mode.
 

@@ -80,7 +80,7 @@ __all__ = [
     data_fields=["params"],
     meta_fields=["shape"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Vote(Classifier):
     """01 networks as a classifier: logits are mean votes, labels the majority's.
 
