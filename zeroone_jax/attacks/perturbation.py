@@ -156,7 +156,7 @@ def inside(perturbation: Array, epsilon: float | Array, norm: Norm) -> Array:
 
 
 def project(point: Array, x: Array, epsilon: float | Array, norm: Norm) -> Array:
-    """Brings points into ball and box; see `projection`, which it calls."""
+    """Brings points, float [n, ...], into ball and box, as `projection` says."""
     return projection(x, epsilon, norm)(point)
 
 
