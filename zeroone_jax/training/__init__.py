@@ -3,7 +3,7 @@
 from zeroone_jax.training import objectives
 from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.loop import DivergedError, Progress, fit, variables
-from zeroone_jax.training.optimizer import Adam, CyclicSgd, Optimizer, Sgd
+from zeroone_jax.training.optimizer import Adam, CyclicSgd, Optimizer, Sgd, Stepped
 from zeroone_jax.training.sensible import sensible_adversary
 from zeroone_jax.training.update import State, init, step
 
@@ -16,6 +16,7 @@ __all__ = [
     "Progress",
     "Sgd",
     "State",
+    "Stepped",
     "fit",
     "init",
     "objectives",

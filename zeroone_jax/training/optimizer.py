@@ -42,8 +42,8 @@ class Optimizer(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Stepped(Optimizer):
-    """At a learning rate that falls in steps.
+class Stepped(Optimizer):
+    """An optimizer whose learning rate falls in steps.
 
     Attributes:
         milestones: epochs at which the rate is multiplied by `decay`, in rising order;
@@ -87,7 +87,7 @@ class _Stepped(Optimizer):
 
 @tagged.register("sgd")
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sgd(_Stepped):
+class Sgd(Stepped):
     """SGD with momentum, as both papers' programs train.
 
     Attributes:
@@ -172,7 +172,7 @@ class CyclicSgd(Optimizer):
 
 @tagged.register("adam")
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Adam(_Stepped):
+class Adam(Stepped):
     """Adam (Kingma and Ba 2015), with beta .9 and .999, as paper A trains networks.
 
     Attributes:
