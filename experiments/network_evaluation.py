@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -145,6 +146,35 @@ def evaluate(
     return robust_accuracy.summarize(outcomes, planned)
 
 
+def course(metrics: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """How training went, epoch by epoch.
+
+    Args:
+        metrics: the run directory's records: each of the updates since the one before.
+
+    Returns:
+        For each epoch the mean of what training told of every update, and what was
+        seen of the test images at its end, if anything was.
+    """
+    epochs: dict[int, list[tuple[float, Mapping[str, float]]]] = {}
+    before = 0.0
+    for record in metrics:
+        updates, before = record["step"] - before, record["step"]
+        epochs.setdefault(math.ceil(record["epoch"]), []).append((updates, record))
+    return [{"epoch": number, **_means(records)} for number, records in epochs.items()]
+
+
+def _means(records: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, float]:
+    """Each number's mean over the updates of the records that have it."""
+    names = {name for _, record in records for name in record}
+    means = {}
+    for name in sorted(names - {"step", "epoch", "seconds"}):
+        met = [(updates, one[name]) for updates, one in records if name in one]
+        total = sum(updates for updates, _ in met)
+        means[name] = round(sum(updates * value for updates, value in met) / total, 6)
+    return means
+
+
 def write(
     run: runs.RunDirectory,
     experiment: Experiment,
@@ -168,7 +198,8 @@ def write(
     reasons = robust_tables.warnings({title: rows})
     text = "\n".join([table, "", *lines, "", reasons]).rstrip() + "\n"
     pieces.write(run.path / "accuracy.md", text)
-    watched = [record for record in run.metrics() if "test_accuracy" in record]
+    metrics = run.metrics()
+    watched = [record for record in metrics if "test_accuracy" in record]
     if watched:
         columns = (
             np.array([record[name] for record in watched])
@@ -183,6 +214,8 @@ def write(
             "accuracy": dict(accuracies),
             "rows": [row._asdict() for row in rows],
             "seconds": round(seconds, 1),
+            "training_seconds": round(sum(one.get("seconds", 0) for one in metrics), 1),
+            "epochs": course(metrics),
             "session": run.sessions()[-1],
         }
     )

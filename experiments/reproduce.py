@@ -33,7 +33,7 @@ from .reproductions.paper_a import (
     substitute,
     white_box,
 )
-from .reproductions.paper_b import checks, methods, toy
+from .reproductions.paper_b import capacity, checks, methods, toy
 from .studies.study import SCALES, Place, Study, complete, shard_of, stored
 
 REPRODUCTIONS: dict[str, Study] = {
@@ -55,9 +55,10 @@ REPRODUCTIONS: dict[str, Study] = {
     "certified.linf": cubes.CERTIFIED_LINF,
     "certified.mnist": digits.CERTIFIED_MNIST,
     "paper_b.mnist": methods.MNIST,
+    "paper_b.speedrun": methods.SPEEDRUN,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,
-    "paper_b.capacity": methods.CAPACITY,
+    "paper_b.capacity": capacity.CAPACITY,
     "paper_b.comparison": methods.COMPARISON,
     "paper_b.transfer": checks.TRANSFER,
     "paper_b.masking": checks.MASKING,

@@ -210,10 +210,13 @@ def _train(
     start = saved = int(np.max(state.step))
     logging.info("%s: from step %d", run.path, start)
     progress = Progress("training", config.epochs * per_epoch, start)
+    began = time.monotonic()
 
     def on_segment(state: training.State, told: training.Progress) -> None:
-        nonlocal saved
+        nonlocal saved, began
+        seconds = time.monotonic() - began
         record = {"step": told.step, "epoch": round(told.epoch, 4)}
+        record["seconds"] = round(seconds, 3)
         record |= {name: round(value, 6) for name, value in told.metrics.items()}
         note = ", ".join(f"{name} {value:.4g}" for name, value in told.metrics.items())
         epoch, inside = divmod(told.step, per_epoch)
@@ -234,6 +237,7 @@ def _train(
             run.save(told.step, state)
             saved = told.step
         progress.report(told.step, note)
+        began = time.monotonic()
 
     try:
         return training.fit(

@@ -12,66 +12,10 @@ from typing import Any
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
 
+from .mnist_presets import METHODS, mnist, mnist_paper, quick, speedrun
 from .network import Data, Evaluation, Experiment
 
 _PIXEL = 1 / 255
-
-_MNIST_BALL: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.075, "steps": 10}
-
-MNIST_METHODS: dict[str, Objective] = {
-    "natural": objectives.natural(),
-    "pgd": objectives.projected_gradient(**_MNIST_BALL, ramp=1.0),
-    "fast": objectives.projected_gradient(epsilon=0.3, step_size=0.375, steps=1),
-    "noisy_fast": objectives.noisy_fast_gradient(epsilon=0.3),
-    "gradient_alignment": objectives.gradient_alignment(epsilon=0.3),
-    "weight_perturbation": objectives.weight_perturbation(**_MNIST_BALL, ramp=1.0),
-    "trades": objectives.trades(**_MNIST_BALL, beta=1.0, ramp=1.0),
-    "mart": objectives.mart(**_MNIST_BALL, beta=1.0, ramp=3.0),
-    "friendly": objectives.friendly(**_MNIST_BALL, patience=((0, 1),), ramp=1.0),
-    "instance_adaptive": objectives.instance_adaptive(
-        **_MNIST_BALL, radius_step=0.03, warm_up=1, ramp=1.0
-    ),
-    "max_margin": objectives.max_margin(max_margin=0.45),
-    "sense": objectives.sense(**_MNIST_BALL, warm_up=1),
-    "sense_trade": objectives.sense_trade(**_MNIST_BALL, warm_up=1),
-}
-"""Each method's objective on MNIST: epsilon .3, 10 steps of .075, one of .375 for fast.
-
-Methods that would meet the whole ball at once grow it in the first epoch, MART in the
-first three: without that, their training ends at a constant.
-"""
-
-
-def mnist(method: str, epochs: int = 4, **settings: float) -> Experiment:
-    """A method on MNIST at a laptop's size: equal epochs and steps for every method.
-
-    Args:
-        method: one of `MNIST_METHODS`.
-        epochs: of all 60,000 images.
-        **settings: of the objective, such as sense's confidence.
-
-    Returns:
-        The run: the CNN of 5 x 5 convolutions, batch 128, SGD .05, x.1 in the last
-        fifth.
-    """
-    sgd = Sgd(learning_rate=0.05, milestones=(0.8 * epochs,))
-    # Every objective is a dataclass of its settings.
-    objective: Any = MNIST_METHODS[method]
-    return Experiment(
-        objective=dataclasses.replace(objective, **settings),
-        training=Config(epochs=epochs, optimizer=sgd),
-        evaluation=Evaluation(plan="standard"),
-    )
-
-
-def quick() -> Experiment:
-    """SENSE, c = .5, on MNIST for one epoch, watched by a few attacks: a minute."""
-    return dataclasses.replace(
-        mnist("sense", confidence=0.5, warm_up=0),
-        training=Config(optimizer=Sgd(learning_rate=0.05)),
-        evaluation=Evaluation(),
-    )
-
 
 _CIFAR10 = Data(name="cifar10")
 _CIFAR10_EVALUATION = Evaluation(plan="paper", epsilon=8 * _PIXEL)
@@ -139,17 +83,6 @@ def appendix(network: str, objective: Objective) -> Experiment:
     )
 
 
-def mnist_paper(objective: Objective) -> Experiment:
-    """MNIST with TRADES' settings: those of paper B are not known (B3)."""
-    sgd = Sgd(learning_rate=0.01, milestones=(55, 75, 90))
-    return Experiment(
-        network="small_cnn",
-        objective=objective,
-        training=Config(epochs=100, optimizer=sgd),
-        evaluation=Evaluation(plan="paper"),
-    )
-
-
 def _described(
     text: str, make: Callable[..., Experiment], *arguments: Any
 ) -> Callable[[], Experiment]:
@@ -162,9 +95,15 @@ def _described(
 def _presets() -> dict[str, Callable[[], Experiment]]:
     """Lists every preset: the laptop's, then the rows of B3 and of B4."""
     presets: dict[str, Callable[[], Experiment]] = {"quick": quick}
-    for method in MNIST_METHODS:
+    for method in METHODS:
         text = f"{method} on MNIST, 4 epochs of all images."
         presets[f"mnist_{method}"] = _described(text, mnist, method)
+    presets["mnist_speedrun"] = _described(
+        "PGD training, 36 epochs of strided_16: robust MNIST in 20 minutes.",
+        speedrun,
+        "pgd",
+        36,
+    )
     presets["main"] = main
     for confidence, epochs in ((0.7, 250), (0.1, 200), (0.3, 200)):
         text = f"Paper B's main run with c = {confidence}, {epochs} epochs (B3)."

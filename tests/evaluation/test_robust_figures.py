@@ -87,6 +87,28 @@ def test_the_sweep_goes_through_its_confidences_in_order():
     assert axes.get_ylim()[0] > 0
 
 
+def test_sizes_have_a_colour_for_each_method_and_dashes_for_growing_balls():
+    whole, growing = (
+        robust_figures.Ladder(
+            "pgd",
+            growing=is_growing,
+            parameters=[700, 2600],
+            natural=[np.array([0.5, 0.7]), np.array([0.9])],
+            robust=[np.array([0.1, 0.3]), np.array([0.6])],
+        )
+        for is_growing in (False, True)
+    )
+    figure = robust_figures.capacity([whole, growing], "AutoAttack")
+    for axes, means in zip(figure.axes, ([0.6, 0.9], [0.2, 0.6]), strict=True):
+        first, second = (container.lines[0] for container in axes.containers)
+        np.testing.assert_allclose(first.get_ydata(), means)
+        assert first.get_color() == second.get_color()
+        assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
+        (bars,) = axes.containers[0].lines[2]
+        ends = [segment[:, 1] for segment in bars.get_segments()]
+        np.testing.assert_allclose(ends[0], [means[0] - 0.1, means[0] + 0.1])
+
+
 def test_figures_become_images(tmp_path):
     for name, figure in (
         ("masking.png", robust_figures.masking({"a": COURSE})),

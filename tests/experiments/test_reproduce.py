@@ -12,7 +12,7 @@ from PIL import Image
 from experiments import reproduce, train_network
 from experiments.command_line import UserError
 from experiments.configs.network import Data, Evaluation, Experiment
-from experiments.reproductions.paper_b import checks, methods, toy
+from experiments.reproductions.paper_b import capacity, checks, methods, toy
 from experiments.studies import study as studies
 from experiments.studies.training_run import TrainingRun
 from zeroone_jax import runs, training
@@ -161,18 +161,71 @@ def test_every_scale_has_runs_of_unlike_names(name, scale):
         assert run.is_same(json.loads(json.dumps(run.settings())))
 
 
-def test_mnist_has_what_the_table_needs():
-    runs = methods.mnist_runs("laptop")
-    epochs = {run.experiment.training.epochs for run in runs}
-    assert len(epochs) == 1
+def has_what_a_table_needs(runs) -> bool:
     seeds = {}
     for run in runs:
         seeds.setdefault(run.method, set()).add(run.experiment.seed)
-    for method in ("natural", "pgd", "trades", "sense_0.5"):
-        assert seeds[method] == {0, 1, 2}
+    seeded = ("natural", "pgd", "trades", "sense_0.5")
     confidences = {f"sense_{c}" for c in (0.1, 0.3, 0.5, 0.7, 0.9)}
     others = {"mart", "friendly", "instance_adaptive", "max_margin"}
-    assert set(seeds) >= confidences | others
+    return set(seeds) >= confidences | others and all(
+        seeds[method] == {0, 1, 2} for method in seeded
+    )
+
+
+def test_mnist_has_equal_epochs():
+    runs = methods.mnist_runs("laptop")
+    assert has_what_a_table_needs(runs)
+    assert len({run.experiment.training.epochs for run in runs}) == 1
+
+
+def test_the_speedrun_differs_in_objective_and_epochs_only():
+    runs = methods.speedrun_runs("laptop")
+    assert has_what_a_table_needs(runs)
+    alike = {
+        dataclasses.replace(
+            run.experiment,
+            objective=objectives.natural(),
+            training=dataclasses.replace(run.experiment.training, epochs=1),
+            seed=0,
+            evaluation=Evaluation(),
+        )
+        for run in runs
+    }
+    assert len(alike) == 1
+
+
+def test_small_networks_have_three_seeds_and_both_balls():
+    """Of 5 widths: 9 runs each, and of the smallest two twice as many again."""
+    runs = capacity.runs("laptop")
+    assert len(runs) == 5 * 9 + 2 * 2 * 9
+    growing = [run for run in runs if "growing" in run.method]
+    assert {run.experiment.objective.ramp for run in growing} == {3.0}
+    whole = [run for run in runs if run not in growing and "natural" not in run.method]
+    assert {run.experiment.objective.ramp for run in whole} == {0.0}
+
+
+def test_the_capacity_table_and_figure_are_drawn_of_results(tmp_path):
+    results = {
+        f"{name}_{width}": [
+            {
+                "config": {
+                    "network": f"strided_{width}",
+                    "data": {"name": "mnist"},
+                    "training": {"epochs": 8},
+                },
+                "accuracy": {"test": 0.9},
+                "rows": [{"attack": "strongest", "accuracy": share}],
+            }
+            for share in (0.25, 0.75)[: 3 - width]
+        ]
+        for name in ("natural", "pgd_growing")
+        for width in (1, 2)
+    }
+    text = capacity.CAPACITY.report(results, tmp_path, tmp_path)
+    assert "| pgd_growing |        715 |     2 |      8 | 0.9000 ± 0.0000 |" in text
+    assert "0.5000 ± 0.3536" in text
+    assert (tmp_path / "capacity.png").stat().st_size > 1000
 
 
 @pytest.mark.computes

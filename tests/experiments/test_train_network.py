@@ -246,6 +246,18 @@ def test_devices_that_are_not_there_are_refused():
     assert train_network._devices(None) == jax.devices()[:1]
 
 
+def test_the_course_is_the_mean_over_updates_and_what_an_epochs_end_saw():
+    metrics = [
+        {"step": 3, "epoch": 0.75, "seconds": 1.0, "loss": 2.0},
+        {"step": 4, "epoch": 1.0, "seconds": 1.0, "loss": 6.0, "test_accuracy": 0.5},
+        {"step": 8, "epoch": 2.0, "seconds": 1.0, "loss": 1.0, "test_accuracy": 0.7},
+    ]
+    assert network_evaluation.course(metrics) == [
+        {"epoch": 1, "loss": 3.0, "test_accuracy": 0.5},
+        {"epoch": 2, "loss": 1.0, "test_accuracy": 0.7},
+    ]
+
+
 @pytest.mark.parametrize("name", network_presets.PRESETS)
 def test_presets_are_documented_and_can_be_stored(name):
     preset = network_presets.PRESETS[name]

@@ -18,16 +18,7 @@ import jax.numpy as jnp
 
 from zeroone_jax import checks
 from zeroone_jax.attacks.arc import LARGEST_ANGLE, Arc, turn
-from zeroone_jax.attacks.estimate import (
-    EstimatesNormals,
-    Radius,
-    are_left,
-    check_end,
-    check_radius,
-    first_radii,
-    next_radii,
-    tolerance,
-)
+from zeroone_jax.attacks.estimate import EstimatesNormals, Radius, tolerance
 from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import size
 from zeroone_jax.attacks.state import State, where
@@ -109,30 +100,25 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_end(self.iterations, self.max_queries)
         checks.counts(
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
-        check_radius(self.radius)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
-        radii = first_radii(self.radius, x)
-        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
+        near, radii = self.at_boundary(key, fn, x, y, start)
         angle = jnp.full(x.shape[:1], _FIRST_ANGLE, x.dtype)
         return self.begun(x, y, near, Memory(size(near.point - x, "l2"), radii, angle))
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Estimates the normal, and turns towards it."""
         x, memory, active = state.x, state.memory, state.active
-        budget, queries = self.budget(x), state.queries
         root = jnp.sqrt(state.iteration.astype(jnp.float32) + 1)
         wanted = jnp.minimum(self.initial_directions * root, self.max_directions)
-        asked = jnp.clip(budget - queries, 0, wanted.astype(jnp.int32))
-        asked = jnp.where(active, asked, 0)
+        asked = self.affordable(state, wanted.astype(jnp.int32))
         outward = Arc.between(x, state.adversary, x).outward
         normal = self.normals(
             self.step_keys(key, state),
@@ -146,10 +132,10 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         )
         arc = Arc.between(x, state.adversary, normal.direction)
         search = self._turn_far if self.curved else self._turn
-        point, angle, queries = search(fn, state, arc, queries + asked)
+        point, angle, queries = search(fn, state, arc, state.queries + asked)
         distance = size(point - x, "l2")
         nearer = active & (angle > 0) & (distance < memory.distance)
-        radius = next_radii(self.radius, memory.radius, normal.hit_share)
+        radius = self.next_radii(memory.radius, normal.hit_share)
         following = jnp.where(nearer, 2 * angle, memory.angle / 4)
         iteration = state.iteration + 1
         memory = Memory(
@@ -162,7 +148,7 @@ class CurvatureAware(EstimatesNormals, name="cgba"):
         info = Info(memory.distance, state.memory.radius, angle, normal.hit_share)
         return state._replace(
             adversary=where(nearer, point, state.adversary),
-            active=active & are_left(self.iterations, iteration) & (queries < budget),
+            active=active & self.goes_on(x, iteration, queries),
             queries=queries,
             iteration=iteration,
             memory=memory,

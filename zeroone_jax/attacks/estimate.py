@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from zeroone_jax import checks, loops
 from zeroone_jax.attacks import directions
 from zeroone_jax.attacks.decision import WalkFromAdversary
+from zeroone_jax.attacks.oracle import Found
 from zeroone_jax.attacks.perturbation import each
 from zeroone_jax.attacks.state import State
-from zeroone_jax.types import Array, LabelFn, Number
+from zeroone_jax.types import Array, Key, LabelFn, Number
 
 Radius: TypeAlias = Number | Literal["adaptive"]
 """How far around points are asked, as a share of the distance to the image. "adaptive"
@@ -84,7 +85,67 @@ class DrawsDirections(WalkFromAdversary):
 
 
 class EstimatesNormals(DrawsDirections):
-    """Asks about directions around a point."""
+    """Walks from one point at the boundary to the next, by what labels around it tell.
+
+    Attributes:
+        iterations: the most iterations; `max_queries` may end the search earlier. None
+            for as many as queries allow.
+        radius: how far around points are asked, as a share of the distance to the
+            image. "adaptive" looks far away first, nearer where nearly all labels there
+            are alike, and farther where they vary.
+    """
+
+    iterations: int | None = 1000
+    radius: Radius = "adaptive"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.iterations is not None:
+            checks.counts(iterations=self.iterations)
+        elif self.max_queries is None:
+            raise ValueError(
+                "iterations and max_queries are both None, but one must end the search"
+            )
+        if isinstance(self.radius, str):
+            checks.one_of("radius", self.radius, ("a number", "adaptive"))
+        else:
+            checks.positive(radius=self.radius)
+
+    def at_boundary(
+        self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None
+    ) -> tuple[Found, Array]:
+        """Finds starts, brings them to the boundary, and makes the first radii [n]."""
+        first = _ADAPTIVE_START if isinstance(self.radius, str) else self.radius
+        radii = jnp.full(x.shape[:1], first, x.dtype)
+        return self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x)), radii
+
+    def goes_on(self, x: Array, iteration: Array, queries: Array) -> Array:
+        """Whether iterations and queries are left after so many, bool [n]."""
+        left = queries < self.budget(x)
+        return left if self.iterations is None else left & (iteration < self.iterations)
+
+    def affordable(self, state: State, wanted: int | Array) -> Array:
+        """How many of the questions each image can pay, i32 [n]; 0 once it ended."""
+        left = jnp.clip(self.budget(state.x) - state.queries, 0, wanted)
+        return jnp.where(state.active, left, 0)
+
+    def next_radii(self, radii: Array, hit_share: Array) -> Array:
+        """Looks farther while labels around vary, nearer where they are all alike.
+
+        Args:
+            radii: float [n], what was used last.
+            hit_share: float [n], what it led to.
+
+        Returns:
+            float [n], the next ones.
+        """
+        if not isinstance(self.radius, str):
+            return radii
+        one_sided = jnp.abs(2 * hit_share - 1)
+        factor = jnp.where(
+            one_sided < _VARIED, _FARTHER, jnp.where(one_sided > _ALIKE, _NEARER, 1.0)
+        )
+        return jnp.clip(radii * factor.astype(radii.dtype), *_ADAPTIVE_LIMITS)
 
     def normals(
         self,
@@ -156,55 +217,6 @@ class EstimatesNormals(DrawsDirections):
             )(tally, point)
         hit_share = tally.weight / jnp.maximum(tally.asked, 1) / 2 + 0.5
         return Normal(direction, hit_share)
-
-
-def check_end(iterations: int | None, max_queries: int | None) -> None:
-    """Refuses a search that nothing would end, as a ValueError."""
-    if iterations is not None:
-        checks.counts(iterations=iterations)
-    elif max_queries is None:
-        raise ValueError(
-            "iterations and max_queries are both None, but one must end the search"
-        )
-
-
-def are_left(iterations: int | None, done: Array) -> Array | bool:
-    """Whether iterations are left after so many, which are of no limit if None."""
-    return iterations is None or done < iterations
-
-
-def check_radius(radius: Radius) -> None:
-    """Refuses a radius out of its range, as a ValueError."""
-    if isinstance(radius, str):
-        checks.one_of("radius", radius, ("a number", "adaptive"))
-    else:
-        checks.positive(radius=radius)
-
-
-def first_radii(radius: Radius, x: Array) -> Array:
-    """The first radius of each image, float [n], as a share of its distance."""
-    first = _ADAPTIVE_START if isinstance(radius, str) else radius
-    return jnp.full(x.shape[:1], first, x.dtype)
-
-
-def next_radii(radius: Radius, radii: Array, hit_share: Array) -> Array:
-    """Looks farther while labels around vary, nearer where they are all alike.
-
-    Args:
-        radius: the setting.
-        radii: float [n], what was used last.
-        hit_share: float [n], what it led to.
-
-    Returns:
-        float [n], the next ones.
-    """
-    if not isinstance(radius, str):
-        return radii
-    one_sided = jnp.abs(2 * hit_share - 1)
-    factor = jnp.where(
-        one_sided < _VARIED, _FARTHER, jnp.where(one_sided > _ALIKE, _NEARER, 1.0)
-    )
-    return jnp.clip(radii * factor.astype(radii.dtype), *_ADAPTIVE_LIMITS)
 
 
 def tolerance(radius: Array, x: Array) -> Array:

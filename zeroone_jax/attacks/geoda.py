@@ -15,16 +15,7 @@ from typing import ClassVar, NamedTuple
 import jax.numpy as jnp
 
 from zeroone_jax import checks
-from zeroone_jax.attacks.estimate import (
-    EstimatesNormals,
-    Radius,
-    are_left,
-    check_end,
-    check_radius,
-    first_radii,
-    next_radii,
-    tolerance,
-)
+from zeroone_jax.attacks.estimate import EstimatesNormals, Radius, tolerance
 from zeroone_jax.attacks.oracle import first_hit, halve
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.attacks.state import State, where
@@ -94,20 +85,17 @@ class Geometric(EstimatesNormals, name="geoda"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_end(self.iterations, self.max_queries)
         checks.counts(
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
         checks.within("[1,10]", growth=self.growth)
-        check_radius(self.radius)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
-        radii = first_radii(self.radius, x)
-        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
+        near, radii = self.at_boundary(key, fn, x, y, start)
         return self.begun(
             x, y, near, Memory(near.point, size(near.point - x, self.norm), radii)
         )
@@ -115,11 +103,10 @@ class Geometric(EstimatesNormals, name="geoda"):
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Estimates the normal, and goes along it."""
         x, memory, active = state.x, state.memory, state.active
-        budget = self.budget(x)
         growth = jnp.asarray(self.growth, jnp.float32)
         wanted = self.initial_directions * growth ** state.iteration.astype(jnp.float32)
         wanted = jnp.minimum(wanted, self.max_directions).astype(jnp.int32)
-        asked = jnp.where(active, jnp.clip(budget - state.queries, 0, wanted), 0)
+        asked = self.affordable(state, wanted)
         normal = self.normals(
             self.step_keys(key, state),
             fn,
@@ -133,7 +120,7 @@ class Geometric(EstimatesNormals, name="geoda"):
         point, hit, queries = self._go(fn, state, at, state.queries + asked)
         distance = size(point - x, self.norm)
         better = hit & (distance < memory.nearest)
-        radius = next_radii(self.radius, memory.radius, normal.hit_share)
+        radius = self.next_radii(memory.radius, normal.hit_share)
         iteration = state.iteration + 1
         memory = Memory(
             where(hit, point, memory.point),
@@ -142,7 +129,7 @@ class Geometric(EstimatesNormals, name="geoda"):
         )
         return state._replace(
             adversary=where(better, point, state.adversary),
-            active=active & are_left(self.iterations, iteration) & (queries < budget),
+            active=active & self.goes_on(x, iteration, queries),
             queries=queries,
             iteration=iteration,
             memory=memory,

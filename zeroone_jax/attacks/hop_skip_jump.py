@@ -11,16 +11,7 @@ from typing import ClassVar, NamedTuple
 import jax.numpy as jnp
 
 from zeroone_jax import checks
-from zeroone_jax.attacks.estimate import (
-    EstimatesNormals,
-    Radius,
-    are_left,
-    check_end,
-    check_radius,
-    first_radii,
-    next_radii,
-    tolerance,
-)
+from zeroone_jax.attacks.estimate import EstimatesNormals, Radius, tolerance
 from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.attacks.state import State, where
@@ -103,19 +94,16 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_end(self.iterations, self.max_queries)
         checks.counts(
             initial_directions=self.initial_directions,
             max_directions=self.max_directions,
         )
-        check_radius(self.radius)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
-        radii = first_radii(self.radius, x)
-        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
+        near, radii = self.at_boundary(key, fn, x, y, start)
         distance = size(near.point - x, self.norm)
         return self.begun(x, y, near, Memory(near.point, distance, distance, radii))
 
@@ -128,12 +116,11 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         tried = self._try(keys, fn, state, wanted.astype(jnp.int32), root)
         better = active & (tried.distance < memory.nearest)
         iteration = state.iteration + 1
-        left = tried.queries < self.budget(state.x)
-        radius = next_radii(self.radius, memory.radius, tried.hit_share)
+        radius = self.next_radii(memory.radius, tried.hit_share)
         info = Info(tried.distance, memory.radius, tried.jump, tried.hit_share)
         state = state._replace(
             adversary=where(better, tried.point, state.adversary),
-            active=active & are_left(self.iterations, iteration) & left,
+            active=active & self.goes_on(state.x, iteration, tried.queries),
             queries=tried.queries,
             iteration=iteration,
             memory=Memory(
@@ -158,7 +145,7 @@ class HopSkipJump(EstimatesNormals, name="hop_skip_jump"):
         radius, queries = memory.radius, state.queries
         first = (state.iteration == 0) & (not isinstance(self.radius, str))
         around = jnp.where(first, _FIRST_RADIUS, radius * memory.distance)
-        asked = jnp.where(state.active, jnp.clip(budget - queries, 0, wanted), 0)
+        asked = self.affordable(state, wanted)
         normal = self.normals(
             keys,
             fn,

@@ -18,16 +18,7 @@ import jax.numpy as jnp
 
 from zeroone_jax import checks
 from zeroone_jax.attacks.arc import unit
-from zeroone_jax.attacks.estimate import (
-    EstimatesNormals,
-    Radius,
-    are_left,
-    check_end,
-    check_radius,
-    first_radii,
-    next_radii,
-    tolerance,
-)
+from zeroone_jax.attacks.estimate import EstimatesNormals, Radius, tolerance
 from zeroone_jax.attacks.oracle import bisect, first_hit
 from zeroone_jax.attacks.perturbation import each, size
 from zeroone_jax.attacks.state import State, where
@@ -90,16 +81,13 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_end(self.iterations, self.max_queries)
         checks.counts(directions=self.directions)
-        check_radius(self.radius)
 
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
         """Finds a start and brings it to the boundary."""
-        radii = first_radii(self.radius, x)
-        near = self.start_at_boundary(key, fn, x, y, start, tolerance(radii, x))
+        near, radii = self.at_boundary(key, fn, x, y, start)
         step = jnp.full(x.shape[:1], _FIRST_STEP, x.dtype)
         return self.begun(x, y, near, Memory(size(near.point - x, "l2"), radii, step))
 
@@ -107,8 +95,7 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
         """Compares directions, and goes where they are better."""
         x, memory, active = state.x, state.memory, state.active
         hits, budget, distance = self.hits(fn, state.y), self.budget(x), memory.distance
-        asked = jnp.clip(budget - state.queries, 0, self.directions)
-        asked = jnp.where(active, asked, 0)
+        asked = self.affordable(state, self.directions)
         outward = unit(state.adversary - x)
         # A direction and an orthogonal change of it, brought back to size 1.
         share = jax.lax.rsqrt(1 + memory.radius**2)
@@ -153,7 +140,7 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
         step = jnp.where(better.hit, step, 0)
         following = jnp.where(better.hit, 2 * step, memory.step / 4)
         following = jnp.clip(following, _LEAST_STEP, _LARGEST_STEP)
-        radius = next_radii(self.radius, memory.radius, normal.hit_share)
+        radius = self.next_radii(memory.radius, normal.hit_share)
         iteration = state.iteration + 1
         memory = Memory(
             jnp.where(nearer, found, distance),
@@ -163,9 +150,7 @@ class SignOPT(EstimatesNormals, name="sign_opt"):
         info = Info(memory.distance, state.memory.radius, step, normal.hit_share)
         return state._replace(
             adversary=where(nearer, near.point, state.adversary),
-            active=active
-            & are_left(self.iterations, iteration)
-            & (near.queries < budget),
+            active=active & self.goes_on(x, iteration, near.queries),
             queries=near.queries,
             iteration=iteration,
             memory=memory,

@@ -50,6 +50,24 @@ class Sweep(NamedTuple):
     standard_error: np.ndarray
 
 
+class Ladder(NamedTuple):
+    """A method on one architecture at several sizes.
+
+    Attributes:
+        name: what the legend calls the method.
+        growing: whether its ball grows, which makes the line dashed.
+        parameters: of each size.
+        natural: f [seeds] of each size, accuracy on images, in [0,1].
+        robust: f [seeds] of each size, accuracy under attack, in [0,1].
+    """
+
+    name: str
+    growing: bool
+    parameters: Sequence[int]
+    natural: Sequence[np.ndarray]
+    robust: Sequence[np.ndarray]
+
+
 def masking(courses: Mapping[str, Masking]) -> Figure:
     """Draws PGD's loss and what is left of accuracy against its steps.
 
@@ -199,6 +217,45 @@ def confidence_sweep(sweeps: Sequence[Sweep]) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     plain(axes, _TEXT_SIZE, "confidence c", "accuracy")
     legend(figure, axes, _TEXT_SIZE - 1, min(4, len(sweeps) + 1), "lower center")
+    return figure
+
+
+def capacity(ladders: Sequence[Ladder], attack: str) -> Figure:
+    """Draws natural and robust accuracy against the number of parameters.
+
+    Args:
+        ladders: the methods to compare; those of one name have one colour.
+        attack: what the axis calls the attack.
+
+    Returns:
+        A figure with two panels; points are means over seeds, bars their range.
+    """
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    names = dict.fromkeys(ladder.name for ladder in ladders)
+    styles = dict(zip(names, _styles(), strict=False))
+    for ladder in ladders:
+        for axes, seeds in zip(panels, (ladder.natural, ladder.robust), strict=True):
+            means, least, most = (
+                np.array([measure(of_size) for of_size in seeds])
+                for measure in (np.mean, np.min, np.max)
+            )
+            axes.errorbar(
+                ladder.parameters,
+                means,
+                (means - least, most - means),
+                label=ladder.name + (", growing ball" if ladder.growing else ""),
+                ls="--" if ladder.growing else "-",
+                capsize=3,
+                **styles[ladder.name],
+            )
+    for axes, name in zip(panels, ("natural images", f"under {attack}"), strict=True):
+        axes.set_title(name, fontsize=_TEXT_SIZE + 1)
+        axes.set_xscale("log")
+        up = "accuracy" if axes is panels[0] else ""
+        plain(axes, _TEXT_SIZE, "parameters", up)
+    _in_percent(panels[0])
+    legend(figure, panels[0], _TEXT_SIZE - 1, 3, "lower center")
     return figure
 
 

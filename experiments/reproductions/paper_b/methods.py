@@ -1,34 +1,30 @@
-"""Studies that train several methods and compare them under attack."""
+"""The runs of studies that compare methods of training under attack."""
 
 import dataclasses
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from zeroone_jax.evaluation import robust_figures, tables
-from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
 
+from ...configs import mnist_presets
 from ...configs import network_presets as presets
 from ...configs.network import Data, Evaluation, Experiment
-from ...published import CIFAR10_LINF, MNIST_LINF, Published
-from ...studies.columns import Columns, at, spread, table
-from ...studies.study import Drawn, Row, Scale, Study
+from ...published import CIFAR10_LINF, MNIST_LINF
+from ...studies.columns import Columns, spread
+from ...studies.study import Scale
 from ...studies.training_run import TrainingRun
+from .method_tables import SENSE, study
 
 NetworkRun: TypeAlias = TrainingRun[Experiment]
 
-_SENSE = "sense_"
 _CONFIDENCES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _SEEDED = ("natural", "pgd", "trades", "sense_0.5")
-_MNIST = (
-    *_SEEDED,
-    *("mart", "friendly", "instance_adaptive", "max_margin"),
-    *(f"{_SENSE}{confidence}" for confidence in _CONFIDENCES if confidence != 0.5),
-)
+_OTHERS = ("mart", "friendly", "instance_adaptive", "max_margin")
+_SENSES = tuple(f"{SENSE}{c}" for c in _CONFIDENCES if c != 0.5)
+_LATER = ("fast", "noisy_fast", "gradient_alignment", "weight_perturbation")
 _PRESETS = {
     "pgd": "pgd",
     "trades": "trades",
@@ -37,7 +33,6 @@ _PRESETS = {
     "instance_adaptive": "iaat",
     "friendly": "fat",
 }
-_PUBLISHED = {"pgd": "PGD", "trades": "TRADES", "max_margin": "MMA", "friendly": "FAT"}
 _TRADES_SCHEDULE = Config(
     epochs=100, optimizer=Sgd(learning_rate=0.01, milestones=(55, 75, 90))
 )
@@ -45,12 +40,7 @@ _TRADES_SCHEDULE = Config(
 
 def mnist_runs(scale: Scale) -> list[NetworkRun]:
     """Every method on MNIST at equal epochs, and SENSE over its confidence."""
-    methods = {
-        name: presets.mnist("sense", confidence=float(name.removeprefix(_SENSE)))
-        if name.startswith(_SENSE)
-        else presets.mnist(name)
-        for name in _MNIST
-    }
+    methods = _made(mnist_presets.mnist, (*_SEEDED, *_OTHERS, *_SENSES))
     if scale == "paper":
         methods = {
             name: dataclasses.replace(
@@ -60,6 +50,27 @@ def mnist_runs(scale: Scale) -> list[NetworkRun]:
         }
     runs = _runs(methods, scale)
     return runs + _more_seeds(methods) if scale == "laptop" else runs
+
+
+def speedrun_runs(scale: Scale) -> list[NetworkRun]:
+    """Every method on MNIST in equal time, and one run that goes on for longer."""
+    names = (*_SEEDED, *_SENSES, *_OTHERS, *_LATER)
+    methods = _made(mnist_presets.speedrun, names)
+    longer = {"pgd_longer": presets.PRESETS["mnist_speedrun"]()}
+    runs = _runs(longer | methods, scale)
+    return runs if scale == "smoke" else runs + _more_seeds(methods)
+
+
+def _made(
+    make: Callable[..., Experiment], names: Sequence[str]
+) -> dict[str, Experiment]:
+    """A run of each method; of SENSE by the confidence in its name."""
+    return {
+        name: make("sense", confidence=float(name.removeprefix(SENSE)))
+        if name.startswith(SENSE)
+        else make(name)
+        for name in names
+    }
 
 
 def comparison_runs(scale: Scale) -> list[NetworkRun]:
@@ -89,25 +100,12 @@ def comparison_runs(scale: Scale) -> list[NetworkRun]:
     return _runs(methods, scale)
 
 
-def capacity_runs(scale: Scale) -> list[NetworkRun]:
-    """SENSE, c = .7, for networks of growing size."""
-    if scale == "paper":
-        names = [f"resnet{depth}" for depth in (20, 32, 44, 56)]
-        return _runs({name: presets.capacity(name) for name in names}, scale)
-    sense = next(run for run in comparison_runs(scale) if run.method == "sense_0.7")
-    rows = {
-        network: dataclasses.replace(sense.experiment, network=network)
-        for network in ("lenet_narrow", "lenet_valid", "simple_net")
-    }
-    return _runs(rows, scale)
-
-
 def sensitivity_runs(scale: Scale) -> list[NetworkRun]:
     """SENSE over its confidence; on CIFAR-10 and as long for each at paper scale."""
     if scale != "paper":
-        found = [run for run in mnist_runs(scale) if run.method.startswith(_SENSE)]
+        found = [run for run in mnist_runs(scale) if run.method.startswith(SENSE)]
         return [run for run in found if run.seed == 0]
-    return _runs({f"{_SENSE}{c}": presets.main(c) for c in _CONFIDENCES}, scale)
+    return _runs({f"{SENSE}{c}": presets.main(c) for c in _CONFIDENCES}, scale)
 
 
 def _runs(methods: Mapping[str, Experiment], scale: Scale) -> list[NetworkRun]:
@@ -160,113 +158,19 @@ def _changed(settings: Any, **changes: Any) -> Any:
     return dataclasses.replace(settings, **known)
 
 
-def _table(
-    title: str, published: Mapping[str, Any], rows: Sequence[Row]
-) -> list[tables.Table]:
-    """A row a method: means over seeds, and deviations where there are several."""
-    methods: dict[str, list[Row]] = {}
-    for row in rows:
-        methods.setdefault(row["method"], []).append(row)
-    # Attacks in the plan's order, each on its number of images.
-    attacks = dict.fromkeys(
-        (found["attack"], found["images"])
-        for of_seeds in methods.values()
-        for row in of_seeds
-        for found in row["rows"]
-        if found["attack"] not in (PAPER, STRONGEST)
-    )
-    columns: Columns = {
-        "method": at("method"),
-        "seeds": lambda row: len(row["seeds"]),
-        "natural": lambda row: _mean(
-            [seed["accuracy"]["test"] for seed in row["seeds"]]
-        ),
-        **{
-            f"{attack} ({images})": functools.partial(_under, attack, images)
-            for attack, images in attacks
-        },
-        "strongest": lambda row: _mean(_shares(_with_suite(row), STRONGEST)),
-        "gap to the paper's own": _gap,
-        "others: natural / AutoAttack": functools.partial(_others, published),
-    }
-    grouped = [{"method": name, "seeds": seeds} for name, seeds in methods.items()]
-    return [table(title, grouped, columns)]
+_COST: Columns = {
+    "epochs": lambda row: row["seeds"][0]["config"]["training"]["epochs"],
+    "training (min)": lambda row: spread(
+        np.array([seed["training_seconds"] / 60 for seed in row["seeds"]]), 1
+    ),
+}
 
-
-def _shares(
-    seeds: Sequence[Row], attack: str, images: int | None = None
-) -> list[float]:
-    return [
-        found["accuracy"]
-        for seed in seeds
-        for found in seed["rows"]
-        if found["attack"] == attack and images in (None, found["images"])
-    ]
-
-
-def _under(attack: str, images: int, row: Row) -> str | None:
-    return _mean(_shares(row["seeds"], attack, images))
-
-
-def _with_suite(row: Row) -> Sequence[Row]:
-    """Only seeds that met the suite have a strongest number worth the name."""
-    met = [seed for seed in row["seeds"] if _shares([seed], "auto_attack")]
-    return met or row["seeds"]
-
-
-def _gap(row: Row) -> float:
-    own, strongest = (
-        np.mean(_shares(_with_suite(row), attack)) for attack in (PAPER, STRONGEST)
-    )
-    return float(own - strongest)
-
-
-def _others(published: Mapping[str, Any], row: Row) -> str:
-    method = row["method"]
-    name = "SENSE" if method.startswith(_SENSE) else _PUBLISHED.get(method, "")
-    known: Mapping[str, Published] = published.get(name, {})
-    return f"{known['natural'].text} / {known[STRONGEST].text}" if known else "-"
-
-
-def _mean(shares: Sequence[float]) -> str | None:
-    return spread(np.array(shares), 4)
-
-
-def _confidence(rows: Sequence[Row]) -> Drawn:
-    """Draws SENSE over its confidence, where there are several."""
-    sweep: dict[float, Row] = {}
-    for row in rows:
-        confidence = row["method"].removeprefix(_SENSE)
-        if confidence[0].isdigit():
-            sweep.setdefault(float(confidence), row)
-    if len(sweep) < 2:
-        return None
-    drawn = []
-    for attack in (PAPER, STRONGEST):
-        found = [
-            next(found for found in row["rows"] if found["attack"] == attack)
-            for _, row in sorted(sweep.items())
-        ]
-        values = (
-            np.array([one[name] for one in found])
-            for name in ("natural_accuracy", "accuracy", "standard_error")
-        )
-        drawn.append(robust_figures.Sweep(attack, np.array(sorted(sweep)), *values))
-    return robust_figures.confidence_sweep(drawn)
-
-
-def _study(runs: Any, title: str, published: Mapping[str, Any] | None = None) -> Study:
-    return Study(
-        runs=runs,
-        tables={"table.md": functools.partial(_table, title, published or {})},
-        figures={"confidence.png": _confidence},
-    )
-
-
-MNIST = _study(mnist_runs, "MNIST, Linf .3, equal epochs for every method", MNIST_LINF)
-SENSITIVITY = _study(sensitivity_runs, "SENSE over its confidence c")
-CAPACITY = _study(capacity_runs, "CIFAR-10, Linf 8/255, SENSE c = .7")
-COMPARISON = _study(
+SPEEDRUN = study(
+    speedrun_runs, "MNIST, Linf .3, equal time for every method", MNIST_LINF, _COST
+)
+MNIST = study(mnist_runs, "MNIST, Linf .3, equal epochs for every method", MNIST_LINF)
+SENSITIVITY = study(sensitivity_runs, "SENSE over its confidence c")
+COMPARISON = study(
     comparison_runs,
     "CIFAR-10, Linf 8/255, equal epochs below paper scale",
     CIFAR10_LINF,

@@ -1,5 +1,6 @@
 """Methods with one ball for all images, against their definitions in NumPy."""
 
+import functools
 import math
 
 import jax
@@ -253,6 +254,7 @@ def test_settings_out_of_range_are_refused(method, settings, message):
                 objectives.trades,
                 objectives.friendly,
                 objectives.instance_adaptive,
+                functools.partial(objectives.sense, warm_up=0, confidence=1e-3),
             )
         ),
     ],

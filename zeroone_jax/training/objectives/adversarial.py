@@ -80,12 +80,6 @@ class InBall(Objective):
         checks.counts(steps=self.steps)
         checks.not_negative(ramp=self.ramp)
 
-    def grown(self, batch: Batch) -> Array:
-        """The share of radius and step by now, [] of the images' type, in [0,1]."""
-        if self.ramp == 0:
-            return jnp.ones((), batch.x.dtype)
-        return jnp.minimum(batch.epoch.astype(batch.x.dtype) / self.ramp, 1)
-
     def search(
         self,
         key: Key,
@@ -106,7 +100,7 @@ class InBall(Objective):
         Returns:
             The last points, float [n, ...].
         """
-        grown = self.grown(batch)
+        grown = batch.grown(self.ramp)
         epsilon = self.epsilon * grown if radius is None else radius
         return ascend(
             loss,

@@ -28,6 +28,12 @@ class Batch(NamedTuple):
     epoch: Array
     memory: Any = None
 
+    def grown(self, ramp: float) -> Array:
+        """The share of `ramp` epochs that are over, in [0,1], [] of x's type."""
+        if ramp == 0:
+            return jnp.ones((), self.x.dtype)
+        return jnp.minimum(self.epoch.astype(self.x.dtype) / ramp, 1)
+
 
 class Info(NamedTuple):
     """What an objective saw.

@@ -61,7 +61,7 @@ class InstanceAdaptive(InBall):
         """Computes the loss; see `Objective`."""
         start_key, key = jax.random.split(key)
         logits_fn = model.evaluating(params)
-        grown = self.grown(batch).astype(batch.memory.dtype) * batch.memory
+        grown = batch.grown(self.ramp).astype(batch.memory.dtype) * batch.memory
         adversary, radius = jax.lax.cond(
             batch.epoch < self.warm_up,
             lambda: (self._adversary(start_key, logits_fn, batch, grown), batch.memory),
@@ -143,7 +143,7 @@ class Friendly(InBall):
         looks = jnp.asarray(0, jnp.int32)
         for epoch, number in self.patience:
             looks = jnp.where(batch.epoch >= epoch, number, looks).astype(jnp.int32)
-        epsilon = self.epsilon * self.grown(batch)
+        epsilon = self.epsilon * batch.grown(self.ramp)
         start = random_start(start_key, batch.x, batch.y, epsilon, self.norm)
         adversary = self._climb(model.evaluating(params), batch, start, looks)
         return plain_loss(key, params, model, batch, adversary)
@@ -152,7 +152,7 @@ class Friendly(InBall):
         self, logits_fn: LogitsFn, batch: Batch, start: Array, looks: Array
     ) -> Array:
         """Climbs until an image's looks are used up."""
-        grown = self.grown(batch)
+        grown = batch.grown(self.ramp)
         epsilon, step_size = self.epsilon * grown, self.step_size * grown
 
         def total(point: Array) -> tuple[Array, Array]:

@@ -28,17 +28,22 @@ class Sense(Settings, Objective):
 
     Attributes:
         warm_up: epochs in which examples that pass the threshold on their way go on.
+        ramp: epochs (fractions allowed) over which the radius and the step grow evenly
+            from 0; ours, as the other methods have it.
         natural_weight: weight of the cross-entropy at the images, added.
     """
 
     warm_up: int = 10
+    ramp: float = 0.0
     natural_weight: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.epsilon > 0:
             checks.counts(steps=self.steps)
-        checks.not_negative(warm_up=self.warm_up, natural_weight=self.natural_weight)
+        checks.not_negative(
+            warm_up=self.warm_up, ramp=self.ramp, natural_weight=self.natural_weight
+        )
 
     def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
@@ -65,13 +70,28 @@ class Sense(Settings, Objective):
     ) -> tuple[Array, dict[str, Array]]:
         """Finds the adversaries, and tells how many examples froze how soon."""
         logits_fn, adaptive = model.evaluating(params), batch.epoch >= self.warm_up
-        first = init(key, logits_fn, batch.x, batch.y, self, divergence=divergence)
-        adversary, state = sensible.search(logits_fn, first, self, adaptive)
+        settings = self._grown(batch)
+        first = init(key, logits_fn, batch.x, batch.y, settings, divergence=divergence)
+        adversary, state = sensible.search(logits_fn, first, settings, adaptive)
         metrics = {}
         if state is not None:
             metrics["frozen"] = share(state.ignored)
             metrics["steps"] = state.step.astype(jnp.float32)
         return jax.lax.stop_gradient(adversary), metrics
+
+    def _grown(self, batch: Batch) -> Settings:
+        """The settings with radius and step as far as they have grown."""
+        if not self.ramp:
+            return self
+        grown = batch.grown(self.ramp)
+        return Settings(
+            epsilon=self.epsilon * grown,
+            step_size=self.step_size * grown,
+            steps=self.steps,
+            confidence=self.confidence,
+            norm=self.norm,
+            ignored=self.ignored,
+        )
 
 
 @tagged.register("sense_trade")
