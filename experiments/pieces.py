@@ -59,7 +59,7 @@ def write(path: pathlib.Path, content: str | Figure | Mapping[str, np.ndarray]) 
         elif isinstance(content, Figure):
             figures.write(content, partial)
         else:
-            np.savez(partial, allow_pickle=False, **content)
+            runs.write_npz(partial, content)
 
 
 def kept(path: pathlib.Path, read: Callable[[pathlib.Path], _Piece]) -> _Piece | None:

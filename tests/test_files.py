@@ -55,7 +55,7 @@ ARRAYS = {"x": np.arange(3.0), "y": np.array(["a", "b"])}
 
 def test_npz(tmp_path):
     path = tmp_path / "a.npz"
-    np.savez(path, **ARRAYS)
+    files.write_npz(path, ARRAYS)
     found = files.read_npz(path)
     assert found.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -63,6 +63,12 @@ def test_npz(tmp_path):
     assert files.read_npz(path, skip=("x",)).keys() == {"y"}
     with pytest.raises(FileNotFoundError):
         files.read_npz(tmp_path / "b.npz")
+
+
+def test_objects_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="z hold objects, not numbers"):
+        files.write_npz(tmp_path / "a.npz", {**ARRAYS, "z": np.array([None])})
+    assert not (tmp_path / "a.npz").exists()
 
 
 def test_every_cut_and_flip_of_an_npz_is_damage(tmp_path):

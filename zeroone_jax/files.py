@@ -10,10 +10,11 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _PARTIAL = ".partial-"
 _PIECE = 1 << 20
@@ -104,6 +105,24 @@ def json_object(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
     return value
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
+    """Writes arrays to an `.npz` file.
+
+    Args:
+        path: where, ending in ".npz"; the caller sees to it that no half file is left.
+        arrays: by name.
+
+    Raises:
+        ValueError: an array holds objects, which only Python could read.
+    """
+    named: dict[str, Any] = {name: np.asarray(one) for name, one in arrays.items()}
+    objects = [name for name, array in named.items() if array.dtype.hasobject]
+    if objects:
+        raise ValueError(f"{path}: {', '.join(objects)} hold objects, not numbers")
+    # Of NumPy's `allow_pickle`, older versions would make one more array.
+    np.savez(path, **named)
 
 
 def read_npz(

@@ -13,9 +13,10 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from zeroone_jax import losses
-from zeroone_jax.types import Array
+from zeroone_jax.types import Array, Key
 
 
 class _Orthogonal(nn.Module):
@@ -26,7 +27,7 @@ class _Orthogonal(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         shape = x.shape[1], self.units
-        kernel = self.param("kernel", nn.initializers.orthogonal(), shape, x.dtype)
+        kernel = self.param("kernel", _drawn, shape, x.dtype)
         bias = self.param("bias", nn.initializers.zeros, self.units, x.dtype)
         # There is no decomposition of shorter types.
         short = jnp.finfo(kernel.dtype).bits < 32
@@ -62,6 +63,12 @@ class Module(nn.Module):
         for units in self.hidden:
             x = max_min(_Orthogonal(units)(x))
         return _Orthogonal(self.classes)(x)
+
+
+def _drawn(key: Key, shape: tuple[int, int], dtype: DTypeLike) -> Array:
+    """Draws orthonormal columns or rows. There is no decomposition of short types."""
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return nn.initializers.orthogonal()(key, shape, wide).astype(dtype)
 
 
 def orthonormal(columns: Array) -> Array:

@@ -22,7 +22,6 @@ import flax.struct
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 
 from zeroone_jax import files
@@ -152,7 +151,7 @@ def save(path: pathlib.Path, variables: Variables) -> None:
         path: where, ending in ".npz"; the caller sees to it that no half file is left.
         variables: of any network.
     """
-    np.savez(path, allow_pickle=False, **jax.tree.map(np.asarray, _flat(variables)))
+    files.write_npz(path, _flat(variables))
 
 
 def load(path: pathlib.Path, network: _Applied) -> Variables:

@@ -27,7 +27,7 @@ def save(path: str | os.PathLike[str], params: Params) -> None:
     """
     _check_values(params, "params")
     arrays = jax.device_get({name: getattr(params, name) for name in _NAMES})
-    np.savez(path, hidden_values=params.hidden_values, allow_pickle=False, **arrays)
+    files.write_npz(path, {"hidden_values": params.hidden_values, **arrays})
 
 
 def load(

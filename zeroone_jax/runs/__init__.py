@@ -23,6 +23,7 @@ from zeroone_jax.files import (
     read_npz,
     replacing,
     write_json,
+    write_npz,
 )
 from zeroone_jax.runs.directory import RunDirectory, RunError, read_summary
 from zeroone_jax.runs.session import git_revision, session
@@ -44,4 +45,5 @@ __all__ = [
     "session",
     "to_json",
     "write_json",
+    "write_npz",
 ]

@@ -127,4 +127,4 @@ def _read(path: pathlib.Path, digest: str) -> list[list[float]]:
 def _write(path: pathlib.Path, digest: str, columns: list[list[float]]) -> None:
     with files.replacing(path) as partial:
         named = dict(zip(Bounds._fields, map(np.array, columns), strict=True))
-        np.savez(partial, allow_pickle=False, digest=np.array(digest), **named)
+        files.write_npz(partial, {"digest": digest, **named})
