@@ -22,7 +22,7 @@ from experiments.configs.network import Data, Evaluation, Experiment
 from zeroone_jax import attacks, coordinate_descent, losses, models, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
-from zeroone_jax.training import Config, Sgd, objectives
+from zeroone_jax.training import Config, CyclicSgd, objectives
 
 KEY = jax.random.key(0)
 EPSILON = 8 / 255
@@ -77,7 +77,7 @@ FULL = Size(
     residual="preact_resnet18",
     training=Config(
         epochs=30,
-        optimizer=Sgd(learning_rate=0.1, milestones=(18, 25), weight_decay=5e-4),
+        optimizer=CyclicSgd(learning_rate=0.2, weight_decay=5e-4),
         augment=True,
     ),
     evaluation=Evaluation(plan="standard", epsilon=EPSILON),

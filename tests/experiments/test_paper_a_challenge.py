@@ -10,7 +10,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from experiments import attacked_models, reproduce
-from experiments.reproductions.paper_a import challenge, labels
+from experiments.reproductions.paper_a import challenge, challenge_report, labels
 from experiments.studies.columns import numbers
 from experiments.studies.study import Row
 from experiments.studies.target import Foreign, Target
@@ -57,7 +57,7 @@ def read(results: pathlib.Path, name: str) -> Row:
 
 @pytest.mark.slow("two attacks by labels")
 def test_adversaries_are_kept_on_the_grid(networks, two_classes, tmp_path, monkeypatch):
-    monkeypatch.setattr(challenge, "_EPSILONS", (4, 8, 64))
+    monkeypatch.setattr(challenge_report, "EPSILONS", (4, 8, 64))
     results = launched(tmp_path, "paper_a.challenge")
     inside, outside = (read(results, run) for run in (challenge.INSIDE, "labels-only"))
     assert max(found["queries"] for found in outside["found"].values()) <= 100

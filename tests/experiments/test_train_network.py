@@ -44,8 +44,17 @@ def assert_same_run(path, expected):
         assert set(mine.files) == set(theirs.files)
         for name in mine.files:
             np.testing.assert_array_equal(mine[name], theirs[name])
-    for name in ("metrics.jsonl", "accuracy.md", "config.json"):
+    for name in ("accuracy.md", "config.json"):
         assert (path / name).read_bytes() == (expected / name).read_bytes()
+    assert metrics_of(path) == metrics_of(expected)
+
+
+def metrics_of(path):
+    """All but the time that it took."""
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert all(record.pop("seconds") >= 0 for record in records)
+    return records
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +104,10 @@ def test_a_run_directory_holds_everything(experiment, finished):
     assert all({"loss", "accuracy", "radius", "epoch"} <= set(r) for r in metrics)
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["accuracy"]["test"] == metrics[-1]["test_accuracy"]
+    spent = sum(record["seconds"] for record in metrics)
+    assert 0 < summary["training_seconds"] <= summary["seconds"]
+    assert summary["training_seconds"] == pytest.approx(spent, abs=0.06)
+    assert summary["epochs"] == network_evaluation.course(metrics)
     assert [row["attack"] for row in summary["rows"]] == [
         "fgsm",
         "pgd_20",
