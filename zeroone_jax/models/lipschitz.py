@@ -67,7 +67,7 @@ class Module(nn.Module):
 
 def _drawn(key: Key, shape: tuple[int, int], dtype: DTypeLike) -> Array:
     """Draws orthonormal columns or rows. There is no decomposition of short types."""
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
     return nn.initializers.orthogonal()(key, shape, wide).astype(dtype)
 
 
