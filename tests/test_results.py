@@ -26,6 +26,7 @@ DRAWN = {
     "paper_b.masking": "paper_b",
     "paper_b.transfer": "paper_b",
     "paper_b.mnist": "paper_b",
+    "paper_b.speedrun": "paper_b",
     "paper_b.comparison": "paper_b",
     "certified.radii": "certified",
     "certified.others": "certified",
