@@ -182,6 +182,8 @@ def test_mnist_has_equal_epochs():
 def test_the_speedrun_differs_in_objective_and_epochs_only():
     runs = methods.speedrun_runs("laptop")
     assert has_what_a_table_needs(runs)
+    later = {"fast", "noisy_fast", "gradient_alignment", "weight_perturbation"}
+    assert later <= {run.method for run in runs}
     alike = {
         dataclasses.replace(
             run.experiment,
