@@ -29,9 +29,7 @@ class _Orthogonal(nn.Module):
         shape = x.shape[1], self.units
         kernel = self.param("kernel", _drawn, shape, x.dtype)
         bias = self.param("bias", nn.initializers.zeros, self.units, x.dtype)
-        # There is no decomposition of shorter types.
-        short = jnp.finfo(kernel.dtype).bits < 32
-        exactly = kernel.astype(jnp.float32) if short else kernel
+        exactly = kernel.astype(_wide(kernel.dtype))
         wide = shape[0] < shape[1]
         weights = orthonormal(exactly.T).T if wide else orthonormal(exactly)
         product = jnp.matmul(x, weights.astype(x.dtype), precision="highest")
@@ -66,9 +64,13 @@ class Module(nn.Module):
 
 
 def _drawn(key: Key, shape: tuple[int, int], dtype: DTypeLike) -> Array:
-    """Draws orthonormal columns or rows. There is no decomposition of short types."""
-    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
-    return nn.initializers.orthogonal()(key, shape, wide).astype(dtype)
+    """Draws orthonormal columns, or rows."""
+    return nn.initializers.orthogonal()(key, shape, _wide(dtype)).astype(dtype)
+
+
+def _wide(dtype: DTypeLike) -> DTypeLike:
+    """The type to decompose matrices in: for short ones there is no decomposition."""
+    return jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
 
 
 def orthonormal(columns: Array) -> Array:
