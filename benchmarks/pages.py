@@ -9,14 +9,14 @@ A table of a page stands between two comments, and what is between them is repla
     <!-- end -->
 
 NAME is a study of `experiments.reproduce`, whose numbers of scale "laptop" are taken,
-or one of `OTHERS`. NUMBER counts its tables, from 1.
+or STUDY/SCALE for another scale, or one of `OTHERS`. NUMBER counts its tables, from 1.
 """
 
 import json
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks import (
@@ -31,7 +31,7 @@ from benchmarks import (
 from benchmarks.tpu import programs
 from benchmarks.tpu import table as compiled
 from experiments import reproduce
-from experiments.studies.study import stored
+from experiments.studies.study import SCALES, Run, Study, stored
 from zeroone_jax.evaluation import tables
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
@@ -105,14 +105,22 @@ def drawn(name: str) -> list[str]:
     """Draws all tables of a study, or of one of `OTHERS`."""
     if name in OTHERS:
         return [tables.markdown(table) for table in OTHERS[name]()]
-    folder = RESULTS.joinpath(*name.split("."), "laptop")
+    study, runs, folder = results(name)
     if name in _WRITTEN:
         return _split((folder / "table.md").read_text(encoding="utf-8"))
-    study = reproduce.REPRODUCTIONS[name]
     with tempfile.TemporaryDirectory() as path:
         there = pathlib.Path(path)
-        text = study.report(stored(folder, study.runs("laptop")), there, there)
+        text = study.report(stored(folder, runs), there, there)
     return _split(text)
+
+
+def results(name: str) -> tuple[Study, Sequence[Run], pathlib.Path]:
+    """A study by the name that pages have for it, its runs, and where these lie."""
+    what, _, scale = name.partition("/")
+    study = reproduce.REPRODUCTIONS[what]
+    of_scale = next(known for known in SCALES if known == (scale or "laptop"))
+    folder = RESULTS.joinpath(*what.split("."), of_scale)
+    return study, study.runs(of_scale), folder
 
 
 def shown(page: str) -> list[Block]:

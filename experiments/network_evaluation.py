@@ -40,6 +40,8 @@ def plan(settings: Evaluation, available: int) -> attacks.suite.Suite:
         made = plans.quick(settings.epsilon)
     elif settings.plan == "standard":
         made = plans.standard(settings.epsilon, settings.epsilon / 30)
+    elif settings.plan == "thorough":
+        made = plans.thorough(settings.epsilon, settings.epsilon / 4)
     else:
         kind = plans.mnist if settings.epsilon > 0.1 else plans.cifar10
         made = kind(settings.epsilon)

@@ -1,4 +1,4 @@
-"""Reproduces tables and figures of the papers, at one of three sizes.
+"""Reproduces tables and figures of the papers, at a size that time allows.
 
     python -m experiments.reproduce
     python -m experiments.reproduce --what=paper_b.toy
@@ -74,7 +74,8 @@ def define_flags(argv: Sequence[str]) -> None:
         "scale",
         SCALES[0],
         SCALES,
-        "smoke: seconds a run; laptop: real data, short training; paper: as published.",
+        "smoke: seconds a run; laptop: real data, short training; overnight: networks "
+        "that fit CIFAR-10, paper_b.comparison only; paper: as published.",
     )
     flags.DEFINE_string("shard", "1/1", "Which part of the runs to make, as in 1/2.")
     flags.DEFINE_string("runs_dir", "runs/reproduce", "Where run directories go.")
@@ -97,6 +98,10 @@ def main(_: None) -> None:
     place = Place(pathlib.Path(options.runs_dir), root)
     results.mkdir(parents=True, exist_ok=True)
     study = REPRODUCTIONS[what]
+    if scale not in study.scales:
+        raise command_line.UserError(
+            f"{what} has no runs of scale {scale!r}, only of {', '.join(study.scales)}"
+        )
     runs = study.runs(scale)
     if not options.only_report:
         complete(shard_of(runs, options.shard), results, place)

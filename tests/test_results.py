@@ -5,7 +5,6 @@ import json
 import pytest
 
 from benchmarks import pages
-from experiments import reproduce
 
 
 def page(name: str) -> list[pages.Block]:
@@ -74,7 +73,8 @@ def test_pages_are_drawn_again():
 @pytest.mark.parametrize("what", [name for name in DRAWN if name not in pages.OTHERS])
 def test_stored_results_are_of_the_settings(what):
     """What would be made again today is not taken for made."""
-    for run in reproduce.REPRODUCTIONS[what].runs("laptop"):
-        path = pages.RESULTS.joinpath(*what.split("."), "laptop", f"{run.name}.json")
+    _, runs, folder = pages.results(what)
+    for run in runs:
+        path = folder / f"{run.name}.json"
         if path.exists():
             assert run.is_same(json.loads(path.read_text())["config"])

@@ -34,14 +34,15 @@ class Evaluation:
 
     Attributes:
         plan: "quick" has a few attacks, for a first look. "standard" is PGD-40 with
-            restarts and AutoAttack's standard suite. "paper" has all attacks of paper
-            B's evaluation, and the suite.
+            restarts and AutoAttack's standard suite. "thorough" has larger steps and
+            more restarts, and RayS, which sees labels only. "paper" has all attacks of
+            paper B's evaluation, and the suite.
         epsilon: the ball's radius, on the [0,1] pixel scale.
         images: the most images that any attack meets.
         suite_images: the most that the suite meets; 0 leaves it out.
     """
 
-    plan: Literal["quick", "standard", "paper"] = "quick"
+    plan: Literal["quick", "standard", "thorough", "paper"] = "quick"
     epsilon: float = 0.3
     images: int = 10_000
     suite_images: int = 1000

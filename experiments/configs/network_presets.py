@@ -12,6 +12,8 @@ from typing import Any
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
 
+from .cifar10_presets import METHODS as CIFAR10_METHODS
+from .cifar10_presets import cifar10
 from .mnist_presets import METHODS, mnist, mnist_paper, quick, speedrun
 from .network import Data, Evaluation, Experiment
 
@@ -104,6 +106,9 @@ def _presets() -> dict[str, Callable[[], Experiment]]:
         "pgd",
         36,
     )
+    for method in CIFAR10_METHODS:
+        text = f"{method} on CIFAR-10, 30 epochs of a ResNet-8 on patches."
+        presets[f"cifar10_{method}"] = _described(text, cifar10, method)
     presets["main"] = main
     for confidence, epochs in ((0.7, 250), (0.1, 200), (0.3, 200)):
         text = f"Paper B's main run with c = {confidence}, {epochs} epochs (B3)."

@@ -24,8 +24,9 @@ from zeroone_jax.evaluation import tables
 
 from .. import command_line, pieces, run_directory
 
-Scale = Literal["smoke", "laptop", "paper"]
-SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
+Scale = Literal["smoke", "laptop", "overnight", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "laptop", "overnight", "paper")
+_USUAL: tuple[Scale, ...] = ("smoke", "laptop", "paper")
 
 Results: TypeAlias = Mapping[str, list[dict[str, Any]]]
 """The results of each method, one for each seed."""
@@ -132,6 +133,7 @@ class Study:
         figures: draws each file from the rows.
         together: what is measured of the runs together. If given, it is the one row
             that tables and figures take; else they take a row for each result.
+        scales: those that there are runs for.
     """
 
     runs: Callable[[Scale], Sequence[Run]]
@@ -140,6 +142,7 @@ class Study:
         default_factory=dict
     )
     together: Together | None = None
+    scales: tuple[Scale, ...] = _USUAL
 
     def report(
         self, results: Results, folder: pathlib.Path, runs_dir: pathlib.Path

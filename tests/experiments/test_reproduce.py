@@ -4,6 +4,7 @@ import pathlib
 import shutil
 
 import jax
+import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
@@ -150,8 +151,14 @@ def test_no_results_are_no_table(two_runs, tmp_path):
         run(only_report=True)
 
 
-@pytest.mark.parametrize("name", reproduce.REPRODUCTIONS)
-@pytest.mark.parametrize("scale", studies.SCALES)
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        (name, scale)
+        for name, study in reproduce.REPRODUCTIONS.items()
+        for scale in study.scales
+    ],
+)
 def test_every_scale_has_runs_of_unlike_names(name, scale):
     runs = reproduce.REPRODUCTIONS[name].runs(scale)
     names = [run.name for run in runs]
@@ -159,6 +166,48 @@ def test_every_scale_has_runs_of_unlike_names(name, scale):
     assert bool(runs) == (name != "paper_b.toy")
     for run in runs:
         assert run.is_same(json.loads(json.dumps(run.settings())))
+
+
+def test_a_scale_without_runs_is_refused(two_runs, defined_flags, tmp_path):
+    with pytest.raises(UserError, match="no runs of scale 'overnight', only of smoke"):
+        Launcher(tmp_path, two_runs)(scale="overnight")
+
+
+def test_overnight_is_the_comparisons_alone():
+    """On networks that fit CIFAR-10: seven runs that differ in the objective only."""
+    with_it = [
+        name
+        for name, study in reproduce.REPRODUCTIONS.items()
+        if "overnight" in study.scales
+    ]
+    assert with_it == ["paper_b.comparison"]
+    runs = methods.comparison_runs("overnight")
+    assert {run.method for run in runs} == {
+        "natural",
+        "pgd",
+        "trades",
+        "friendly",
+        *(f"sense_{confidence}" for confidence in (0.3, 0.5, 0.7)),
+    }
+    alike = {
+        dataclasses.replace(run.experiment, objective=objectives.natural())
+        for run in runs
+    }
+    assert len(alike) == 1
+
+
+def test_how_sense_trained_is_drawn_where_the_runs_have_told(tmp_path):
+    epochs = [{"epoch": 1, "frozen": 0.5, "loss": 2.0}, {"epoch": 2, "frozen": 0.25}]
+    epochs[1]["loss"] = 1.0
+    told = {"config": {"seed": 0}, "rows": [], "accuracy": {"test": 0.9}}
+    draw = methods.COMPARISON.figures["freezing.png"]
+    rows = [{**told, "method": "sense_0.5", "epochs": epochs}]
+    figure = draw([{**told, "method": "pgd", "epochs": epochs}, *rows])
+    (frozen,), (loss, threshold) = (axes.lines for axes in figure.axes)
+    np.testing.assert_array_equal(frozen.get_xydata(), [[1, 0.5], [2, 0.25]])
+    np.testing.assert_array_equal(loss.get_ydata(), [2, 1])
+    np.testing.assert_allclose(threshold.get_ydata(), np.log(2))
+    assert draw([{**told, "method": "sense_0.5"}]) is None
 
 
 def has_what_a_table_needs(runs) -> bool:

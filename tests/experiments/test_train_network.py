@@ -289,6 +289,14 @@ def test_plans_follow_their_settings():
         ("pgd_40_worst_of_3", 400),
         ("auto_attack", 50),
     ]
+    thorough = Evaluation(plan="thorough", epsilon=8 / 255)
+    stages = network_evaluation.plan(thorough, 10_000).stages
+    assert [(stage.name, stage.first) for stage in stages] == [
+        ("pgd_40_worst_of_5", 10_000),
+        ("ray_s", 500),
+        ("auto_attack", 1000),
+    ]
+    assert stages[0].attack.step_size == 2 / 255
     without = Evaluation(plan="paper", epsilon=8 / 255, suite_images=0)
     names = [
         planned.name for planned in network_evaluation.plan(without, 10_000).stages

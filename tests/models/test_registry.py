@@ -26,6 +26,11 @@ SIZES = {
         + (25 * width // 4 + 1) * 10
         for width in (1, 2, 4, 8, 16, 32, 64)
     },
+    # Convolutions of 12 numbers a patch, normalisations, the dense layer.
+    "patch_resnet8": 9 * 32 * (12 + 2 * 32 + 2 * 32 * (1 + 2) + 4 * 64 * (1 + 2))
+    + 2 * 32
+    + 4 * (32 + 64 + 128)
+    + 129 * 10,
     "resnet20": 269_722,
     "resnet32": 464_154,
     "resnet44": 658_586,

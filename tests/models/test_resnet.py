@@ -138,3 +138,27 @@ def test_shortcut(stride):
     assert not wide[..., :2].any()
     assert not wide[..., 5:].any()
     assert wide.shape[-1] == 7
+
+
+def test_patches_are_cut_row_by_row():
+    x = jnp.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
+    cut = np.asarray(resnet.patches(x, 2))
+    assert cut.shape == (2, 2, 3, 12)
+    for row, column in np.ndindex(2, 3):
+        square = x[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        np.testing.assert_array_equal(cut[:, row, column], square.reshape(2, -1))
+
+
+def test_a_network_on_patches_is_the_network_of_cut_images():
+    network = Network(resnet.Module(blocks=1, width=4, patch=2), (8, 12, 3))
+    plain = Network(resnet.Module(blocks=1, width=4), (4, 6, 12))
+    variables, x = layers.drawn(network), images(network)
+    np.testing.assert_array_equal(
+        network.apply(variables, x), plain.apply(variables, resnet.patches(x, 2))
+    )
+
+
+def test_zeros_fill_the_last_patches():
+    x = jax.random.uniform(jax.random.key(0), (2, 5, 7, 3))
+    filled = jnp.zeros((2, 6, 8, 3)).at[:, :5, :7].set(x)
+    np.testing.assert_array_equal(resnet.patches(x, 2), resnet.patches(filled, 2))

@@ -18,7 +18,7 @@ from zeroone_jax.attacks.suite import Stage, Suite
 from zeroone_jax.attacks.suite import standard as auto_attack
 from zeroone_jax.attacks.suite_run import PAPER, STRONGEST
 
-__all__ = ["PAPER", "STRONGEST", "cifar10", "mnist", "quick", "standard"]
+__all__ = ["PAPER", "STRONGEST", "cifar10", "mnist", "quick", "standard", "thorough"]
 
 
 def cifar10(epsilon: float = 8 / 255) -> Suite:
@@ -91,6 +91,26 @@ def standard(epsilon: float, step_size: float, restarts: int = 3) -> Suite:
     Raises:
         ValueError: a setting is out of its range.
     """
+    return _compared(epsilon, step_size, restarts)
+
+
+def thorough(epsilon: float, step_size: float) -> Suite:
+    """As `standard`, with five restarts, and an attack that no gradient can mislead.
+
+    RayS sees labels only, of 500 images, with 2,000 queries each. Arguments, result and
+    error are those of `standard`.
+    """
+    rays = (attacks.ray_s(max_queries=2000), "ray_s", 500)
+    return _compared(epsilon, step_size, 5, rays)
+
+
+def _compared(
+    epsilon: float,
+    step_size: float,
+    restarts: int,
+    *more: tuple[attacks.Attack, str, int],
+) -> Suite:
+    """The plan of PGD-40, further attacks, and the standard suite."""
     pgd = attacks.pgd(
         epsilon=epsilon,
         step_size=step_size,
@@ -103,6 +123,7 @@ def standard(epsilon: float, step_size: float, restarts: int = 3) -> Suite:
         epsilon,
         name,
         (pgd, name, 10_000),
+        *more,
         (auto_attack("linf", epsilon), "auto_attack", 1000),
     )
 

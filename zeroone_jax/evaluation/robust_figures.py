@@ -50,6 +50,23 @@ class Sweep(NamedTuple):
     standard_error: np.ndarray
 
 
+class Freezing(NamedTuple):
+    """How sensible adversarial training went, by epoch.
+
+    Attributes:
+        confidence: the method's c, in (0,1).
+        epoch: i [t], after how many epochs.
+        frozen: f [t], the share of the examples that were frozen when their adversaries
+            were done, in [0,1].
+        loss: f [t], the mean cross-entropy of the adversaries, in nats.
+    """
+
+    confidence: float
+    epoch: np.ndarray
+    frozen: np.ndarray
+    loss: np.ndarray
+
+
 class Ladder(NamedTuple):
     """A method on one architecture at several sizes.
 
@@ -217,6 +234,35 @@ def confidence_sweep(sweeps: Sequence[Sweep]) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     plain(axes, _TEXT_SIZE, "confidence c", "accuracy")
     legend(figure, axes, _TEXT_SIZE - 1, min(4, len(sweeps) + 1), "lower center")
+    return figure
+
+
+def freezing(courses: Sequence[Freezing]) -> Figure:
+    """Draws the share of frozen examples and the loss against epochs.
+
+    Args:
+        courses: networks trained with different confidences c.
+
+    Returns:
+        A figure with two panels. Dotted lines are the thresholds -ln c, beyond which
+        no example goes.
+    """
+    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True)
+    ordered = sorted(courses, key=lambda course: course.confidence)
+    for course, style in zip(ordered, _styles(), strict=False):
+        every = max(1, len(course.epoch) // 10)
+        style["markevery"] = every
+        left.plot(
+            course.epoch, course.frozen, label=f"c = {course.confidence:g}", **style
+        )
+        right.plot(course.epoch, course.loss, **style)
+        right.axhline(-np.log(course.confidence), color=style["color"], ls=":", lw=1.5)
+    plain(left, _TEXT_SIZE, "epoch", "frozen examples")
+    plain(right, _TEXT_SIZE, "epoch", "mean loss of the adversaries (nats)")
+    right.set_ylim(bottom=0)
+    _in_percent(left)
+    legend(figure, left, _TEXT_SIZE - 1, min(5, len(courses)), "lower center")
     return figure
 
 

@@ -2,7 +2,9 @@
 
 Section 4.2 of "Deep residual learning for image recognition", with shortcuts of
 option A, which have no parameters. Paper B's capacity runs use all four
-(docs/papers.md, B3).
+(docs/papers.md, B3). "patch_resnet8" is for training under attack on processors: by
+taking 2 x 2 pixels together it has twice the channels for the same work, and wide
+convolutions are the fast ones there.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -21,7 +23,7 @@ import jax.numpy as jnp
 from zeroone_jax.models.residual import BatchNorm, Convolution, stages
 from zeroone_jax.types import Array
 
-_CHANNELS: Final = [16, 32, 64]
+_STAGES: Final = 3
 
 
 class Block(nn.Module):
@@ -49,22 +51,51 @@ class Module(nn.Module):
     """Images float [n, h, w, c] in [0,1] to logits [n, classes].
 
     Attributes:
-        blocks: of each of the three stages: 3, 5, 7, 9 for ResNet-20, 32, 44, 56.
+        blocks: of each of the three stages: 1, 3, 5, 7, 9 for ResNet-8, 20, 32, 44, 56.
         classes: logits.
+        width: channels of the first stage, half of the second's.
+        patch: height and width of the squares of pixels that the first convolution
+            takes as one, all their channels together.
     """
 
     blocks: int
     classes: int = 10
+    width: int = 16
+    patch: int = 1
 
-    least_size = 4
-    """Height and width that leave every stage pixels to halve."""
+    @property
+    def least_size(self) -> int:
+        """Height and width that leave every stage pixels to halve."""
+        return 4 * self.patch
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
         """Computes logits; training normalises by the batch's statistics."""
-        x = nn.relu(BatchNorm()(Convolution(_CHANNELS[0])(x), train))
-        x = stages(x, train, Block, self.blocks, _CHANNELS)
+        channels = [self.width * 2**stage for stage in range(_STAGES)]
+        x = Convolution(self.width)(patches(x, self.patch))
+        x = nn.relu(BatchNorm()(x, train))
+        x = stages(x, train, Block, self.blocks, channels)
         return nn.Dense(self.classes, param_dtype=x.dtype)(x.mean((1, 2)))
+
+
+def patches(x: Array, size: int) -> Array:
+    """Takes squares of pixels together, without overlap.
+
+    Args:
+        x: float [n, h, w, c].
+        size: height and width of a square.
+
+    Returns:
+        float [n, ceil(h / size), ceil(w / size), size * size * c]: a square's rows one
+        after another, its pixels in each row, their channels. Zeros fill the last
+        squares.
+    """
+    count, height, width, channels = x.shape
+    high, wide = -(-height // size), -(-width // size)
+    edges = ((0, high * size - height), (0, wide * size - width))
+    x = jnp.pad(x, ((0, 0), *edges, (0, 0)))
+    x = x.reshape(count, high, size, wide, size, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(count, high, wide, -1)
 
 
 def shortcut(x: Array, channels: int, stride: int) -> Array:

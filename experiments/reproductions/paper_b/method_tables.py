@@ -11,7 +11,7 @@ from zeroone_jax.evaluation.plans import PAPER, STRONGEST
 
 from ...published import Published
 from ...studies.columns import Columns, at, spread, table
-from ...studies.study import Drawn, Row, Study
+from ...studies.study import Drawn, Row, Scale, Study
 
 SENSE = "sense_"
 """What names of SENSE's runs begin with; the confidence follows."""
@@ -24,6 +24,7 @@ def study(
     title: str,
     published: Mapping[str, Any] | None = None,
     cost: Columns | None = None,
+    scales: tuple[Scale, ...] = Study.scales,
 ) -> Study:
     """Makes a study of methods.
 
@@ -32,10 +33,14 @@ def study(
         title: of the table.
         published: what others measured, by the method's name there.
         cost: columns that tell what each method cost.
+        scales: those that there are runs for.
     """
     made = functools.partial(_table, title, published or {}, cost or {})
     return Study(
-        runs=runs, tables={"table.md": made}, figures={"confidence.png": _confidence}
+        runs=runs,
+        tables={"table.md": made},
+        figures={"confidence.png": _confidence, "freezing.png": _freezing},
+        scales=scales,
     )
 
 
@@ -133,3 +138,19 @@ def _confidence(rows: Sequence[Row]) -> Drawn:
         )
         drawn.append(robust_figures.Sweep(attack, np.array(sorted(sweep)), *values))
     return robust_figures.confidence_sweep(drawn)
+
+
+def _freezing(rows: Sequence[Row]) -> Drawn:
+    """Draws how SENSE trained, where the runs have told epoch by epoch."""
+    courses = []
+    for row in rows:
+        confidence = row["method"].removeprefix(SENSE)
+        if confidence == row["method"] or row["config"]["seed"] != 0:
+            continue
+        if epochs := row.get("epochs"):
+            values = (
+                np.array([epoch[name] for epoch in epochs])
+                for name in ("epoch", "frozen", "loss")
+            )
+            courses.append(robust_figures.Freezing(float(confidence), *values))
+    return robust_figures.freezing(courses) if courses else None

@@ -9,12 +9,12 @@ import numpy as np
 from zeroone_jax.training import Config, Sgd, objectives
 from zeroone_jax.training.objectives import Objective
 
-from ...configs import mnist_presets
+from ...configs import cifar10_presets, mnist_presets
 from ...configs import network_presets as presets
 from ...configs.network import Data, Evaluation, Experiment
 from ...published import CIFAR10_LINF, MNIST_LINF
 from ...studies.columns import Columns, spread
-from ...studies.study import Scale
+from ...studies.study import SCALES, Scale
 from ...studies.training_run import TrainingRun
 from .method_tables import SENSE, study
 
@@ -24,6 +24,15 @@ _CONFIDENCES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _SEEDED = ("natural", "pgd", "trades", "sense_0.5")
 _OTHERS = ("mart", "friendly", "instance_adaptive", "max_margin")
 _SENSES = tuple(f"{SENSE}{c}" for c in _CONFIDENCES if c != 0.5)
+_OVERNIGHT = (
+    "natural",
+    "pgd",
+    "sense_0.5",
+    "trades",
+    "sense_0.7",
+    "sense_0.3",
+    "friendly",
+)
 _LATER = ("fast", "noisy_fast", "gradient_alignment", "weight_perturbation")
 _PRESETS = {
     "pgd": "pgd",
@@ -74,7 +83,12 @@ def _made(
 
 
 def comparison_runs(scale: Scale) -> list[NetworkRun]:
-    """The methods on CIFAR-10: the small CNN, or WRN-34-10 at the paper's scale."""
+    """The methods on CIFAR-10, by networks of three sizes.
+
+    They are a small CNN on a laptop, a ResNet-8 overnight, and the paper's WRN-34-10.
+    """
+    if scale == "overnight":
+        return _runs(_made(cifar10_presets.cifar10, _OVERNIGHT), scale)
     if scale == "paper":
         rows = {name: presets.PRESETS[preset]() for name, preset in _PRESETS.items()}
         sense = {"sense_0.5": presets.main(), "sense_0.7": presets.main(0.7, 250)}
@@ -174,4 +188,5 @@ COMPARISON = study(
     comparison_runs,
     "CIFAR-10, Linf 8/255, equal epochs below paper scale",
     CIFAR10_LINF,
+    scales=SCALES,
 )
