@@ -169,16 +169,28 @@ def test_memory_lies_where_its_images_lie(whole):
     assert (moves > 0.5).mean() > 0.5
 
 
-def test_average_follows_the_weights(whole):
-    _, states, expected = whole
-    assert training.variables(expected).params is expected.average
-    assert training.variables(expected._replace(average=())).params is expected.params
-
-    def apart(a, b):
-        return max(jax.tree.leaves(jax.tree.map(lambda a, b: abs(a - b).max(), a, b)))
-
-    behind = apart(expected.average, expected.params)
-    assert 0 < behind < apart(states[0].params, expected.params)
+def test_what_is_evaluated_is_the_average_of_weights_and_of_statistics(whole):
+    """An average of weights under the last weights' statistics is no network's."""
+    config = dataclasses.replace(whole[0], segment=1)
+    first = update.init(KEY, DEEP, IAAT, COUNT, config)
+    expected = copied((first.params, first.batch_stats))
+    states = []
+    fit(DEEP, IAAT, config, on_segment=lambda state, _: states.append(copied(state)))
+    assert len(states) == 15
+    for before, state in enumerate(states):
+        share = min(0.9, (1 + before) / (10 + before))
+        expected = jax.tree.map(
+            lambda old, new, share=share: share * old + (1 - share) * new,
+            expected,
+            (state.params, state.batch_stats),
+        )
+    seen = training.variables(states[-1])
+    chex.assert_trees_all_close(
+        (seen.params, seen.batch_stats), expected, rtol=1e-5, atol=1e-6
+    )
+    plain = training.variables(states[-1]._replace(average=()))
+    assert plain.params is states[-1].params
+    assert plain.batch_stats is states[-1].batch_stats
 
 
 @pytest.mark.slow("trains networks")

@@ -21,8 +21,8 @@ class Config:
             optimizer of optax, whose schedules count updates. Two optimizers of optax
             are never equal: give the same object again to avoid compiling again.
         augment: whether images are shifted by up to 4 pixels and flipped.
-        average: decay of a running average of the weights, which is then what is
-            evaluated; 0 keeps none.
+        average: decay of a running average of the weights, and of batch norm's
+            statistics, which is then what is evaluated; 0 keeps none.
         accumulate: pieces that a batch is cut into, one after another, to save memory;
             batch-norm statistics are those of the pieces.
         segment: most steps between two looks at the losses from outside.

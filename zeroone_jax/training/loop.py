@@ -148,8 +148,8 @@ def fit(
 
 
 def variables(state: State) -> Variables:
-    """What to evaluate: the averaged parameters where there are any."""
-    return Variables(state.average or state.params, state.batch_stats)
+    """What to evaluate: the averages where there are any."""
+    return state.average or Variables(state.params, state.batch_stats)
 
 
 @functools.partial(

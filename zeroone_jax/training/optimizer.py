@@ -4,6 +4,7 @@ import abc
 import collections
 import dataclasses
 import itertools
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,8 @@ import optax
 
 from zeroone_jax import checks, tagged
 from zeroone_jax.types import Array, Params
+
+Tree = TypeVar("Tree")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -212,18 +215,19 @@ def _matrices(params: Params) -> Params:
     return jax.tree.map(lambda array: array.ndim > 1, params)
 
 
-def average(old: Params, new: Params, decay: float, step: Array) -> Params:
-    """Moves the running average of weights on.
+def average(old: Tree, new: Tree, decay: float, step: Array) -> Tree:
+    """Moves the running average of a network's variables on.
 
     Args:
         old: the average so far.
-        new: the weights.
+        new: the variables after an update.
         decay: the share of the old, in [0,1); less in the first steps, so that the
             average forgets where training started.
         step: i32 [], updates before this one.
     """
     count = step.astype(jnp.float32)
     share = jnp.minimum(decay, (1 + count) / (10 + count))
-    return jax.tree.map(
+    averaged: Tree = jax.tree.map(
         lambda a, b: (share * a + (1 - share) * b).astype(a.dtype), old, new
     )
+    return averaged

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from zeroone_jax import data
-from zeroone_jax.models.network import Network
+from zeroone_jax.models.network import Network, Variables
 from zeroone_jax.training import patience
 from zeroone_jax.training.config import Config, steps_per_epoch
 from zeroone_jax.training.objectives.frame import Batch, Info, Model, Objective
@@ -27,7 +27,8 @@ class State(NamedTuple):
         params: the parameters.
         batch_stats: the running statistics.
         optimizer: optax's state.
-        average: the averaged parameters; an empty tuple where none are kept.
+        average: the averaged parameters and running statistics; an empty tuple where
+            none are kept.
         memory: what the objective remembers of each image, arrays [n, ...]; an empty
             tuple for objectives without.
         patience: how the loss went, where training may end early; otherwise an empty
@@ -38,7 +39,7 @@ class State(NamedTuple):
     params: Params
     batch_stats: Any
     optimizer: optax.OptState
-    average: Params
+    average: Variables | tuple[()]
     memory: Any
     patience: Any = ()
 
@@ -66,7 +67,7 @@ def init(
             batch_stats=variables.batch_stats,
             optimizer=optimizer.init(variables.params),
             # A copy: donated buffers must not be given twice.
-            average=jax.tree.map(jnp.copy, variables.params) if config.average else (),
+            average=jax.tree.map(jnp.copy, variables) if config.average else (),
             memory=() if memory is None else memory,
             patience=patience.init() if config.patience else (),
         )
@@ -130,12 +131,21 @@ def step(
         params = optax.apply_updates(state.params, updates)
     averaged = state.average
     if config.average:
-        averaged = average(averaged, params, config.average, state.step)
+        # Averaged weights under the statistics of others would be another network.
+        after = Variables(params, info.batch_stats)
+        averaged = average(averaged, after, config.average, state.step)
     remembered = jax.tree.map(
         lambda whole, part: whole.at[rows].set(part), state.memory, info.memory
     )
-    after = (params, info.batch_stats, optimizer_state, averaged, remembered)
-    following = State(state.step + 1, *after, state.patience)
+    following = State(
+        step=state.step + 1,
+        params=params,
+        batch_stats=info.batch_stats,
+        optimizer=optimizer_state,
+        average=averaged,
+        memory=remembered,
+        patience=state.patience,
+    )
     if config.patience:
         following = _watched(state, following, loss, steps_per_epoch, config)
     return following, {"loss": loss, **info.metrics}
