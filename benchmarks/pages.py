@@ -86,10 +86,7 @@ OTHERS: dict[str, Callable[[], list[tables.Table]]] = {
     "minimum_norm": lambda: minimum_norm.report(_measured("minimum_norm")),
     "sweeps": lambda: [sweeps.table(_measured("sweeps"))],
     "tpu": lambda: [_compiled()],
-    "training": lambda: [
-        training.step_table(_measured("training")),
-        training.freezing_table(_measured("training")),
-    ],
+    "training": lambda: training.all_tables(_measured("training")),
     "verification": lambda: [
         verification.table(verification.stored()),
         verification.speed_table(json.loads(verification.SPEED.read_text())),

@@ -1,11 +1,11 @@
 """How fast training is: a PGD step beside PyTorch's, and what SENSE saves by freezing.
 
-    python -m benchmarks.training                all measurements, some 15 minutes
+    python -m benchmarks.training                all measurements, some 20 minutes
     python -m benchmarks.training sense_mnist    some of them
 
 The first needs the extra "peers" (`make peers` installs it). Compile time is apart;
-each measurement is kept in `results/training.json` as soon as it is done. CIFAR-10's
-images in the first, MNIST's in the second.
+each measurement is kept in `results/training.json` as soon as it is done. MNIST's
+images in the last, CIFAR-10's in the others.
 """
 
 import argparse
@@ -74,12 +74,14 @@ def seconds_a_step(
     return float(np.median(seconds[1:])), seconds[0], means
 
 
-def batches(name: str, updates: int) -> tuple[np.ndarray, np.ndarray]:
+def batches(
+    name: str, updates: int, batch: int = BATCH
+) -> tuple[np.ndarray, np.ndarray]:
     """The first training images, in batches: one to compile with, and the others."""
     split = data.load(name, "train")
-    count = (updates + 1) * BATCH
+    count = (updates + 1) * batch
     images = split.images[:count].astype(np.float32) / 255
-    shape = (updates + 1, BATCH)
+    shape = (updates + 1, batch)
     return (
         images.reshape(*shape, *images.shape[1:]),
         split.labels[:count].reshape(shape),
@@ -109,6 +111,44 @@ def pgd_resnet20() -> dict[str, float]:
         "ratio": theirs / seconds,
         "images_per_second": BATCH / seconds,
     }
+
+
+def update_rates() -> dict[str, Any]:
+    """Updates of PGD-3 training beside the rate of matrix products.
+
+    Their work is counted in forward passes: each inner step is worth two, for weights
+    have no gradient there, and the last pass with its gradient three.
+    """
+    steps, side = 3, 2048
+    objective = objectives.projected_gradient(step_size=4 / 255, steps=steps)
+    matrix = jax.random.normal(KEY, (side, side))
+    product = jax.jit(lambda a: a @ a)
+    jax.block_until_ready(product(matrix))
+    times = []
+    for _ in range(10):
+        began = time.perf_counter()
+        jax.block_until_ready(product(matrix))
+        times.append(time.perf_counter() - began)
+    matmul = 2 * side**3 / float(np.median(times)) / 1e9
+    rows = []
+    for name in ("resnet20", "patch_resnet8"):
+        network = models.build(name, (32, 32, 3), 10)
+        for batch in (128, 64, 32):
+            images, labels = batches("cifar10", 8, batch)
+            once, _, _ = seconds_a_step(network, objective, images, labels)
+            forward = jax.jit(network.apply).lower(network.init(KEY), images[0])
+            flops = (2 * steps + 3) * forward.cost_analysis()["flops"]
+            rate = flops / once / 1e9
+            rows.append(
+                {
+                    "network": name,
+                    "batch": batch,
+                    "images_per_second": batch / once,
+                    "gflop_per_second": rate,
+                    "share_of_matmul": rate / matmul,
+                }
+            )
+    return {"matmul_gflop_per_second": matmul, "rows": rows}
 
 
 def sense_mnist() -> dict[str, list[dict[str, float]]]:
@@ -145,6 +185,7 @@ def sense_mnist() -> dict[str, list[dict[str, float]]]:
 
 MEASUREMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "pgd_resnet20": pgd_resnet20,
+    "update_rates": update_rates,
     "sense_mnist": sense_mnist,
 }
 
@@ -174,6 +215,31 @@ def freezing_table(measured: dict[str, Any]) -> tables.Table:
     )
 
 
+def rates_table(measured: dict[str, Any]) -> tables.Table:
+    """What share of the rate of matrix products updates reach."""
+    found = measured["update_rates"]
+    return tables.Table(
+        "PGD-3 training beside matrix products of "
+        f"{found['matmul_gflop_per_second']:.0f} GFLOP/s",
+        ["network", "batch", "images/s", "GFLOP/s", "share of the products' rate"],
+        [
+            [
+                one["network"],
+                one["batch"],
+                *(
+                    f"{one[name]:.3g}"
+                    for name in (
+                        "images_per_second",
+                        "gflop_per_second",
+                        "share_of_matmul",
+                    )
+                ),
+            ]
+            for one in found["rows"]
+        ],
+    )
+
+
 def step_table(measured: dict[str, Any]) -> tables.Table:
     """What an update of ResNet-20 costs beside PyTorch's."""
     one = measured["pgd_resnet20"]
@@ -189,6 +255,12 @@ def step_table(measured: dict[str, Any]) -> tables.Table:
         ["", *names.values()],
         [["two CPU cores", *(f"{one[name]:.3g}" for name in names)]],
     )
+
+
+def all_tables(measured: dict[str, Any]) -> list[tables.Table]:
+    """The tables of all measurements, in the order of the page."""
+    made = step_table, freezing_table, rates_table
+    return [make(measured) for make in made]
 
 
 def main() -> None:
@@ -210,8 +282,8 @@ def main() -> None:
         runs.write_json(options.out, measured)
         print(json.dumps(found, indent=2), flush=True)
     if set(measured) == set(MEASUREMENTS):
-        print(tables.markdown(step_table(measured)))
-        print(tables.markdown(freezing_table(measured)))
+        for table in all_tables(measured):
+            print(tables.markdown(table))
 
 
 if __name__ == "__main__":
