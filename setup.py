@@ -41,7 +41,7 @@ setuptools.setup(
     # `python -m zeroone_jax.experiments.NAME`: a top-level name so common could be
     # another package's.
     package_dir={"zeroone_jax.experiments": "experiments"},
-    package_data={"zeroone_jax": ["py.typed"]},
+    package_data={"zeroone_jax": ["py.typed", "models/weights/*.npz"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.3.1",

@@ -2,6 +2,7 @@
 
     python -m experiments.attack
     python -m experiments.attack --config.model=networks.npz --config.images.count=100
+    python -m experiments.attack --config.model=mnist_linf --preset=suite_standard
     python -m experiments.attack --preset=ray_s --config.attack.max_queries=2000
     python -m experiments.attack --preset=hop_skip_jump --config.attack.radius=adaptive
     python -m experiments.attack --preset=suite_decision --config.images.count=100

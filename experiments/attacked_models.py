@@ -112,7 +112,8 @@ def load(path: str, double: bool) -> Model:
     """Loads a model, and says what it was trained on.
 
     Args:
-        path: a run directory, or an .npz file of 01 networks.
+        path: a run directory, an .npz file of 01 networks, or the name of a network
+            that comes with the library.
         double: whether in float64.
 
     Returns:
@@ -123,6 +124,9 @@ def load(path: str, double: bool) -> Model:
     """
     place = pathlib.Path(path).expanduser()
     dtype = jnp.dtype(jnp.float64 if double else jnp.float32)
+    if path in models.PRETRAINED:
+        source = Source(models.PRETRAINED[path].data, ())
+        return Model(_astype(models.pretrained(path), dtype), source, dtype)
     try:
         if place.suffix == ".npz":
             return _zero_one(zero_one.load(place, dtype=dtype), Source(), dtype)
@@ -141,7 +145,8 @@ def load(path: str, double: bool) -> Model:
         f"There is no model at {path}: give --config.model a run directory of "
         "python -m experiments.train_zero_one (without flags, that fills "
         "runs/cifar10_0v1-seed0) or of python -m experiments.train_network that has "
-        "finished, or an .npz file of w1, b1, w2 and b2"
+        "finished, an .npz file of w1, b1, w2 and b2, or one of "
+        f"{', '.join(models.PRETRAINED)}"
     )
 
 
@@ -154,11 +159,12 @@ def _network(place: pathlib.Path, dtype: jnp.dtype) -> Model:
     split = command_line.load(source, "test")
     experiment = runs.from_json(runs.read_settings(place), network_configs.Experiment)
     network = train_network.build(experiment, split)
-    variables = jax.tree.map(
-        lambda array: array.astype(dtype),
-        _read(lambda: networks.load(place / "network.npz", network)),
-    )
-    return Model(network.bind(variables), source, dtype)
+    variables = _read(lambda: networks.load(place / "network.npz", network))
+    return Model(_astype(network.bind(variables), dtype), source, dtype)
+
+
+def _astype(trained: models.Trained, dtype: jnp.dtype) -> models.Trained:
+    return jax.tree.map(lambda array: array.astype(dtype), trained)
 
 
 def _read(read: Callable[[], _Read]) -> _Read:

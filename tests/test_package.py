@@ -82,6 +82,9 @@ found = attacks.pgd(epsilon=0.2)(
 )
 assert found.success.all()
 assert pathlib.Path(zeroone_jax.__file__).with_name("py.typed").exists()
+for name in models.PRETRAINED:
+    model = models.pretrained(name)
+    assert jnp.isfinite(model(jnp.zeros((1, *model.image_shape)))).all()
 try:
     data.load("mnist", "test", data_dir=tempfile.mkdtemp())
 except ImportError as error:

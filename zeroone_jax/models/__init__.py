@@ -9,19 +9,23 @@ from zeroone_jax.models.classifier import Classifier
 from zeroone_jax.models.convolution import convolve
 from zeroone_jax.models.ensemble import Ensemble
 from zeroone_jax.models.network import Network, Trained, Variables
+from zeroone_jax.models.pretrained import PRETRAINED, Pretrained, pretrained
 from zeroone_jax.models.registry import available, build
 from zeroone_jax.models.sign import sign, spread
 from zeroone_jax.models.sign_networks import sign_networks
 
 __all__ = [
+    "PRETRAINED",
     "Classifier",
     "Ensemble",
     "Network",
+    "Pretrained",
     "Trained",
     "Variables",
     "available",
     "build",
     "convolve",
+    "pretrained",
     "sign",
     "sign_networks",
     "spread",
