@@ -90,8 +90,8 @@ class Experiment:
     Attributes:
         attack: the attack, the suite, all attacks of a norm, or what is to be verified.
             Targeted, it aims at the class after the image's own.
-        model: a run directory of experiments.train_zero_one or train_network, an .npz of
-            01 networks, or a name of models.PRETRAINED.
+        model: a run directory of experiments.train_zero_one or train_network, an .npz
+            of 01 networks, or a name of models.PRETRAINED.
         images: what to attack.
         start: where attacks by labels start: at a "random" one or the "nearest" one of
             1,000 training images that the model labels as wanted, or at "noise" that

@@ -8,9 +8,10 @@ from tests.training.objectives import twin
 from zeroone_jax.attacks.perturbation import each, project
 from zeroone_jax.training.objectives import (
     adversarial,
+    aligned_slopes,
     individual,
     moved_weights,
-    single_step,
+    noisy_step,
 )
 
 
@@ -31,6 +32,7 @@ def _known_starts(monkeypatch):
         del key, y, epsilon, norm
         return jnp.clip(x + 0.001 * twin.UNIT, 0, 1)
 
-    for module in (adversarial, individual, single_step, moved_weights):
+    drawing = adversarial, aligned_slopes, individual, moved_weights, noisy_step
+    for module in drawing:
         monkeypatch.setattr(module, "random_start", in_ball)
     monkeypatch.setattr(adversarial, "nearby_start", nearby)

@@ -18,6 +18,9 @@ from zeroone_jax.training.objectives.adversarial import (
 )
 from zeroone_jax.training.objectives.adversarial import Trades as trades
 from zeroone_jax.training.objectives.adversarial import fast_gradient_sign
+from zeroone_jax.training.objectives.aligned_slopes import (
+    GradientAlignment as gradient_alignment,
+)
 from zeroone_jax.training.objectives.frame import Batch, Info, Model, Objective
 from zeroone_jax.training.objectives.individual import Friendly as friendly
 from zeroone_jax.training.objectives.individual import (
@@ -28,14 +31,11 @@ from zeroone_jax.training.objectives.margin import CertifiedMargin as certified_
 from zeroone_jax.training.objectives.moved_weights import (
     WeightPerturbation as weight_perturbation,
 )
-from zeroone_jax.training.objectives.sensible import Sense as sense
-from zeroone_jax.training.objectives.sensible import SenseTrade as sense_trade
-from zeroone_jax.training.objectives.single_step import (
-    GradientAlignment as gradient_alignment,
-)
-from zeroone_jax.training.objectives.single_step import (
+from zeroone_jax.training.objectives.noisy_step import (
     NoisyFastGradient as noisy_fast_gradient,
 )
+from zeroone_jax.training.objectives.sensible import Sense as sense
+from zeroone_jax.training.objectives.sensible import SenseTrade as sense_trade
 
 __all__ = sorted(
     name
