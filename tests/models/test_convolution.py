@@ -51,7 +51,9 @@ def test_float64():
         expected = by_xla(x, kernel, ((1, 1), (1, 1)))
         for got in (
             convolution.banded(x, kernel, ((1, 1), (1, 1))),
-            convolution.arranged(x, kernel, (1, 1), ((1, 1), (1, 1))),
+            convolution.arranged(
+                x, kernel, convolution.Slide((1, 1), ((1, 1), (1, 1)))
+            ),
         ):
             assert got.dtype == jnp.float64
             np.testing.assert_allclose(got, expected, atol=1e-12)
@@ -66,28 +68,53 @@ ARRANGED = [
 ]
 
 
-@pytest.mark.parametrize(("x_shape", "kernel_shape", "strides", "padding"), ARRANGED)
-def test_arranged_gradients_are_xlas(x_shape, kernel_shape, strides, padding):
-    x, kernel = drawn(x_shape, kernel_shape)
+def both(x_shape, kernel_shape, strides, padding):
+    """XLA's convolution and ours."""
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(
             x_shape[1:3], kernel_shape[:2], strides, padding
         )
-    padding = tuple(padding)
-    expected, pull_back = jax.vjp(
+    slide = convolution.Slide(strides, tuple(padding))
+    return (
         lambda x, kernel: jax.lax.conv_general_dilated(
-            x, kernel, strides, padding, dimension_numbers=LAYOUT
+            x, kernel, strides, slide.padding, dimension_numbers=LAYOUT
         ),
-        x,
-        kernel,
+        lambda x, kernel: convolution.arranged(x, kernel, slide),
     )
-    got, our_pull_back = jax.vjp(
-        lambda x, kernel: convolution.arranged(x, kernel, strides, padding), x, kernel
-    )
+
+
+@pytest.mark.parametrize(("x_shape", "kernel_shape", "strides", "padding"), ARRANGED)
+def test_arranged_gradients_are_xlas(x_shape, kernel_shape, strides, padding):
+    x, kernel = drawn(x_shape, kernel_shape)
+    theirs, ours = both(x_shape, kernel_shape, strides, padding)
+    expected, pull_back = jax.vjp(theirs, x, kernel)
+    got, our_pull_back = jax.vjp(ours, x, kernel)
     chex.assert_trees_all_close(got, expected, atol=1e-6)
     chex.assert_trees_all_close(
         our_pull_back(jnp.cos(expected)), pull_back(jnp.cos(expected)), atol=1e-4
     )
+
+
+@pytest.mark.parametrize(("x_shape", "kernel_shape", "strides", "padding"), ARRANGED)
+def test_derivatives_of_higher_order_are_xlas(x_shape, kernel_shape, strides, padding):
+    """Twice and three times, in images and kernels, through both gradients."""
+    with jax.enable_x64():
+        x, kernel = drawn(x_shape, kernel_shape, jnp.float64)
+
+        def order(convolved, number):
+            def value(x, kernel):
+                if number == 0:
+                    return jnp.sum(jnp.sin(convolved(x, kernel)))
+                gradients = jax.grad(order(convolved, number - 1), (0, 1))(x, kernel)
+                return sum(jnp.sum(jnp.sin(gradient)) for gradient in gradients)
+
+            return value
+
+        theirs, ours = both(x_shape, kernel_shape, strides, padding)
+        for number in (1, 2):
+            expected = jax.grad(order(theirs, number), (0, 1))(x, kernel)
+            got = jax.grad(order(ours, number), (0, 1))(x, kernel)
+            chex.assert_trees_all_close(got, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(

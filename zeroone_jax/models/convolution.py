@@ -15,7 +15,8 @@ in the images is 2 to 3 times as fast again.
 """
 
 import functools
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,20 @@ _MOST_OUTPUTS = 16
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 Pair: TypeAlias = tuple[int, int]
+
+
+class Slide(NamedTuple):
+    """How the window of a convolution moves over images.
+
+    Attributes:
+        strides: of rows, of columns.
+        padding: ((top, bottom), (left, right)).
+        precision: as for `jax.lax.conv_general_dilated`.
+    """
+
+    strides: Pair
+    padding: tuple[Pair, Pair]
+    precision: jax.lax.PrecisionLike = None
 
 
 def convolve(
@@ -118,69 +133,116 @@ def convolve(
     def on_processors(x: Array, kernel: Array) -> Array:
         if few and steps == (1, 1):
             return banded(x, kernel, edges, precision)
-        return arranged(x, kernel, steps, edges, precision)
+        return arranged(x, kernel, Slide(steps, edges, precision))
 
     return jax.lax.platform_dependent(x, kernel, cpu=on_processors, default=by_xla)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def arranged(
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def arranged(x: Array, kernel: Array, slide: Slide) -> Array:
+    """Does what `convolve` does, with derivatives that are fast also inside loops."""
+    return _by_xla(x, kernel, slide.padding, slide.precision, strides=slide.strides)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _in_images(gradient: Array, kernel: Array, size: Pair, slide: Slide) -> Array:
+    """The gradient in images of a height and width, from that in the outputs."""
+    edges = [
+        (window - 1 - before, pixels - _span(gradient, axis, slide) + before)
+        for axis, (window, pixels, (before, _)) in enumerate(
+            zip(kernel.shape[:2], size, slide.padding, strict=True)
+        )
+    ]
+    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    return _by_xla(gradient, turned, edges, slide.precision, lhs_dilation=slide.strides)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _in_kernel(x: Array, gradient: Array, windows: Pair, slide: Slide) -> Array:
+    """The gradient in a kernel of so many rows and columns, from that in the outputs.
+
+    Inputs take the place of images, images that of channels.
+    """
+    edges = [
+        (before, window - 1 + _span(gradient, axis, slide) - pixels - before)
+        for axis, (window, pixels, (before, _)) in enumerate(
+            zip(windows, x.shape[1:3], slide.padding, strict=True)
+        )
+    ]
+    x, gradient = x.transpose(3, 1, 2, 0), gradient.transpose(1, 2, 0, 3)
+    found = _by_xla(x, gradient, edges, slide.precision, rhs_dilation=slide.strides)
+    return found.transpose(1, 2, 0, 3)
+
+
+def _span(gradient: Array, axis: int, slide: Slide) -> int:
+    """What strided outputs span: the last pixels may be in no window."""
+    return (gradient.shape[axis + 1] - 1) * slide.strides[axis] + 1
+
+
+def _by_xla(
     x: Array,
     kernel: Array,
-    strides: Pair,
-    padding: tuple[Pair, Pair],
-    precision: jax.lax.PrecisionLike = None,
-) -> Array:
-    """Does what `convolve` does, with gradients that are fast also inside loops."""
-    return jax.lax.conv_general_dilated(
-        x, kernel, strides, padding, dimension_numbers=_LAYOUT, precision=precision
-    )
-
-
-def _forward(
-    x: Array, kernel: Array, *settings: Any
-) -> tuple[Array, tuple[Array, Array]]:
-    return arranged(x, kernel, *settings), (x, kernel)
-
-
-def _backward(
-    strides: Pair,
-    padding: tuple[Pair, Pair],
+    padding: Sequence[Pair],
     precision: jax.lax.PrecisionLike,
-    kept: tuple[Array, Array],
-    gradient: Array,
-) -> tuple[Array, Array]:
-    x, kernel = kept
-    around_gradient, around_x = [], []
-    for axis, (stride, (before, _)) in enumerate(zip(strides, padding, strict=True)):
-        size, window = x.shape[axis + 1], kernel.shape[axis]
-        # What the strided outputs span: the last pixels may be in no window.
-        span = (gradient.shape[axis + 1] - 1) * stride + 1
-        around_gradient.append((window - 1 - before, size - span + before))
-        around_x.append((before, window - 1 + span - size - before))
-    convolution = functools.partial(
-        jax.lax.conv_general_dilated,
-        window_strides=(1, 1),
+    strides: Pair = (1, 1),
+    **dilation: Any,
+) -> Array:
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
         dimension_numbers=_LAYOUT,
         precision=precision,
+        **dilation,
     )
-    in_x = convolution(
-        gradient,
-        kernel[::-1, ::-1].transpose(0, 1, 3, 2),
-        padding=around_gradient,
-        lhs_dilation=strides,
-    )
-    # Inputs take the place of images, images that of channels.
-    in_kernel = convolution(
-        x.transpose(3, 1, 2, 0),
-        gradient.transpose(1, 2, 0, 3),
-        padding=around_x,
-        rhs_dilation=strides,
-    )
-    return in_x, in_kernel.transpose(1, 2, 0, 3)
 
 
-arranged.defvjp(_forward, _backward)
+# The three are linear in both of their arrays, and adjoint to one another: with
+# y = arranged(x, k), <y, g> = <x, _in_images(g, k)> = <k, _in_kernel(x, g)>. So
+# derivatives of every order, such as GradAlign's, are made of the same three.
+
+
+def _of_arranged(
+    slide: Slide, kept: tuple[Array, Array], gradient: Array
+) -> tuple[Array, Array]:
+    x, kernel = kept
+    return (
+        _in_images(gradient, kernel, x.shape[1:3], slide),
+        _in_kernel(x, gradient, kernel.shape[:2], slide),
+    )
+
+
+def _of_images(
+    size: Pair, slide: Slide, kept: tuple[Array, Array], x: Array
+) -> tuple[Array, Array]:
+    del size
+    gradient, kernel = kept
+    return (
+        arranged(x, kernel, slide),
+        _in_kernel(x, gradient, kernel.shape[:2], slide),
+    )
+
+
+def _of_kernel(
+    windows: Pair, slide: Slide, kept: tuple[Array, Array], kernel: Array
+) -> tuple[Array, Array]:
+    del windows
+    x, gradient = kept
+    return (
+        _in_images(gradient, kernel, x.shape[1:3], slide),
+        arranged(x, kernel, slide),
+    )
+
+
+def _keeping(product: Callable[..., Array]) -> Callable[..., Any]:
+    """What goes forward where derivatives are wanted: both arrays are kept."""
+    return lambda a, b, *settings: (product(a, b, *settings), (a, b))
+
+
+arranged.defvjp(_keeping(arranged), _of_arranged)
+_in_images.defvjp(_keeping(_in_images), _of_images)
+_in_kernel.defvjp(_keeping(_in_kernel), _of_kernel)
 
 
 def banded(
