@@ -88,6 +88,17 @@ def batches(
     )
 
 
+def pgd_operations(network: models.Network, images: Any, steps: int) -> float:
+    """Floating-point operations of an update of PGD training.
+
+    They are counted in forward passes: each inner step is worth two, for weights have
+    no gradient there, and the last pass with its gradient three.
+    """
+    forward = jax.jit(network.apply).lower(network.init(KEY), images)
+    # Before XLA rewrites it, it holds each operation once.
+    return (2 * steps + 3) * forward.cost_analysis()["flops"]
+
+
 def pgd_resnet20() -> dict[str, float]:
     """An update of PGD-10 training of ResNet-20, batch 128, against PyTorch."""
     from benchmarks import training_peer
@@ -114,11 +125,7 @@ def pgd_resnet20() -> dict[str, float]:
 
 
 def update_rates() -> dict[str, Any]:
-    """Updates of PGD-3 training beside the rate of matrix products.
-
-    Their work is counted in forward passes: each inner step is worth two, for weights
-    have no gradient there, and the last pass with its gradient three.
-    """
+    """Updates of PGD-3 training beside the rate of matrix products."""
     steps, side = 3, 2048
     objective = objectives.projected_gradient(step_size=4 / 255, steps=steps)
     matrix = jax.random.normal(KEY, (side, side))
@@ -136,9 +143,7 @@ def update_rates() -> dict[str, Any]:
         for batch in (128, 64, 32):
             images, labels = batches("cifar10", 8, batch)
             once, _, _ = seconds_a_step(network, objective, images, labels)
-            forward = jax.jit(network.apply).lower(network.init(KEY), images[0])
-            flops = (2 * steps + 3) * forward.cost_analysis()["flops"]
-            rate = flops / once / 1e9
+            rate = pgd_operations(network, images[0], steps) / once / 1e9
             rows.append(
                 {
                     "network": name,

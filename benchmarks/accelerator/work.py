@@ -145,11 +145,7 @@ def matmul(setting: Setting) -> Figures:
 
 
 def wide_update(setting: Setting) -> Figures:
-    """An update of PGD-10 training in bfloat16, beside the rate of matrix products.
-
-    Its work is counted in forward passes: each inner step is worth two, for weights
-    have no gradient there, and the last pass with its gradient three.
-    """
+    """An update of PGD-10 training in bfloat16, beside the rate of matrix products."""
     size = setting.size
     network = models.build(size.wide, size.shape, 10, jnp.bfloat16)
     shape = (size.updates + 1, size.batch)
@@ -157,10 +153,8 @@ def wide_update(setting: Setting) -> Figures:
     labels = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 10
     objective = objectives.projected_gradient(steps=_PGD_STEPS)
     once, first, _ = update_times.seconds_a_step(network, objective, images, labels)
-    forward = jax.jit(network.apply).lower(network.init(KEY), images[0])
-    # Before XLA rewrites it, it holds each operation once.
-    flops = (2 * _PGD_STEPS + 3) * forward.cost_analysis()["flops"]
-    rate = flops / once / 1e12
+    operations = update_times.pgd_operations(network, images[0], _PGD_STEPS)
+    rate = operations / once / 1e12
     known = setting.known.get("matmul")
     return {
         "network": size.wide,
