@@ -293,7 +293,7 @@ def test_plans_follow_their_settings():
     stages = network_evaluation.plan(thorough, 10_000).stages
     assert [(stage.name, stage.first) for stage in stages] == [
         ("pgd_40_worst_of_5", 10_000),
-        ("ray_s", 500),
+        ("ray_s", 200),
         ("auto_attack", 1000),
     ]
     assert stages[0].attack.step_size == 2 / 255

@@ -97,10 +97,10 @@ def standard(epsilon: float, step_size: float, restarts: int = 3) -> Suite:
 def thorough(epsilon: float, step_size: float) -> Suite:
     """As `standard`, with five restarts, and an attack that no gradient can mislead.
 
-    RayS sees labels only, of 500 images, with 2,000 queries each. Arguments, result and
+    RayS sees labels only, of 200 images, with 1,000 queries each. Arguments, result and
     error are those of `standard`.
     """
-    rays = (attacks.ray_s(max_queries=2000), "ray_s", 500)
+    rays = (attacks.ray_s(max_queries=1000), "ray_s", 200)
     return _compared(epsilon, step_size, 5, rays)
 
 
