@@ -11,48 +11,60 @@ from zeroone_jax.attacks.perturbation import size
 KEY = jax.random.key(0)
 
 
-def plain(x: np.ndarray, label: int, steps: int, tolerance: float) -> float:
-    """Chen and Gu's Algorithms 1 and 3, for one image: the radius after some flips."""
+def plain(x: np.ndarray, label: int, queries: int, tolerance: float) -> float:
+    """Chen and Gu's Algorithms 1 and 3, for an image: the radius after some queries."""
+    asked, best = 0, 1.0
+
+    class OutOfBudgetError(Exception):
+        pass
 
     def hit(signs: np.ndarray, radius: float) -> bool:
+        nonlocal asked
+        if asked == queries:
+            raise OutOfBudgetError
+        asked += 1
         point = np.clip(x + np.float32(radius) * signs.reshape(x.shape), 0, 1)
         return int(models.linear(jnp.asarray(point[None]))[0]) != label
 
-    signs, best, level, block = np.ones(x.size, np.float32), 1.0, 0, None
-    for _ in range(steps + 1):
-        trial = signs.copy()
-        if block is None:
-            block = 0
-        else:
-            length = -(-x.size // 2**level)
-            trial[block * length : (block + 1) * length] *= -1
-            block += 1
-            if block * length >= x.size:
-                level, block = min(level + 1, 6), 0
-        if hit(trial, best):
-            low, signs = 0.0, trial
-            while best - low > tolerance:
-                middle = (low + best) / 2
-                if hit(signs, middle):
-                    best = middle
-                else:
-                    low = middle
-    return best
+    signs, level, block = np.ones(x.size, np.float32), 0, None
+    try:
+        while True:
+            trial = signs.copy()
+            if block is None:
+                block = 0
+            else:
+                length = -(-x.size // 2**level)
+                trial[block * length : (block + 1) * length] *= -1
+                block += 1
+                if block * length >= x.size:
+                    level, block = min(level + 1, 6), 0
+            if hit(trial, best):
+                low, signs = 0.0, trial
+                while best - low > tolerance:
+                    middle = (low + best) / 2
+                    if hit(signs, middle):
+                        best = middle
+                    else:
+                        low = middle
+    except OutOfBudgetError:
+        return best
 
 
-def test_every_flip_is_the_plain_algorithms() -> None:
+def test_every_question_is_the_plain_algorithms() -> None:
     x, y = models.images(4, 6)
     attack = attacks.ray_s(max_queries=5000)
     state = attack.init(KEY, models.linear, x, y)
     step = jax.jit(lambda state: attack.step(KEY, models.linear, state)[0])
-    for _ in range(100):
+    for queries in range(1, 201):
+        if queries % 20 == 0 or queries < 12:
+            expected = [
+                plain(np.asarray(image), int(label), queries, attack.tolerance)
+                for image, label in zip(x, y, strict=True)
+            ]
+            np.testing.assert_allclose(state.memory.radius, expected, atol=1e-5)
+            np.testing.assert_array_equal(state.queries, queries)
         state = step(state)
-    expected = [
-        plain(np.asarray(image), int(label), 100, attack.tolerance)
-        for image, label in zip(x, y, strict=True)
-    ]
     assert min(expected) < 0.2
-    np.testing.assert_allclose(state.memory.radius, expected, atol=1e-5)
 
 
 def test_the_corner_of_a_linear_model_is_found() -> None:
@@ -72,6 +84,9 @@ def test_a_start_gives_the_first_direction() -> None:
     attack = attacks.ray_s()
     state = attack.init(KEY, models.linear, x, y, start)
     assert state.found.all()
+    # The way from 1 to 0 is halved ten times.
+    for _ in range(10):
+        state, _ = attack.step(KEY, models.linear, state)
     exact = models.linear_distance(x, "linf")
     np.testing.assert_allclose(state.memory.radius, exact, atol=attack.tolerance)
 
@@ -88,7 +103,7 @@ def test_in_l2_the_same_rays_are_searched_and_the_shortest_is_kept() -> None:
         step = jax.jit(
             lambda state, attack=attack: attack.step(KEY, models.linear, state)
         )
-        for _ in range(60):
+        for _ in range(300):
             before = state
             state, _ = step(state)
             if norm == "l2":

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 
 from zeroone_jax import checks
 from zeroone_jax.attacks.decision import DecisionAttack
-from zeroone_jax.attacks.oracle import halve
 from zeroone_jax.attacks.perturbation import Norm, each, size
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LabelFn, Number
@@ -30,12 +29,16 @@ class Memory(NamedTuple):
         signs: float [n, ...] of -1 and 1, the best direction.
         radius: float [n], how far each pixel moves, unless the box stops it, at the
             least radius that leads to a hit; 1 before any.
-        level: i32 [], blocks are a 2^-level share of an image.
-        block: i32 [], the block to flip next.
+        low: float [n], the largest radius that is known to fail in that direction. As
+            long as it is farther from `radius` than the tolerance, the way between
+            them is halved; then the next block is flipped.
+        level: i32 [n], blocks are a 2^-level share of an image.
+        block: i32 [n], the block to flip next.
     """
 
     signs: Array
     radius: Array
+    low: Array
     level: Array
     block: Array
 
@@ -45,12 +48,12 @@ class Info(NamedTuple):
 
     Attributes:
         radius: float [n], the best so far, 1 before any hit.
-        kept: bool [n], whether the flip led to a hit.
-        level: i32 [], of the block that was flipped.
+        hit: bool [n], whether the point asked about was one.
+        level: i32 [n], of the block that was flipped last.
     """
 
     radius: Array
-    kept: Array
+    hit: Array
     level: Array
 
 
@@ -82,67 +85,75 @@ class RayS(DecisionAttack, name="ray_s"):
     def init(
         self, key: Key, fn: LabelFn, x: Array, y: Array, start: Array | None = None
     ) -> State:
-        """Takes the first direction, at the largest radius there is."""
+        """Asks about the first direction, at the largest radius there is."""
         signs = jnp.ones_like(x)
         if start is not None:
             signs = jnp.where(start < x, -1, 1).astype(x.dtype)
-        zero = jnp.asarray(0, jnp.int32)
-        memory = Memory(signs, jnp.ones(x.shape[:1], x.dtype), zero, zero)
-        return self._try(fn, State.beginning(x, y, memory), signs)[0]
+        none, most = jnp.zeros(x.shape[:1], jnp.int32), jnp.ones(x.shape[:1], x.dtype)
+        memory = Memory(signs, most, most, none, none)
+        return self._ask(fn, State.beginning(x, y, memory), signs)[0]
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
-        """Flips the next block, and keeps the flip where it still leads to a hit."""
-        memory = state.memory
+        """Asks one question of each image: about a flip, or about a shorter radius.
+
+        So images wait for none that halve their radii longer.
+        """
+        level, block = state.memory.level, state.memory.block
         shape = state.x.shape
         dimension = math.prod(shape[1:])
-        blocks = jnp.left_shift(1, memory.level)
-        length = -(-dimension // blocks)
-        place = jnp.arange(dimension, dtype=jnp.int32) // length == memory.block
-        flip = jnp.where(place, -1, 1).astype(state.x.dtype)
-        signs = (memory.signs.reshape(len(state.x), -1) * flip[None, :]).reshape(shape)
-        state, kept = self._try(fn, state, signs)
+        length = -(-dimension // jnp.left_shift(1, level))
+        place = jnp.arange(dimension, dtype=jnp.int32)[None, :] // length[:, None]
+        flip = jnp.where(place == block[:, None], -1, 1).astype(state.x.dtype)
+        flips = ~self._halves(state.memory)
+        state, hit = self._ask(fn, state, state.memory.signs * flip.reshape(shape))
         # The last block of a level may be empty, where lengths were rounded up.
-        last = (memory.block + 1) * length >= dimension
+        last = (block + 1) * length >= dimension
         deepest = math.ceil(math.log2(dimension)) if dimension > 1 else 0
+        deeper = jnp.minimum(level + last.astype(jnp.int32), deepest)
         state = state._replace(
             iteration=state.iteration + 1,
             memory=state.memory._replace(
-                block=jnp.where(last, 0, memory.block + 1),
-                level=jnp.minimum(memory.level + last.astype(jnp.int32), deepest),
+                block=jnp.where(flips, jnp.where(last, 0, block + 1), block),
+                level=jnp.where(flips, deeper, level),
             ),
         )
-        return state, Info(state.memory.radius, kept, memory.level)
+        return state, Info(state.memory.radius, hit, level)
 
-    def _try(self, fn: LabelFn, state: State, signs: Array) -> tuple[State, Array]:
-        """Asks at the best radius, and searches a smaller one where that is a hit."""
-        x, y, memory, budget = state.x, state.y, state.memory, self.budget(state.x)
-        hits = self.hits(fn, y)
+    def _halves(self, memory: Memory) -> Array:
+        return memory.radius - memory.low > self.tolerance
 
-        def at(radius: Array) -> Array:
-            return jnp.clip(x + each(radius, x) * signs, 0, 1)
-
-        kept = state.active & hits(at(memory.radius), state.active)
-        queries = state.queries + state.active.astype(jnp.int32)
-        radius, queries = halve(
-            hits, at, memory.radius, kept, self.tolerance, queries, budget
+    def _ask(self, fn: LabelFn, state: State, flipped: Array) -> tuple[State, Array]:
+        """Asks about the middle of the way being halved, or flipped signs elsewhere."""
+        x, memory = state.x, state.memory
+        halves = self._halves(memory)
+        radius = jnp.where(halves, (memory.low + memory.radius) / 2, memory.radius)
+        signs = where(halves, memory.signs, flipped)
+        point = jnp.clip(x + each(radius, x) * signs, 0, 1)
+        hit = state.active & self.hits(fn, state.y)(point, state.active)
+        failed = jnp.where(halves & state.active, radius, memory.low)
+        # Nothing is known of a new direction but its radius.
+        low = jnp.where(hit, jnp.where(halves, memory.low, 0), failed)
+        nearer = hit
+        if self.norm == "l2":
+            # The box stops other pixels of other rays: a shorter one may lead farther.
+            before, after = (size(a - x, "l2") for a in (state.adversary, point))
+            nearer = hit & (~state.found | (after < before))
+        adversary = where(nearer, point, state.adversary)
+        memory = memory._replace(
+            signs=where(hit, signs, memory.signs),
+            radius=jnp.where(hit, radius, memory.radius),
+            low=low,
         )
-        adversary, nearer = at(radius), kept
         if self.norm == "linf":
             # The box may have kept the adversary nearer than the radius.
-            radius = jnp.minimum(radius, size(adversary - x, "linf"))
-        else:
-            # It stops other pixels of other rays: a shorter one may lead farther.
-            before, after = (
-                size(point - x, "l2") for point in (state.adversary, adversary)
-            )
-            nearer = kept & (~state.found | (after < before))
+            cut = jnp.minimum(memory.radius, size(adversary - x, "linf"))
+            done = (hit | halves) & ~self._halves(memory)
+            memory = memory._replace(radius=jnp.where(done, cut, memory.radius))
+        queries = state.queries + state.active.astype(jnp.int32)
         return state._replace(
-            adversary=where(nearer, adversary, state.adversary),
-            found=state.found | kept,
-            active=state.active & (queries < budget),
+            adversary=adversary,
+            found=state.found | hit,
+            active=state.active & (queries < self.budget(x)),
             queries=queries,
-            memory=memory._replace(
-                signs=where(kept, signs, memory.signs),
-                radius=jnp.where(kept, radius, memory.radius),
-            ),
-        ), kept
+            memory=memory,
+        ), hit
