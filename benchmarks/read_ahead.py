@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import jax
 import numpy as np
@@ -40,7 +41,7 @@ def write(folder: pathlib.Path, gigabytes: float) -> str:
     """Writes the set, unless it is there; returns its name."""
     import tensorflow_datasets as tfds
     from PIL import Image
-    from tensorflow_datasets.core import registered
+    from tensorflow_datasets.core import registered, shuffle
 
     count = int(gigabytes * 1e9 / np.prod(SHAPE))
     name = f"synthetic_{count}"
@@ -64,7 +65,9 @@ def write(folder: pathlib.Path, gigabytes: float) -> str:
         features = tfds.features.FeaturesDict(features)
         return tfds.core.DatasetInfo(builder=builder, features=features)
 
-    with registered.skip_registration():
+    # Beyond a gigabyte it would shuffle by way of files, for which it needs TensorFlow.
+    in_memory = mock.patch.object(shuffle, "MAX_MEM_BUFFER_SIZE", sys.maxsize)
+    with in_memory, registered.skip_registration():
         kind = type(
             "Synthetic",
             (tfds.core.GeneratorBasedBuilder,),
@@ -76,9 +79,9 @@ def write(folder: pathlib.Path, gigabytes: float) -> str:
                 "_generate_examples": None,
             },
         )
-    tfds.display_progress_bar(False)
-    with contextlib.redirect_stdout(io.StringIO()):
-        kind(data_dir=folder, file_format="array_record").download_and_prepare()
+        tfds.display_progress_bar(False)
+        with contextlib.redirect_stdout(io.StringIO()):
+            kind(data_dir=folder, file_format="array_record").download_and_prepare()
     return name
 
 
