@@ -27,6 +27,7 @@ DRAWN = {
     "paper_b.mnist": "paper_b",
     "paper_b.speedrun": "paper_b",
     "paper_b.comparison": "paper_b",
+    "paper_b.comparison/overnight": "paper_b",
     "certified.radii": "certified",
     "certified.others": "certified",
     "certified.linf": "certified",

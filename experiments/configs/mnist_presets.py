@@ -24,8 +24,7 @@ def _methods(steps: int, step_size: float) -> dict[str, Objective]:
         "pgd": objectives.projected_gradient(**ball, ramp=1.0),
         "fast": objectives.projected_gradient(epsilon=0.3, step_size=0.375, steps=1),
         "noisy_fast": objectives.noisy_fast_gradient(epsilon=0.3),
-        # By the weight of .2 for small balls slopes do not stay aligned.
-        "gradient_alignment": objectives.gradient_alignment(epsilon=0.3, weight=2.0),
+        "gradient_alignment": objectives.gradient_alignment(epsilon=0.3),
         "weight_perturbation": objectives.weight_perturbation(**ball, ramp=1.0),
         "trades": objectives.trades(**ball, beta=1.0, ramp=1.0),
         "mart": objectives.mart(**ball, beta=1.0, ramp=3.0),

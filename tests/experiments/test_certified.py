@@ -16,7 +16,7 @@ from experiments.reproductions.certified import (
     radii,
     targets,
 )
-from experiments.studies.study import SCALES
+from experiments.studies.study import Study
 from zeroone_jax import attacks, verification
 from zeroone_jax.models import lipschitz, zero_one
 
@@ -97,7 +97,7 @@ def test_shares_are_those_above_the_radius():
     ]
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", Study.scales)
 @pytest.mark.parametrize(
     "study",
     [

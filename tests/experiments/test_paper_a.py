@@ -25,7 +25,7 @@ from experiments.reproductions.paper_a import (
     targets,
 )
 from experiments.studies import attacking, substitutes
-from experiments.studies.study import SCALES, Place
+from experiments.studies.study import Place, Study
 from zeroone_jax import coordinate_descent, data
 from zeroone_jax.models import zero_one
 
@@ -296,7 +296,7 @@ def test_without_scikit_learn_its_models_are_left_out(monkeypatch):
     assert not set(names) & {target.label for target in targets.targets("laptop")}
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", Study.scales)
 def test_models_differ_in_name_and_settings(scale):
     found = targets.targets(scale)
     assert len({target.label for target in found}) == len(found)
