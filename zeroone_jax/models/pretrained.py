@@ -44,6 +44,13 @@ PRETRAINED: Final[Mapping[str, Pretrained]] = types.MappingProxyType(
             about="PGD training, 36 epochs, Linf ball of .3 (--preset=mnist_speedrun): "
             "natural .9885, AutoAttack .889 (1,000 images)",
         ),
+        "cifar10_linf": Pretrained(
+            network="patch_resnet8",
+            data="cifar10",
+            shape=(32, 32, 3),
+            about="PGD training, 30 epochs, Linf ball of 8/255 (--preset=cifar10_pgd): "
+            "natural .6733, AutoAttack .351 (1,000 images)",
+        ),
     }
 )
 """Every such network by its name."""
