@@ -50,7 +50,8 @@ def test_they_label_as_rightly_as_the_stored_results_say(name):
     attack = attacks.apgd(epsilon=STORED[name][1], iterations=10)
     x, y = test.images[few].astype(np.float32) / 255, test.labels[few]
     left = 1 - float(np.mean(attack(jax.random.key(0), model, x, y).success))
-    assert accuracy["auto_attack"] - 0.05 < left * right.mean() < 1
+    # Ten steps of one attack on few images are weaker, but not by much.
+    assert left * right.mean() == pytest.approx(accuracy["auto_attack"] + 0.02, abs=0.1)
 
 
 def test_other_names_are_refused():
