@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import (
     attacks,
+    compile_time,
     coordinate_descent,
     ensembles,
     minimum_norm,
@@ -78,6 +79,7 @@ def _compiled() -> tables.Table:
 
 OTHERS: dict[str, Callable[[], list[tables.Table]]] = {
     "attacks": lambda: [attacks.table(_measured("attacks"))],
+    "compile_time": lambda: [compile_time.table(_measured("compile_time"))],
     "coordinate_descent": lambda: [
         coordinate_descent.time_table(_measured("coordinate_descent"))
     ],

@@ -16,6 +16,7 @@ DRAWN = {
     "demo": "networks",
     "verification": "networks speed",
     "attacks": "speed",
+    "compile_time": "speed",
     "coordinate_descent": "speed",
     "minimum_norm": "speed",
     "sweeps": "speed",

@@ -47,7 +47,7 @@ def images(name: str, x: ArrayLike, shape: tuple[int, ...] | None = None) -> Arr
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"{name} has shape {x.shape}, but must be [n, ...], n >= 1")
     # Told without copying them to the host.
-    if isinstance(x, jax.core.Tracer) or jnp.all((x >= 0) & (x <= 1)):
+    if isinstance(x, jax.core.Tracer) or _in_box(x):
         return x
     host = np.asarray(x)
     wrong = np.argwhere(~((host >= 0) & (host <= 1)))
@@ -86,7 +86,7 @@ def labels(y: ArrayLike, count: int, classes: int | None, name: str = "y") -> Ar
         )
     if isinstance(y, jax.core.Tracer):
         return y
-    low, high = int(y.min()), int(y.max())
+    low, high = map(int, _range(y))
     if low < 0 or (classes is not None and high >= classes):
         limit = "0.." + ("" if classes is None else str(classes - 1))
         wrong = low if low < 0 else high
@@ -198,6 +198,17 @@ def single(name: str, value: Number, dtype: jnp.dtype) -> Array:
 def is_known(value: Any) -> bool:
     """Whether a value is there and can be looked at: it is not traced."""
     return value is not None and not isinstance(value, jax.core.Tracer)
+
+
+# A program each, since every operation outside of one is compiled alone.
+@jax.jit
+def _in_box(x: Array) -> Array:
+    return jnp.all((x >= 0) & (x <= 1))
+
+
+@jax.jit
+def _range(y: Array) -> tuple[Array, Array]:
+    return y.min(), y.max()
 
 
 def _refuse_unless(

@@ -141,7 +141,7 @@ class AutoPGD(Attack, name="apgd"):
 
         def total_loss(point: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             outputs = fn(point).astype(x.dtype)
-            stretch = jnp.where(turn == 0, climb.stretch(outputs), memory.stretch)
+            stretch = climb.stretch(self.loss, outputs, memory.stretch, turn == 0)
             at = memory._replace(stretch=stretch)
             loss = self._loss(outputs, y, at, restart)
             return jnp.sum(loss), (loss, losses.labels(outputs), stretch)
@@ -175,11 +175,12 @@ class AutoPGD(Attack, name="apgd"):
                 return self._moved_l1(climbed, memory.point, gradient, x, place)
             return self._moved(climbed, memory.point, gradient, place, reach, onto)
 
-        following = loops.cond(
-            ~ends,
-            moved,
-            lambda: self._begun(key, x, y, climbed, iteration),
-        )
+        def begun() -> Memory:
+            if runs == 1 and self.norm != "l1":
+                return climbed
+            return self._begun(key, x, y, climbed, iteration)
+
+        following = loops.cond(~ends, moved, begun)
         following = following._replace(loss=jnp.where(nearest, loss, memory.loss))
         info = Info(
             loss, climbed.highest, labels, size(gradient, "linf"), climbed.step_size

@@ -123,7 +123,7 @@ def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
     """
     shape = jnp.shape(epsilon)
     if not shape:
-        return perturbation.radius(epsilon, x[:1]).reshape(())
+        return perturbation.rounded_down(epsilon, x.dtype)
     fits = len(shape) == x.ndim and all(
         own in (1, size) for own, size in zip(shape, x.shape, strict=True)
     )

@@ -52,21 +52,27 @@ def check(loss: Any, names: tuple[str, ...]) -> None:
             )
 
 
-def stretch(outputs: Array) -> Array:
+def stretch(loss: Any, outputs: Array, before: Array, first: Array) -> Array:
     """By how much the cross-entropy stretches logits, float [n], 1 for ordinary ones.
 
     Of logits nearly equal it would raise all other classes alike, not the best one.
 
     Args:
-        outputs: float [n, k], [n] or [n, 1], of a restart's first points.
+        loss: what is climbed; other losses stretch nothing.
+        outputs: float [n, k], [n] or [n, 1], of the model.
+        before: float [n], what was said at a restart's first points.
+        first: bool [], whether the outputs are those of a restart's first points.
     """
+    if loss != "cross_entropy":
+        return before
     z = jax.lax.stop_gradient(losses.as_logits(outputs))
     finite = jnp.isfinite(z)
     highest = jnp.max(jnp.where(finite, z, -jnp.inf), axis=1)
     lowest = jnp.min(jnp.where(finite, z, jnp.inf), axis=1)
     width = highest - lowest
     small = (width > 0) & (width < _SMALL)
-    return jnp.where(small, _ORDINARY / jnp.where(small, width, 1), 1)
+    stretched = jnp.where(small, _ORDINARY / jnp.where(small, width, 1), 1)
+    return jnp.where(first, stretched, before)
 
 
 def value(loss: Loss, outputs: Array, y: Array, stretched: Array) -> Array:

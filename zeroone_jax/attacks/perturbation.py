@@ -117,18 +117,23 @@ def radius(epsilon: float | Array, x: Array) -> Array:
         float [n, 1, ...], or of the shape of x, in its type. Numbers that are known
         are rounded down, so that the ball is no larger than was said.
     """
-    if isinstance(epsilon, jax.core.Tracer):
-        value = epsilon.astype(x.dtype)
-    else:
-        exact = np.asarray(epsilon)
-        rounded = exact.astype(x.dtype)
-        below = np.nextafter(rounded, x.dtype.type(-np.inf))
-        value = jnp.asarray(
-            np.where(rounded.astype(np.float64) > exact, below, rounded)
-        )
+    value = rounded_down(epsilon, x.dtype)
     if value.ndim == x.ndim:
         return value
     return each(jnp.broadcast_to(value, x.shape[:1]), x)
+
+
+def rounded_down(epsilon: float | Array, dtype: jnp.dtype) -> Array:
+    """A radius in another type: the largest number of it that is no larger.
+
+    Traced numbers, of which nothing is known, are rounded to the nearest.
+    """
+    if isinstance(epsilon, jax.core.Tracer):
+        return epsilon.astype(dtype)
+    exact = np.asarray(epsilon)
+    rounded = exact.astype(dtype)
+    below = np.nextafter(rounded, dtype.type(-np.inf))
+    return jnp.asarray(np.where(rounded.astype(np.float64) > exact, below, rounded))
 
 
 def largest_radius(epsilon: float | Array, x: Array) -> Array:

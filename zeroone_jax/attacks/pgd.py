@@ -149,7 +149,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
 
         def total_loss(point: Array) -> tuple[Array, tuple[Array, ...]]:
             outputs = fn(point).astype(x.dtype)
-            stretch = jnp.where(turn == 0, climb.stretch(outputs), memory.stretch)
+            stretch = climb.stretch(self.loss, outputs, memory.stretch, turn == 0)
             loss = climb.value(self.loss, outputs, y, stretch)
             told = loss
             if self.loss == "cross_entropy":
@@ -166,7 +166,10 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         def begin_again() -> tuple[Any, ...]:
             restart = (state.iteration + 1) // (self.iterations + 1)
             level = jnp.zeros(len(x), x.dtype)
-            first = self._fresh(key, x, y, restart)
+            first = memory.point, memory.velocity, memory.optimizer
+            # Half of what there is to compile, where nothing follows.
+            if self.restarts > 1:
+                first = self._fresh(key, x, y, restart)
             return (*total_loss(memory.point)[1], level, *first)
 
         # The last point of a restart is looked at only. One branch does all there is

@@ -188,13 +188,18 @@ def _in_chunks(
     def look(part: Batch) -> tuple[Array, Array]:
         return part.attack.look(only(fn, part.real), part.x, part.y)
 
-    labels, done = _by_chunks(look, batch)
+    attacked = functools.partial(_attack_chunk, key, fn, observer)
+    alone = len(batch.x) <= batch.attack.chunk
+    labels, done = look(batch) if alone else _by_chunks(look, batch)
     to_do = batch.real & (all_images | (~done & (labels >= 0)))
+    if alone:
+        # Most calls are of few images, and wait longest for the compiler: it is spared
+        # a loop and two sorts.
+        return attacked(batch, labels, to_do)
     # Images that are broken already stand together at the end, where whole chunks of
     # them finish at once.
     order = jnp.argsort(~to_do, stable=True)
     ordered = batch.map(lambda array: array[order])
-    attacked = functools.partial(_attack_chunk, key, fn, observer)
     found = _by_chunks(attacked, ordered, labels[order], to_do[order])
     back = jnp.argsort(order)
     return jax.tree.map(lambda array: array[back], found)

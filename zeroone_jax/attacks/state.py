@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
+from zeroone_jax import loops
 from zeroone_jax.attacks.perturbation import each
 from zeroone_jax.types import Array, Key
 
@@ -152,11 +153,17 @@ def image_keys(
     mixed = (mixed ^ (mixed >> 16)) * jnp.uint32(0x85EBCA6B)
     mixed = (mixed ^ (mixed >> 13)) * jnp.uint32(0xC2B2AE35)
     total = jnp.sum(mixed ^ (mixed >> 16), axis=1, dtype=jnp.uint32)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, total)
-    keys = jax.vmap(jax.random.fold_in)(keys, y)
-    if stream is None:
-        return keys
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, stream)
+    numbers = [total, y.astype(jnp.uint32)]
+    if stream is not None:
+        numbers.append(jnp.full_like(total, stream))
+    folded = jnp.stack(numbers)
+    # In a loop, for each cipher takes the compiler a tenth of a second.
+    return loops.fori_loop(
+        0,
+        len(numbers),
+        lambda i, keys: jax.vmap(jax.random.fold_in)(keys, folded[i]),
+        jnp.broadcast_to(key, total.shape),
+    )
 
 
 def where(chosen: Array, new: Any, old: Any) -> Any:
