@@ -3,62 +3,31 @@
 import dataclasses
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from tests.training.small_run import (
+    CLASSES,
+    CONFIG,
+    COUNT,
+    DEEP,
+    IAAT,
+    IMAGES,
+    KEY,
+    LABELS,
+    LINEAR,
+    SGD,
+    Linear,
+    assert_same,
+    copied,
+    fit,
+)
 from zeroone_jax import data, training
 from zeroone_jax.models.network import Network
 from zeroone_jax.training import loop, objectives, update
-
-KEY = jax.random.key(7)
-SHAPE, CLASSES, COUNT = (4, 3, 1), 3, 44
-GENERATOR = np.random.default_rng(3)
-IMAGES = GENERATOR.integers(0, 256, (COUNT, *SHAPE), np.uint8)
-LABELS = GENERATOR.integers(0, CLASSES, COUNT).astype(np.int32)
-
-
-class Linear(nn.Module):
-    """Softmax regression."""
-
-    @nn.compact
-    def __call__(self, x, train):
-        del train
-        return nn.Dense(CLASSES, precision="highest")(x.reshape(len(x), -1))
-
-
-class Deep(nn.Module):
-    """With everything that has a state or a key."""
-
-    @nn.compact
-    def __call__(self, x, train):
-        x = nn.Dense(8)(x.reshape(len(x), -1))
-        x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
-        x = nn.Dropout(0.25, deterministic=not train)(x)
-        return nn.Dense(CLASSES)(x)
-
-
-LINEAR, DEEP = Network(Linear(), SHAPE), Network(Deep(), SHAPE)
-SGD = training.Sgd(learning_rate=0.3, milestones=(1.5,), weight_decay=0.01)
-CONFIG = training.Config(epochs=3, batch_size=8, optimizer=SGD, segment=3)
-IAAT = objectives.instance_adaptive(
-    epsilon=0.1, step_size=0.05, steps=2, radius_step=0.02, warm_up=1
-)
-
-
-def copied(state):
-    return jax.tree.map(np.asarray, state)
-
-
-def assert_same(state, expected, **tolerance):
-    chex.assert_trees_all_close(copied(state), copied(expected), **tolerance)
-
-
-def fit(network, objective, config, **settings):
-    return training.fit(KEY, network, objective, IMAGES, LABELS, config, **settings)
 
 
 def softmax_regression(params, config):
@@ -191,139 +160,6 @@ def test_what_is_evaluated_is_the_average_of_weights_and_of_statistics(whole):
     plain = training.variables(states[-1]._replace(average=()))
     assert plain.params is states[-1].params
     assert plain.batch_stats is states[-1].batch_stats
-
-
-@pytest.mark.slow("trains networks")
-def test_members_train_as_if_alone():
-    """Each on its own batches; their keys are the run's with their number."""
-    together = fit(DEEP, IAAT, CONFIG, members=3)
-    for member in (0, 2):
-        alone = training.fit(
-            jax.random.fold_in(KEY, member), DEEP, IAAT, IMAGES, LABELS, CONFIG
-        )
-        assert_same(jax.tree.map(lambda a: a[member], together), alone, atol=2e-5)  # noqa: B023
-    kernels = np.asarray(together.params["Dense_0"]["kernel"])
-    assert np.abs(kernels[0] - kernels[1]).max() > 0.01
-    told = []
-    state = fit(
-        DEEP,
-        IAAT,
-        dataclasses.replace(CONFIG, epochs=2, optimizer=training.Sgd()),
-        members=3,
-        on_segment=lambda state, progress: told.append(
-            (copied(state), progress.metrics["loss"])
-        ),
-    )
-    assert all(np.ndim(loss) == 0 for _, loss in told)
-    halfway = jax.tree.map(jnp.asarray, told[1][0])
-    again = fit(
-        DEEP,
-        IAAT,
-        dataclasses.replace(CONFIG, epochs=2, optimizer=training.Sgd()),
-        members=3,
-        state=halfway,
-    )
-    assert_same(again, state, atol=0, rtol=0)
-
-
-def test_a_member_that_diverges_is_named():
-    config = training.Config(batch_size=44, optimizer=training.Sgd(learning_rate=3e38))
-    config = dataclasses.replace(config, epochs=3)
-    with pytest.raises(training.DivergedError, match=r"loss of member 0 is .* at step"):
-        fit(LINEAR, objectives.natural(), config, members=2)
-
-
-def test_patience_ends_training():
-    """What stopped stays as it was; the run ends when every member has stopped."""
-    config = training.Config(
-        epochs=50,
-        batch_size=11,
-        optimizer=training.Sgd(learning_rate=0.05),
-        patience=2,
-        tolerance=0.02,
-    )
-    losses = []
-
-    def on_segment(state, progress):
-        losses.append(progress.metrics["loss"])
-        params.append(copied(state.params))
-
-    params = []
-    state = fit(LINEAR, objectives.natural(), config, on_segment=on_segment)
-    best, stale, ended = np.inf, 0, None
-    for epoch, loss in enumerate(losses):
-        stale = stale + 1 if loss > best - 0.02 else 0
-        best = min(best, loss)
-        if stale > 2:
-            ended = epoch + 1
-            break
-    assert ended == len(losses) < 50
-    assert int(state.step) == 4 * ended
-    together = fit(LINEAR, objectives.natural(), config, members=2)
-    alone = [
-        training.fit(
-            jax.random.fold_in(KEY, member),
-            LINEAR,
-            objectives.natural(),
-            IMAGES,
-            LABELS,
-            config,
-        )
-        for member in range(2)
-    ]
-    steps = [int(state.step) for state in alone]
-    assert np.asarray(together.step).tolist() == [max(steps)] * 2
-    for member, state in enumerate(alone):
-        found = jax.tree.map(lambda a: a[member], together.params)  # noqa: B023
-        chex.assert_trees_all_close(copied(found), copied(state.params), atol=2e-5)
-    resumed = fit(LINEAR, objectives.natural(), config, members=2, state=together)
-    assert np.asarray(resumed.step).tolist() == [max(steps)] * 2
-
-
-@pytest.mark.slow("compiles for several devices")
-def test_devices_may_get_unlike_shares_of_a_batch():
-    config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
-    for settings in ({}, {"accumulate": 2}):
-        changed = dataclasses.replace(config, **settings)
-        alone, shared = (
-            fit(DEEP, objectives.natural(), changed, devices=jax.devices()[:count])
-            for count in (1, 3)
-        )
-        assert_same(shared.params, alone.params, atol=1e-5)
-        assert_same(shared.batch_stats, alone.batch_stats, atol=1e-5)
-
-
-@pytest.mark.slow("compiles for several devices")
-def test_devices_share_a_batch():
-    config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
-    sense = objectives.sense(epsilon=0.1, step_size=0.05, steps=2, warm_up=0)
-    one, four = (
-        fit(DEEP, sense, config, devices=jax.devices()[:count]) for count in (1, 4)
-    )
-    assert len(four.params["Dense_0"]["kernel"].sharding.device_set) == 4
-    assert_same(four, one, atol=2e-5)
-
-
-def test_pieces_of_a_batch_add_up():
-    config = dataclasses.replace(CONFIG, epochs=1, optimizer=training.Sgd())
-    whole, pieces = (
-        fit(LINEAR, objectives.natural(), dataclasses.replace(config, accumulate=count))
-        for count in (1, 4)
-    )
-    assert_same(pieces, whole, atol=1e-5)
-
-
-@pytest.mark.slow("compiles for pieces")
-def test_pieces_keep_memory_in_order():
-    config = dataclasses.replace(CONFIG, epochs=2, optimizer=training.Sgd())
-    mma = objectives.max_margin(max_margin=0.3, steps=2)
-    whole, pieces = (
-        fit(LINEAR, mma, dataclasses.replace(config, accumulate=count))
-        for count in (1, 2)
-    )
-    # Not the same starts: an image's depend on the piece's key.
-    correlation = np.corrcoef(whole.memory, pieces.memory)[0, 1]
-    assert correlation > 0.9
 
 
 @pytest.mark.slow("trains networks")
