@@ -1,7 +1,6 @@
 """What all attacks that descend to the nearest adversary have in common."""
 
 import dataclasses
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -175,30 +174,3 @@ def test_a_start_is_the_first_point():
 def test_bad_settings_are_refused(make, settings, message):
     with pytest.raises(ValueError, match=message):
         make(**settings)
-
-
-class Shapes(NamedTuple):
-    """Observes what shape the driver's images have, by the number of their axes."""
-
-    def begin(self, attack, state):
-        return jnp.full(len(state.x), state.x.ndim)
-
-    def observe(self, attack, seen, state, info):
-        return seen
-
-
-@pytest.mark.slow("compiles every attack twice")
-def test_images_are_attacked_as_rows():
-    fn, _, rows, y = models.mlp(4)
-    images = rows.reshape(len(rows), 2, 5, 1)
-    attack = attacks.ddn(iterations=20)
-    of_rows, of_images = (attack(KEY, fn, x, y) for x in (rows, images))
-    assert of_images.adversary.shape == images.shape
-    np.testing.assert_array_equal(of_images.distance, of_rows.distance)
-    np.testing.assert_array_equal(of_images.adversary.reshape(rows.shape), of_rows[0])
-    assert attacks.sigma_zero(norm="l0").as_rows
-    assert not attacks.sigma_zero(norm="l0_pixels").as_rows
-    # Who watches sees images.
-    watched = attack.watch(KEY, fn, images, y, observer=Shapes())
-    assert watched.seen.tolist() == [4] * len(rows)
-    np.testing.assert_allclose(watched.result.distance, of_rows.distance, rtol=1e-5)

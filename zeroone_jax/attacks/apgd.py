@@ -96,6 +96,7 @@ class AutoPGD(Attack, name="apgd"):
     fit_box: bool = True
 
     norms: ClassVar = ("linf", "l2", "l1")
+    any_layout: ClassVar = True
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:

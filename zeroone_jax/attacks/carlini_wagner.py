@@ -139,6 +139,7 @@ class CarliniWagner(Attack, name="carlini_wagner"):
     abort_early: bool = True
 
     norms: ClassVar = ("l2",)
+    any_layout: ClassVar = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -79,6 +79,7 @@ class DeepFool(Attack, name="deep_fool"):
     candidates: int = 10
 
     norms: ClassVar = ("linf", "l2")
+    any_layout: ClassVar = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -117,6 +117,11 @@ class FastAdaptiveBoundary(Attack, name="fab"):
         checks.within("[1,inf)", eta=self.eta)
         checks.within("(0,1)", beta=self.beta)
 
+    @property
+    def as_rows(self) -> bool:
+        """In Linf; sums of the other norms are rounded as in the stored results."""
+        return self.norm == "linf"
+
     def init(
         self, key: Key, fn: LogitsFn, x: Array, y: Array, start: Array | None = None
     ) -> State:

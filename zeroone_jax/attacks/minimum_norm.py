@@ -7,7 +7,7 @@ step the nearest adversary is followed back to the boundary (`shorten`).
 
 import abc
 import functools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -76,10 +76,7 @@ class Shortened(Attack):
     The state's memory has a `shortening`, what was found.
     """
 
-    @property
-    def as_rows(self) -> bool:
-        """Only pixels of several channels are more than their values."""
-        return self.norm != "l0_pixels"
+    any_layout: ClassVar = True
 
     def finish(self, key: Key, fn: LogitsFn, state: State) -> State:
         """Follows the nearest adversary back to the boundary, but for L0."""

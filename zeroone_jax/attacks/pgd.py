@@ -107,6 +107,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     early_stop: bool = True
 
     norms: ClassVar = ("linf", "l2", "l1")
+    any_layout: ClassVar = True
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Models of images, asked about rows."""
+"""Images as rows [n, d]: models asked about them, numbers that are one a pixel."""
 
 from typing import Any
 
 import flax.struct
+import jax.numpy as jnp
 
 from zeroone_jax.types import Array
 
@@ -22,3 +23,18 @@ class Unflattened:
     def __call__(self, rows: Array) -> Array:
         """What the model says of rows float [n, d]."""
         return self.model(rows.reshape(len(rows), *self.shape))
+
+
+def of(numbers: Array, shape: tuple[int, ...]) -> Array:
+    """Gives numbers the layout of rows.
+
+    Args:
+        numbers: [n, ...], one for each image or pixel, broadcasting to images.
+        shape: of the images, [n, ...].
+
+    Returns:
+        [n, 1] where there is one an image, otherwise [n, d].
+    """
+    if numbers.size != len(numbers):
+        numbers = jnp.broadcast_to(numbers, shape)
+    return numbers.reshape(len(numbers), -1)

@@ -47,6 +47,9 @@ def networks(fn: Any) -> zero_one.Params:
 class _SignNetworkAttack(Attack):
     """Takes networks where other attacks take functions."""
 
+    # A function of rows would hide the weights.
+    any_layout: ClassVar = False
+
     def model(self, fn: Any, x: Array | jax.ShapeDtypeStruct) -> Any:
         """The networks as a classifier, which has their weights."""
         return zero_one.Vote(networks(fn), x.shape[1:])

@@ -77,6 +77,7 @@ class SimultaneousPerturbation(Attack, name="spsa"):
     chunk: int = 32
 
     norms: ClassVar = ("linf",)
+    any_layout: ClassVar = True
     in_ball: ClassVar = True
 
     def __post_init__(self) -> None:
