@@ -168,7 +168,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
             restart = (state.iteration + 1) // (self.iterations + 1)
             level = jnp.zeros(len(x), x.dtype)
             first = memory.point, memory.velocity, memory.optimizer
-            # Half of what there is to compile, where nothing follows.
+            # Nothing follows a last restart; to compile random points takes long.
             if self.restarts > 1:
                 first = self._fresh(key, x, y, restart)
             return (*total_loss(memory.point)[1], level, *first)
