@@ -98,8 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", choices=[*ATTACKS, []], metavar="name")
+    parser.add_argument("names", nargs="*", help=f"of: {', '.join(ATTACKS)}")
     names = parser.parse_args().names or list(ATTACKS)
+    if unknown := [name for name in names if name not in ATTACKS]:
+        parser.error(f"{', '.join(unknown)}: not one of {', '.join(ATTACKS)}")
     generator = np.random.default_rng(0)
     model = network(generator)
     x = jnp.asarray(generator.uniform(size=(64, 28, 28, 1)), jnp.float32)

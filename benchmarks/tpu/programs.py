@@ -18,7 +18,7 @@ from experiments.configs import attack as attack_configs
 from experiments.configs import network_presets
 from experiments.configs.network import Experiment
 from zeroone_jax import attacks, coordinate_descent, devices, models, training
-from zeroone_jax.attacks import run
+from zeroone_jax.attacks import rows, run
 from zeroone_jax.coordinate_descent import ensemble
 from zeroone_jax.models import zero_one
 from zeroone_jax.training import loop, objectives
@@ -108,11 +108,14 @@ def attacked(
     fn = attacks.as_label_fn(classifier) if attack.needs == "labels" else classifier
     x = jnp.zeros((images, *classifier.image_shape))
     y = jnp.zeros(images, jnp.int32)
-    batch = run.Batch(attack.settled(x), x, y, None, jnp.ones(images, bool))
+    settled, model = attack.settled(x), attack.model(fn, x)
+    if attack.as_rows:
+        settled, model, x, _ = rows.laid_out(settled, model, x, None)
+    batch = run.Batch(settled, x, y, None, jnp.ones(images, bool))
     laid = jax.tree.map(
         lambda leaf: (topology.rows if leaf.ndim else topology.whole)(leaf, mesh), batch
     )
-    key, model = topology.whole((KEY, attack.model(fn, x)), mesh)
+    key, model = topology.whole((KEY, model), mesh)
     return run.on_devices.lower((mesh, "images"), key, model, laid, None, False)
 
 
@@ -185,14 +188,14 @@ def update(
     state = jax.eval_shape(
         lambda key: training.init(key, network, objective, count, config), KEY
     )
-    rows = jax.ShapeDtypeStruct(
+    order = jax.ShapeDtypeStruct(
         (count // config.batch_size, config.batch_size), jnp.int32
     )
     images = jax.ShapeDtypeStruct((count, *shape), jnp.uint8)
     labels = jax.ShapeDtypeStruct((count,), jnp.int32)
     number = jax.ShapeDtypeStruct((), jnp.int32)
     arguments = topology.whole(
-        (KEY, state, images, labels, rows, None, number, number), mesh
+        (KEY, state, images, labels, order, None, number, number), mesh
     )
     with jax.set_mesh(mesh):
         return loop.segment.lower(*arguments, network, objective, config)

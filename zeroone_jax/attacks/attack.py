@@ -13,7 +13,6 @@ label themselves (`image_keys`). Batches of another size may round otherwise; se
 """
 
 import abc
-import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -248,10 +247,7 @@ class Attack(Settings, abc.ABC):
             found = predict(model, start, self.chunk, room)
             arguments.adversarial_start(~self.broken(found, y))
         if self.as_rows and observer is None:
-            model = rows.Unflattened(model, x.shape[1:])
-            attack = attack.of_images(functools.partial(rows.of, shape=x.shape))
-            x = x.reshape(len(x), -1)
-            start = None if start is None else start.reshape(x.shape)
+            attack, model, x, start = rows.laid_out(attack, model, x, start)
         course = run.over(
             attack,
             key,

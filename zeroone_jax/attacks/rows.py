@@ -1,10 +1,12 @@
 """Images as rows [n, d]: models asked about them, numbers that are one a pixel."""
 
+import functools
 from typing import Any
 
 import flax.struct
 import jax.numpy as jnp
 
+from zeroone_jax.attacks import run
 from zeroone_jax.types import Array
 
 
@@ -38,3 +40,23 @@ def of(numbers: Array, shape: tuple[int, ...]) -> Array:
     if numbers.size != len(numbers):
         numbers = jnp.broadcast_to(numbers, shape)
     return numbers.reshape(len(numbers), -1)
+
+
+def laid_out(
+    attack: Any, model: Any, x: Array, start: Array | None
+) -> tuple[Any, Any, Array, Array | None]:
+    """Gives an attack rows in the place of images.
+
+    Args:
+        attack: as `Attack.settled` made it.
+        model: of images.
+        x: float [n, ...].
+        start: of x's shape.
+
+    Returns:
+        The attack, the model, images and starts, all of rows [n, d].
+    """
+    attack = run.of_images(attack, functools.partial(of, shape=x.shape))
+    flat = x.reshape(len(x), -1)
+    start = None if start is None else start.reshape(flat.shape)
+    return attack, Unflattened(model, x.shape[1:]), flat, start
