@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks.tpu import environment, programs, reading, table, topology
-from zeroone_jax import devices
+from zeroone_jax import attacks, devices
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -61,6 +61,20 @@ def test_stored_results():
         stored = json.loads(path.read_text())
         assert stored["program"] == names[path.stem]
         assert not stored["float64"]
+
+
+@pytest.mark.parametrize(
+    ("attack", "shape"),
+    [
+        (attacks.pgd(epsilon=0.3), (8, 784)),
+        (attacks.square(epsilon=0.3), (8, 28, 28, 1)),
+    ],
+    ids=["rows", "images"],
+)
+def test_attacks_are_lowered_as_the_launchers_run_them(attack, shape):
+    lowered = programs.attacked("any", attack, jax.devices()[:4], images=8)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(lowered.args_info)]
+    assert shape in shapes
 
 
 @pytest.mark.slow("starts a process")
