@@ -194,7 +194,7 @@ class CarliniWagner(Attack, name="carlini_wagner"):
             margin, z = self._margin(fn, y, point)
             square = jnp.sum(jnp.square(point - x).reshape(len(x), -1), axis=1)
             missing = memory.shortening.aim - margin
-            # Of `maximum` libtpu 0.0.42 makes a comparison of two float types, and ends.
+            # Not `maximum`, on which libtpu 0.0.42 ends the process.
             shortfall = jnp.where(missing > 0, missing, 0)
             loss = square + memory.search.constant * shortfall
             return jnp.sum(loss), (loss, margin, z, point)
