@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from benchmarks import accelerator
-from benchmarks.accelerator import work
+from benchmarks.accelerator import size, work
 from zeroone_jax import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def measure(
     names: Sequence[str],
-    size: work.Size,
+    sizes: size.Size,
     data: str,
     folder: pathlib.Path,
     out: pathlib.Path,
@@ -56,7 +56,7 @@ def measure(
 
     Args:
         names: of `work.MEASUREMENTS`.
-        size: how large everything is.
+        sizes: how large everything is.
         data: the images to train on.
         folder: where runs lie.
         out: the file of results, by hardware and name.
@@ -76,7 +76,7 @@ def measure(
                 began = time.monotonic()
                 figures = {"done": False}
                 try:
-                    setting = work.Setting(size, data, folder, known)
+                    setting = size.Setting(sizes, data, folder, known)
                     figures = {"done": True, **work.MEASUREMENTS[name](setting)}
                 # What fails, for want of memory or data, must not keep the rest back.
                 except Exception as error:
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         jax.config.update("jax_compilation_cache_dir", cache)
     measure(
         options.names or choices,
-        work.SMOKE if options.smoke else work.FULL,
+        size.SMOKE if options.smoke else size.FULL,
         options.data,
         options.folder,
         options.out,

@@ -1,8 +1,6 @@
 """What is measured: rates of the hardware, of training and attacks, and trainings."""
 
-import dataclasses
 import functools
-import pathlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,110 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import training as update_times
+from benchmarks.accelerator.size import EPSILON, Figures, Setting, Size
 from experiments import (
     command_line,
     network_evaluation,
     run_directory,
     train_network,
 )
-from experiments.configs.network import Data, Evaluation, Experiment
+from experiments.configs.network import Data, Experiment
 from zeroone_jax import attacks, coordinate_descent, losses, models, runs
 from zeroone_jax.models import network as networks
 from zeroone_jax.models import zero_one
-from zeroone_jax.training import Config, CyclicSgd, objectives
+from zeroone_jax.training import objectives
 
 KEY = jax.random.key(0)
-EPSILON = 8 / 255
-_PGD_STEPS = 10
-
-Figures = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Size:
-    """How large everything is.
-
-    Attributes:
-        shape: of the images.
-        side: of the square matrices that are multiplied.
-        wide: the network whose update is timed.
-        batch: its images an update.
-        updates: how many of them are timed.
-        descent: settings of coordinate descent.
-        rows: its training images.
-        images: that HopSkipJump and the suite attack, each.
-        steps: of HopSkipJump.
-        residual: the network that the suite attacks and that is trained.
-        training: how it is trained.
-        evaluation: what it then meets.
-    """
-
-    shape: tuple[int, int, int]
-    side: int
-    wide: str
-    batch: int
-    updates: int
-    descent: coordinate_descent.Config
-    rows: int
-    images: int
-    steps: int
-    residual: str
-    training: Config
-    evaluation: Evaluation
-
-
-FULL = Size(
-    shape=(32, 32, 3),
-    side=8192,
-    wide="wrn_34_10",
-    batch=128,
-    updates=20,
-    descent=coordinate_descent.Config(votes=100),
-    rows=10_000,
-    images=1000,
-    steps=40,
-    residual="preact_resnet18",
-    training=Config(
-        epochs=30,
-        optimizer=CyclicSgd(learning_rate=0.2, weight_decay=5e-4),
-        augment=True,
-    ),
-    evaluation=Evaluation(plan="standard", epsilon=EPSILON),
-)
-"""For one large GPU."""
-
-SMOKE = Size(
-    shape=(4, 4, 3),
-    side=64,
-    wide="mlp_sigmoid20",
-    batch=8,
-    updates=2,
-    descent=coordinate_descent.Config(votes=2, iterations=2, features=10, candidates=3),
-    rows=40,
-    images=4,
-    steps=1,
-    residual="mlp_sigmoid20",
-    training=Config(epochs=2, batch_size=16),
-    evaluation=Evaluation(epsilon=EPSILON, images=8),
-)
-"""Seconds on a CPU."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """What a measurement is given.
-
-    Attributes:
-        size: how large it is.
-        data: the images to train on: a data set's name, or an .npz file.
-        folder: where runs lie.
-        known: what was measured on this hardware before, by name.
-    """
-
-    size: Size
-    data: str
-    folder: pathlib.Path
-    known: Mapping[str, Figures]
+_BALL: Mapping[str, Any] = {"epsilon": EPSILON, "step_size": 2 / 255, "steps": 10}
 
 
 def seconds(function: Callable[[], Any]) -> tuple[float, float]:
@@ -147,23 +56,52 @@ def matmul(setting: Setting) -> Figures:
 def wide_update(setting: Setting) -> Figures:
     """An update of PGD-10 training in bfloat16, beside the rate of matrix products."""
     size = setting.size
-    network = models.build(size.wide, size.shape, 10, jnp.bfloat16)
-    shape = (size.updates + 1, size.batch)
-    images = np.random.default_rng(0).random((*shape, *size.shape), np.float32)
-    labels = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 10
-    objective = objectives.projected_gradient(steps=_PGD_STEPS)
+    network = networks.Network(size.wide, size.shape, jnp.bfloat16)
+    images, labels = _batches(size)
+    objective = objectives.projected_gradient(**_BALL)
     once, first, _ = update_times.seconds_a_step(network, objective, images, labels)
-    operations = update_times.pgd_operations(network, images[0], _PGD_STEPS)
+    operations = update_times.pgd_operations(network, images[0], _BALL["steps"])
     rate = operations / once / 1e12
     known = setting.known.get("matmul")
     return {
-        "network": size.wide,
-        "batch": size.batch,
+        **_wide(size),
         "images_per_second": size.batch / once,
         "compile_seconds": first - once,
         "tflop_per_second": rate,
         "share_of_matmul": known and rate / known["tflop_per_second"],
     }
+
+
+def wide_update_peer(setting: Setting) -> Figures:
+    """The same update in PyTorch, compiled and in bfloat16, where it is installed."""
+    from benchmarks import training_peer
+
+    size = setting.size
+    model = training_peer.WideResNet(size.wide.depth, size.wide.width)
+    images, labels = _batches(size)
+    once, parameters = training_peer.seconds_a_step(
+        model, images, labels.astype(np.int64), **_BALL, compiled=True
+    )
+    rate = size.batch / once
+    ours = setting.known.get("wide_update")
+    return {
+        **_wide(size),
+        "parameters": parameters,
+        "images_per_second": rate,
+        "ours_to_theirs": ours and ours["images_per_second"] / rate,
+    }
+
+
+def _batches(size: Size) -> tuple[np.ndarray, np.ndarray]:
+    """Random images and labels: one batch to compile with, and those that are timed."""
+    shape = (size.updates + 1, size.batch)
+    images = np.random.default_rng(0).random((*shape, *size.shape), np.float32)
+    return images, np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 10
+
+
+def _wide(size: Size) -> Figures:
+    name = f"wrn_{size.wide.depth}_{size.wide.width}"
+    return {"network": name, "batch": size.batch}
 
 
 def descent(setting: Setting) -> Figures:
@@ -289,6 +227,7 @@ MEASUREMENTS: dict[str, Callable[[Setting], Figures]] = {
     "train_pgd": _train("pgd", objectives.projected_gradient()),
     # It attacks the network that was trained just now.
     "suite": suite,
+    "wide_update_peer": wide_update_peer,
     "train_sense": _train("sense", objectives.sense(confidence=0.5, warm_up=5)),
     "train_trades": _train("trades", objectives.trades()),
 }

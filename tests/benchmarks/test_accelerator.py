@@ -6,7 +6,7 @@ import time
 import pytest
 
 from benchmarks.accelerator import __main__ as command
-from benchmarks.accelerator import work
+from benchmarks.accelerator import size, work
 
 
 def only_result(path):
@@ -15,7 +15,7 @@ def only_result(path):
 
 
 def measured(tmp_path, seconds):
-    arguments = work.SMOKE, "none", tmp_path, tmp_path / "out.json", seconds
+    arguments = size.SMOKE, "none", tmp_path, tmp_path / "out.json", seconds
     return command.measure(list(work.MEASUREMENTS), *arguments)
 
 
@@ -85,7 +85,7 @@ def test_trainings_are_those_of_the_launcher(tmp_path, monkeypatch):
         run.finish({"accuracy": {"test": 0.5}, "rows": []})
 
     monkeypatch.setattr(work.train_network, "fill", fill)
-    setting = work.Setting(work.SMOKE, "images.npz", tmp_path, {})
+    setting = size.Setting(size.SMOKE, "images.npz", tmp_path, {})
     first, again = (work.MEASUREMENTS["train_sense"](setting) for _ in range(2))
     assert first == again == {"network": "mlp_sigmoid20", "epochs": 2, "test": 0.5}
     (experiment,) = filled
