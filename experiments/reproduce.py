@@ -56,6 +56,7 @@ REPRODUCTIONS: dict[str, Study] = {
     "certified.mnist": digits.CERTIFIED_MNIST,
     "paper_b.mnist": methods.MNIST,
     "paper_b.speedrun": methods.SPEEDRUN,
+    "paper_b.contrast": methods.CONTRAST,
     "paper_b.toy": toy.TOY,
     "paper_b.sensitivity": methods.SENSITIVITY,
     "paper_b.capacity": capacity.CAPACITY,

@@ -82,22 +82,25 @@ EPOCHS = {
 
 
 def speedrun(
-    method: str = "pgd", epochs: int | None = None, **settings: float
+    method: str = "pgd",
+    epochs: int | None = None,
+    network: str = "strided_16",
+    **settings: float,
 ) -> Experiment:
     """A method on MNIST by a recipe that is robust after minutes on two cores.
 
     Args:
         method: one of `EPOCHS`.
         epochs: of all 60,000 images; those of `EPOCHS` if None.
+        network: one of strided convolutions.
         **settings: of the objective, such as sense's confidence.
 
     Returns:
-        The run: the network of strided convolutions, 6 inner steps of .08, a cyclic
-        rate, averaged weights.
+        The run: 6 inner steps of .08, a cyclic rate, averaged weights.
     """
     objective: Any = _methods(6, 0.08)[method]
     return Experiment(
-        network="strided_16",
+        network=network,
         objective=dataclasses.replace(objective, **settings),
         training=Config(
             epochs=EPOCHS[method] if epochs is None else epochs,

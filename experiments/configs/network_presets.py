@@ -106,6 +106,13 @@ def _presets() -> dict[str, Callable[[], Experiment]]:
         "pgd",
         36,
     )
+    presets["mnist_contrast"] = _described(
+        "The same of contrast_16, which stretches contrast: more robust.",
+        speedrun,
+        "pgd",
+        36,
+        "contrast_16",
+    )
     for method in CIFAR10_METHODS:
         text = f"{method} on CIFAR-10, 30 epochs of a ResNet-8 on patches."
         presets[f"cifar10_{method}"] = _described(text, cifar10, method)

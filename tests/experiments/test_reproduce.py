@@ -189,6 +189,9 @@ def test_overnight_is_the_comparisons_alone():
         "friendly",
         *(f"sense_{confidence}" for confidence in (0.3, 0.5, 0.7)),
     }
+
+
+def assert_alike(runs):
     alike = {
         dataclasses.replace(run.experiment, objective=objectives.natural())
         for run in runs
@@ -231,8 +234,22 @@ def test_mnist_has_equal_epochs():
 def test_the_speedrun_differs_in_objective_and_epochs_only():
     runs = methods.speedrun_runs("laptop")
     assert has_what_a_table_needs(runs)
+    assert_same_recipe(runs)
     later = {"fast", "noisy_fast", "gradient_alignment", "weight_perturbation"}
     assert later <= {run.method for run in runs}
+
+
+def test_contrast_differs_from_the_speedrun_in_the_network_only():
+    runs = methods.contrast_runs("laptop")
+    assert_same_recipe(runs)
+    others = {
+        dataclasses.replace(run.experiment, network="contrast_16")
+        for run in methods.speedrun_runs("laptop")
+    }
+    assert {run.experiment for run in runs} <= others
+
+
+def assert_same_recipe(runs):
     alike = {
         dataclasses.replace(
             run.experiment,

@@ -1,11 +1,12 @@
 """Models as pure functions of their parameters, and parts for models of one's own.
 
 `sign` and `spread` are for networks of signs, `convolve` for convolutions that are fast
-where attacks and training ask for them.
+where attacks and training ask for them, `contrast` for images in black and white.
 """
 
 from zeroone_jax.models import zero_one
 from zeroone_jax.models.classifier import Classifier
+from zeroone_jax.models.contrast import contrast
 from zeroone_jax.models.convolution import convolve
 from zeroone_jax.models.ensemble import Ensemble
 from zeroone_jax.models.network import Network, Trained, Variables
@@ -24,6 +25,7 @@ __all__ = [
     "Variables",
     "available",
     "build",
+    "contrast",
     "convolve",
     "pretrained",
     "sign",

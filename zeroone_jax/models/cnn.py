@@ -4,7 +4,7 @@
 (docs/papers.md, A3), "lenet_valid" and "lenet_narrow" are those of paper B's appendix,
 and "small_cnn" is that of its MNIST runs (docs/papers.md, B3). "strided_16" is the
 network that Wong, Rice and Kolter (2020) train in seconds, "strided_1" to "strided_64"
-are its kind at other widths.
+are its kind at other widths, and "contrast_16" is the same behind a contrast stretch.
 """
 
 import functools
@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 from jax.typing import DTypeLike
 
+from zeroone_jax.models.contrast import contrast
 from zeroone_jax.models.convolution import convolve
 from zeroone_jax.types import Array
 
@@ -131,6 +132,33 @@ class Strided(nn.Module):
             x = nn.relu(conv(channels, (4, 4), strides=(2, 2))(x))
         x = nn.relu(dense(25 * self.width // 4)(x.reshape(len(x), -1)))
         return dense(self.classes)(x)
+
+
+class Contrasted(nn.Module):
+    """`Strided`, for MNIST in an Linf ball of .3: it sees images after `contrast`.
+
+    Images float [n, h, w, c] in [0,1] to logits float [n, classes].
+
+    Attributes:
+        classes: logits.
+        width: of the network.
+        low: what is black.
+        high: what is white.
+    """
+
+    classes: int = 10
+    width: int = 16
+    low: float = 0.3
+    high: float = 0.7
+
+    least_size = Strided.least_size
+    """Height and width that leave a pixel after both convolutions."""
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Computes logits; training and evaluation are alike."""
+        network = Strided(self.classes, self.width)
+        return network(contrast(x, self.low, self.high), train)
 
 
 def max_pool(x: Array) -> Array:

@@ -1,6 +1,7 @@
 """The runs of studies that compare methods of training under attack."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -68,6 +69,13 @@ def speedrun_runs(scale: Scale) -> list[NetworkRun]:
     longer = {"pgd_longer": presets.PRESETS["mnist_speedrun"]()}
     runs = _runs(longer | methods, scale)
     return runs if scale == "smoke" else runs + _more_seeds(methods)
+
+
+def contrast_runs(scale: Scale) -> list[NetworkRun]:
+    """The methods with several seeds there, on a network that stretches contrast."""
+    make = functools.partial(mnist_presets.speedrun, network="contrast_16")
+    longer = {"pgd_longer": presets.PRESETS["mnist_contrast"]()}
+    return _runs(longer | _made(make, _SEEDED), scale)
 
 
 def _made(
@@ -181,6 +189,12 @@ _COST: Columns = {
 
 SPEEDRUN = study(
     speedrun_runs, "MNIST, Linf .3, equal time for every method", MNIST_LINF, _COST
+)
+CONTRAST = study(
+    contrast_runs,
+    "MNIST, Linf .3, a network that stretches contrast, equal time",
+    MNIST_LINF,
+    _COST,
 )
 MNIST = study(mnist_runs, "MNIST, Linf .3, equal epochs for every method", MNIST_LINF)
 SENSITIVITY = study(sensitivity_runs, "SENSE over its confidence c")
