@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from zeroone_jax import runs
+from zeroone_jax.training import Config
 
 from .. import train_network, train_zero_one
 from ..configs import network, zero_one
@@ -24,8 +25,10 @@ _YOUNGER = (
     "ramp",
     "reference",
     "share",
+    "shift",
+    "flip",
 )
-"""Settings that the first stored results of coordinate descent do not have."""
+"""Settings that the first stored results do not have."""
 
 # Coordinate descent looks at its rows, and saves, every so many iterations.
 _CHECKPOINT_EVERY = 200
@@ -86,7 +89,11 @@ def as_json(experiment: Experiment) -> dict[str, Any]:
         }
         return _as_before({**settings, **parts}, _DEFAULT)
     name = type(experiment.objective).__name__
-    return {**settings, "objective": {"name": name, **settings["objective"]}}
+    return {
+        **settings,
+        "objective": {"name": name, **settings["objective"]},
+        "training": _as_before(settings["training"], Config()),
+    }
 
 
 def _as_before(settings: Mapping[str, Any], default: Any) -> dict[str, Any]:

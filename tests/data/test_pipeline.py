@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zeroone_jax import data
 
 KEY = jax.random.key(0)
-augment = jax.jit(data.augment, static_argnames="padding")
+augment = jax.jit(data.augment, static_argnames=("padding", "flip"))
 
 
 class TestLoad:
@@ -210,6 +210,16 @@ class TestAugment:
     def test_without_padding_only_flips(self):
         augmented = augment(KEY, jnp.asarray(self.images), padding=0)
         assert 110 < self.draws(np.asarray(augmented), padding=0)[:, 2].sum() < 190
+
+    def test_without_flips_only_shifts(self):
+        """The shifts are those that flips would be drawn beside."""
+        images = jnp.asarray(self.images)
+        shifts, flips = (
+            self.draws(np.asarray(augment(KEY, images, padding=1, flip=flip)), 1)
+            for flip in (False, True)
+        )
+        assert not shifts[:, 2].any()
+        np.testing.assert_array_equal(shifts[:, :2], flips[:, :2])
 
     def test_keeps_floats(self):
         images = jnp.asarray(self.images[:8], jnp.float32) / 255

@@ -26,7 +26,7 @@ SIZES = {
         + (25 * width // 4 + 1) * 10
         for width in (1, 2, 4, 8, 16, 32, 64)
     },
-    "contrast_16": 49 * 16 + 257 * 32 + 2049 * 100 + 101 * 10,
+    "contrast_32": 49 * 32 + 513 * 64 + 4097 * 200 + 201 * 10,
     # Convolutions of 12 numbers a patch, normalisations, the dense layer.
     "patch_resnet8": 9 * 32 * (12 + 2 * 32 + 2 * 32 * (1 + 2) + 4 * 64 * (1 + 2))
     + 2 * 32

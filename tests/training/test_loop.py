@@ -163,19 +163,23 @@ def test_what_is_evaluated_is_the_average_of_weights_and_of_statistics(whole):
 
 
 @pytest.mark.slow("trains networks")
-def test_augmented_images_are_those_of_the_pipeline():
+@pytest.mark.parametrize("moves", [{}, {"shift": 1, "flip": False}])
+def test_augmented_images_are_those_of_the_pipeline(moves):
     """Drawn anew at every update."""
     big = np.repeat(np.repeat(IMAGES, 2, 1), 2, 2)
     network = Network(Linear(), big.shape[1:])
-    config = training.Config(epochs=1, batch_size=COUNT, augment=True)
+    config = training.Config(epochs=1, batch_size=COUNT, augment=True, **moves)
     natural = objectives.natural()
+    too_far = dataclasses.replace(config, shift=4)
     with pytest.raises(ValueError, match="padding must be in"):
-        fit(LINEAR, natural, config)
+        fit(LINEAR, natural, too_far)
     state = training.fit(KEY, network, natural, big, LABELS, config)
     first = update.init(KEY, network, natural, COUNT, config)
     rows = data.epoch_batches(jax.random.fold_in(KEY, 1), 0, COUNT, COUNT)[0]
     step_key = jax.random.fold_in(jax.random.fold_in(KEY, 2), 0)
-    x = data.augment(jax.random.split(step_key)[0], jnp.asarray(big[rows]) / 255)
+    how = {"padding": config.shift, "flip": config.flip}
+    augment_key, _ = jax.random.split(step_key)
+    x = data.augment(augment_key, jnp.asarray(big[rows]) / 255, **how)
     plain = dataclasses.replace(config, augment=False)
     arguments = (natural, plain, 1, first, x, jnp.asarray(LABELS[rows]), rows)
     expected, _ = update.step(KEY, network, *arguments)

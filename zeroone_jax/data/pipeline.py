@@ -156,17 +156,18 @@ def epoch_batches(key: Key, epoch: int, n: int, batch_size: int) -> list[np.ndar
     return np.split(np.asarray(order), range(batch_size, n, batch_size))
 
 
-def augment(key: Key, images: Array, padding: int = 4) -> Array:
+def augment(key: Key, images: Array, padding: int = 4, flip: bool = True) -> Array:
     """Shifts and flips each image at random.
 
     Each image is padded by reflection, cropped back to its size at a uniform
-    position, and flipped left to right with probability 1/2. Image i draws from
-    `fold_in(key, i)`, whatever the size of the batch. For use inside jit.
+    position, and flipped left to right with probability 1/2 if asked. Image i draws
+    from `fold_in(key, i)`, whatever the size of the batch. For use inside jit.
 
     Args:
         key: a random key, new for every batch.
         images: [n, h, w, c] of any dtype.
         padding: pixels added on each side, below h and w.
+        flip: whether images are flipped, too.
 
     Returns:
         Images of the same shape and dtype.
@@ -184,13 +185,17 @@ def augment(key: Key, images: Array, padding: int = 4) -> Array:
             f"{height} x {width}, not {padding}"
         )
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(n))
-    return jax.vmap(_augment_one, in_axes=(0, 0, None))(keys, images, padding)
+    return jax.vmap(_augment_one, in_axes=(0, 0, None, None))(
+        keys, images, padding, flip
+    )
 
 
-def _augment_one(key: Key, image: Array, padding: int) -> Array:
+def _augment_one(key: Key, image: Array, padding: int, flip: bool) -> Array:
     crop_key, flip_key = jax.random.split(key)
     border = ((padding, padding), (padding, padding), (0, 0))
     padded = jnp.pad(image, border, mode="reflect")
     row, column = jax.random.randint(crop_key, (2,), 0, 2 * padding + 1)
     crop = jax.lax.dynamic_slice(padded, (row, column, 0), image.shape)
+    if not flip:
+        return crop
     return jnp.where(jax.random.bernoulli(flip_key), crop[:, ::-1], crop)

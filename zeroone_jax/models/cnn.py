@@ -4,7 +4,7 @@
 (docs/papers.md, A3), "lenet_valid" and "lenet_narrow" are those of paper B's appendix,
 and "small_cnn" is that of its MNIST runs (docs/papers.md, B3). "strided_16" is the
 network that Wong, Rice and Kolter (2020) train in seconds, "strided_1" to "strided_64"
-are its kind at other widths, and "contrast_16" is the same behind a contrast stretch.
+are its kind at other widths, and "contrast_32" is one behind a contrast stretch.
 """
 
 import functools
@@ -147,9 +147,9 @@ class Contrasted(nn.Module):
     """
 
     classes: int = 10
-    width: int = 16
-    low: float = 0.3
-    high: float = 0.7
+    width: int = 32
+    low: float = 0.35
+    high: float = 0.65
 
     least_size = Strided.least_size
     """Height and width that leave a pixel after both convolutions."""

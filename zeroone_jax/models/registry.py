@@ -33,7 +33,7 @@ NETWORKS: Final[Mapping[str, Callable[..., Any]]] = types.MappingProxyType(
         "lenet_narrow": partial(cnn.Module, padding=0, hidden=(30, 21)),
         "small_cnn": cnn.Small,
         **{f"strided_{width}": partial(cnn.Strided, width=width) for width in _WIDTHS},
-        "contrast_16": cnn.Contrasted,
+        "contrast_32": cnn.Contrasted,
         "patch_resnet8": partial(resnet.Module, blocks=1, width=32, patch=2),
         "resnet20": partial(resnet.Module, blocks=3),
         "resnet32": partial(resnet.Module, blocks=5),

@@ -20,7 +20,9 @@ class Config:
         optimizer: `Sgd`, `CyclicSgd` or `Adam`, whose schedules count epochs, or any
             optimizer of optax, whose schedules count updates. Two optimizers of optax
             are never equal: give the same object again to avoid compiling again.
-        augment: whether images are shifted by up to 4 pixels and flipped.
+        augment: whether images are shifted, and flipped.
+        shift: by how many pixels at most.
+        flip: whether left may become right.
         average: decay of a running average of the weights, and of batch norm's
             statistics, which is then what is evaluated; 0 keeps none.
         accumulate: pieces that a batch is cut into, one after another, to save memory;
@@ -37,6 +39,8 @@ class Config:
         default_factory=Sgd
     )
     augment: bool = False
+    shift: int = 4
+    flip: bool = True
     average: float = 0.0
     accumulate: int = 1
     segment: int = 100
@@ -58,7 +62,9 @@ class Config:
                 f"optimizer is a {type(self.optimizer).__name__}, but must be "
                 "training.Sgd, CyclicSgd, Adam or an optax.GradientTransformation"
             )
-        checks.not_negative(patience=self.patience, tolerance=self.tolerance)
+        checks.not_negative(
+            shift=self.shift, patience=self.patience, tolerance=self.tolerance
+        )
         checks.within("[0,1)", average=self.average)
         if self.batch_size % self.accumulate:
             raise ValueError(

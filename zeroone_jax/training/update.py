@@ -116,7 +116,7 @@ def step(
     step_key = jax.random.fold_in(jax.random.fold_in(key, _STEPS), state.step)
     augment_key, loss_key = jax.random.split(step_key)
     if config.augment:
-        x = data.augment(augment_key, x)
+        x = data.augment(augment_key, x, config.shift, config.flip)
     memory = jax.tree.map(lambda array: array[rows], state.memory)
     epoch = state.step.astype(jnp.float32) / steps_per_epoch
     batch = Batch(x, y, epoch, memory)
