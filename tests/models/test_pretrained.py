@@ -13,7 +13,7 @@ from zeroone_jax import attacks, data, models
 
 RESULTS = pathlib.Path(__file__).parents[2] / "results" / "paper_b"
 STORED = {
-    "mnist_linf": (RESULTS / "speedrun" / "laptop" / "pgd_longer-seed0.json", 0.3),
+    "mnist_linf": (RESULTS / "contrast" / "laptop" / "pgd-seed0.json", 0.3),
     "cifar10_linf": (RESULTS / "comparison" / "overnight" / "pgd-seed0.json", 8 / 255),
 }
 
