@@ -100,6 +100,43 @@ def test_other_arrays_compile_nothing(maker):
     assert used._cache_size() == compiled
 
 
+def made_anew(weights, biases):
+    """Makes its arrays at each trace, so that no object is met twice."""
+
+    def model(x):
+        for weight, bias in zip(weights, biases, strict=True):
+            x = jnp.tanh(x @ weight.astype(np.float32) + bias.astype(np.float32)[None])
+        return x
+
+    return model
+
+
+def test_arrays_that_are_equal_in_the_first_model_are_told_apart():
+    rng = np.random.default_rng(2)
+    weights = [rng.normal(size=(4, 4)) for _ in range(3)]
+    zeros = [np.zeros(4)] * 3
+    first = made_anew(weights, zeros)
+    second = made_anew(weights, [rng.normal(size=4) for _ in range(3)])
+    assert_is(tracing.capture(first, X), first)
+    assert_is(tracing.capture(second, X), second)
+    assert_is(tracing.capture(first, X), first)
+
+
+def test_arrays_that_hang_on_the_number_of_images_are_told_apart():
+    def of(bias):
+        return lambda x: jnp.matmul(x, W) + np.tile(bias, (len(x), 1))
+
+    for bias in np.random.default_rng(3).normal(size=(3, 1, 3)).astype(np.float32):
+        assert_is(tracing.capture(of(bias), X), of(bias))
+
+
+def test_a_function_of_one_number_of_images_is_captured():
+    def model(x):
+        return jnp.reshape(x, X.shape) @ W + np.ones(len(X), np.float32)[:, None]
+
+    np.testing.assert_allclose(tracing.capture(model, X)(X), model(X), rtol=1e-6)
+
+
 def test_a_rebound_global_is_noticed(monkeypatch):
     assert_is(tracing.capture(of_a_global, X), of_a_global)
     compiled = used._cache_size()

@@ -25,8 +25,8 @@ import functools
 import hashlib
 import itertools
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,8 +63,14 @@ class Captured:
 
         A number not met before is traced: use it before the function changes again.
         """
-        closed, output = self.program.trace(x)
-        results = _run(closed, [x], functools.partial(self.program.given, self.arrays))
+        closed, output, places = self.program.trace(x)
+
+        def given(array: Any) -> Any:
+            place = places.get(id(array))
+            # What depends on the number of images, such as their indices, stays.
+            return array if place is None else self.arrays[place]
+
+        results = _run(closed, [x], given)
         return jax.tree.unflatten(jax.tree.structure(output), results)
 
 
@@ -95,6 +101,20 @@ def capture(function: Callable[[Array], Any], x: Any, sloped: bool = True) -> Ca
     return Captured(program, program.arrays)
 
 
+class _Trace(NamedTuple):
+    """What a function does with some number of images.
+
+    Attributes:
+        closed: the operations.
+        output: shape and type of the result; any pytree of them.
+        places: by the id of an array that it has, which of the program's it is.
+    """
+
+    closed: core.ClosedJaxpr
+    output: Any
+    places: dict[int, int]
+
+
 class _Program:
     """A list of operations. Equal ones do the same with their arrays.
 
@@ -106,13 +126,12 @@ class _Program:
 
     def __init__(self, function: Callable[[Array], Any], x: Any, sloped: bool) -> None:
         self._function = function
-        self._traces: dict[Any, tuple[core.ClosedJaxpr, Any]] = {}
-        closed, self.output = self.trace(x)
-        own = _arrays(closed)
-        self.arrays = tuple(own.values())
-        self._places = dict(zip(own, itertools.count()))
-        reader = _Reader(self._places)
-        signature = [reader.read(closed)]
+        self._traces: dict[Any, _Trace] = {}
+        self.arrays: tuple[Any, ...] = ()
+        closed, self.output, places = self.trace(x)
+        self.arrays = tuple(_arrays(closed).values())
+        reader = _Reader(places)
+        signature = [reader.read(closed), *map(reader.value, self._varying(x))]
         if sloped and reader.has_rules:
             leaves = jax.tree.leaves(self.output)
             if all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves):
@@ -126,26 +145,34 @@ class _Program:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Program) and self._signature == other._signature
 
-    def trace(self, x: Any) -> tuple[core.ClosedJaxpr, Any]:
-        """The operations for as many images, and the result's shape and type."""
+    def trace(self, x: Any) -> _Trace:
+        """The operations for as many images."""
         kind = jax.typeof(x) if isinstance(x, jax.Array) else (x.shape, x.dtype)
         if kind not in self._traces:
             # JAX remembers traces by the function's identity: it must be another.
-            self._traces[kind] = jax.make_jaxpr(
+            closed, output = jax.make_jaxpr(
                 lambda x: self._function(x), return_shape=True
             )(x)
+            met = _arrays(closed)
+            own = self.arrays if self._traces else tuple(met.values())
+            self._traces[kind] = _Trace(closed, output, _places(own, met))
         return self._traces[kind]
 
-    def given(self, arrays: Sequence[Array], array: Any) -> Any:
-        """What stands for an array of the function's own."""
-        place = self._places.get(id(array))
-        if place is None:
-            alike = (
-                number for number, own in enumerate(self.arrays) if _is_same(own, array)
-            )
-            place = next(alike, None)
-        # What depends on the number of images, such as their indices, stays.
-        return array if place is None else arrays[place]
+    def _varying(self, x: Any) -> list[Any]:
+        """Arrays that hang on the number of images, as they are for one image more.
+
+        Unlike the others they are compiled for: for other numbers of images they
+        cannot be given.
+        """
+        if not any(array.shape[:1] == x.shape[:1] for array in self.arrays):
+            return []
+        more = jax.ShapeDtypeStruct((len(x) + 1, *x.shape[1:]), x.dtype)
+        try:
+            closed, _, places = self.trace(more)
+        except Exception:
+            # The function takes this number of images only, and nothing varies.
+            return []
+        return [array for key, array in _arrays(closed).items() if key not in places]
 
 
 class _Reader:
@@ -187,24 +214,24 @@ class _Reader:
                 equation.primitive.name,
                 tuple(map(name, equation.invars)),
                 tuple((name(v), str(v.aval)) for v in equation.outvars),
-                self._value(parameters),
+                self.value(parameters),
             )
         return (
             *read,
             tuple(map(name, jaxpr.outvars)),
-            tuple(map(self._value, closed.consts)),
+            tuple(map(self.value, closed.consts)),
         )
 
-    def _value(self, value: Any) -> Any:
+    def value(self, value: Any) -> Any:
         """A parameter; of arrays, an argument by its place, any other by contents."""
         if isinstance(value, core.ClosedJaxpr):
             return self.read(value)
         if isinstance(value, core.Jaxpr):
             return self.read(core.ClosedJaxpr(value, ()))
         if isinstance(value, tuple | list):
-            return (type(value).__name__, *map(self._value, value))
+            return (type(value).__name__, *map(self.value, value))
         if isinstance(value, dict):
-            return tuple((key, self._value(value[key])) for key in sorted(value))
+            return tuple((key, self.value(value[key])) for key in sorted(value))
         if isinstance(value, np.ndarray | jax.Array):
             place = self._places.get(id(value))
             if place is not None:
@@ -237,6 +264,26 @@ def _arrays(closed: core.ClosedJaxpr) -> dict[int, Any]:
     for equation in closed.jaxpr.eqns:
         if equation.primitive.name in _JITTED:
             found |= _arrays(equation.params["jaxpr"])
+    return found
+
+
+def _places(own: Sequence[Any], met: Mapping[int, Any]) -> dict[int, int]:
+    """Tells which of a program's arrays another trace has met, by id.
+
+    The same object keeps its place. Others were made anew, in the same order as before:
+    each is the next one that it equals. Equal ones, as zero biases, are so told apart.
+    """
+    ids = {id(array): place for place, array in enumerate(own)}
+    found = {key: ids[key] for key in met if key in ids}
+    left = [place for place in range(len(own)) if place not in set(found.values())]
+    for key, array in met.items():
+        if key in found:
+            continue
+        alike = (at for at, place in enumerate(left) if _is_same(own[place], array))
+        at = next(alike, None)
+        if at is not None:
+            found[key] = left[at]
+            left = left[at + 1 :]
     return found
 
 
