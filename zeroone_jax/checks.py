@@ -216,5 +216,9 @@ def _refuse_unless(
 ) -> None:
     """Refuses numbers that are known and of which something does not hold."""
     for name, value in numbers.items():
+        if isinstance(value, list | tuple):
+            raise TypeError(
+                f"{name} is a {type(value).__name__}, but must be a number or an array"
+            )
         if is_known(value) and not np.all(holds(np.asarray(value))):
             raise ValueError(f"{name} is {value}, but must {wanted}")

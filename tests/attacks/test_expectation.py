@@ -73,3 +73,21 @@ def test_success_holds_on_draws_the_attack_never_met():
 def test_bad_settings_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         attacks.expectation(**({"fn": noisy, "key": KEY} | arguments))
+
+
+@pytest.mark.parametrize("average", ["probabilities", "logits"])
+def test_a_masked_class_leaves_the_slopes_of_the_others(average):
+    def masked(key, x):
+        none = jnp.full((len(x), 1), -jnp.inf)
+        return jnp.concatenate([noisy(key, x), none], axis=1)
+
+    mean = attacks.expectation(masked, KEY, samples=4, average=average)
+    alone = attacks.expectation(noisy, KEY, samples=4, average=average)
+    np.testing.assert_array_equal(mean(X)[:, 3], -np.inf)
+
+    y = losses.labels(linear(X))
+
+    def margin(fn):
+        return jax.grad(lambda x: losses.soft_margin(fn(x)[:, :3], y).sum())(X)
+
+    np.testing.assert_allclose(margin(mean), margin(alone), rtol=1e-6)

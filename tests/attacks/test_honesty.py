@@ -269,3 +269,22 @@ def test_suites_on_the_grid():
     report = suite(KEY, linear(W), x, losses.labels(linear(W)(x)))
     assert report.success.any()
     on_grid(report.adversary)
+
+
+def test_a_point_without_a_label_loses_no_result():
+    def model(x):
+        far = jnp.abs(x[:, :1] - X[0, 0]) > 1e-4
+        return jnp.where(far, jnp.nan, linear(W)(x))
+
+    x, y = X[:1], Y[:1]
+    message = "where the attack on 1 of 1 images ended, which count as not broken"
+    with pytest.warns(RuntimeWarning, match=message):
+        found = PGD(KEY, model, x, y)
+    assert not found.success.any()
+    assert np.isinf(found.distance).all()
+    assert any(message in text for text in SUITE(KEY, model, x, y).warnings)
+
+
+def test_numbers_in_a_list_are_refused():
+    with pytest.raises(TypeError, match="epsilon is a list, but must be a number or"):
+        attacks.pgd(epsilon=[0.1] * N)

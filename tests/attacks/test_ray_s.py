@@ -121,3 +121,17 @@ def test_in_l2_the_same_rays_are_searched_and_the_shortest_is_kept() -> None:
     # A ray of signs is at best as long as this, where the box stops none.
     dual = models.linear_distance(x, "linf") * np.sqrt(x[0].size)
     assert np.median(distance / dual) < 1.5
+
+
+def test_a_start_is_kept_until_a_nearer_adversary_is_found() -> None:
+    def in_a_small_ball(x):
+        inside = jnp.max(jnp.abs(x - 0.7), axis=1) < 0.05
+        return inside.astype(jnp.int32)
+
+    x, start = jnp.full((1, 4), 0.5), jnp.full((1, 4), 0.7)
+    for norm in ("linf", "l2"):
+        attack = attacks.ray_s(norm=norm, max_queries=300)
+        found = attack(KEY, in_a_small_ball, x, jnp.zeros(1, jnp.int32), start)
+        assert found.success.all()
+        assert found.distance <= size(start - x, norm) * 1.01
+        assert found.queries <= 300

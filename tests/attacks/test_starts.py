@@ -53,3 +53,14 @@ def test_a_pool_of_other_images_is_refused() -> None:
         attacks.nearest_start(X, Y, POOL[..., 0], LABELS)
     with pytest.raises(ValueError, match=r"labels has shape \(7,\), but there are 30"):
         attacks.random_start(KEY, X, Y, POOL, LABELS[:7])
+
+
+def test_arrays_may_be_numpys() -> None:
+    given = tuple(map(np.asarray, (X, Y, POOL, LABELS)))
+    nearest = attacks.nearest_start(*given)
+    np.testing.assert_array_equal(nearest, attacks.nearest_start(X, Y, POOL, LABELS))
+    np.testing.assert_array_equal(
+        attacks.random_start(KEY, *given), attacks.random_start(KEY, X, Y, POOL, LABELS)
+    )
+    labels = attacks.predict(lambda x: x.reshape(len(x), -1), given[0])
+    np.testing.assert_array_equal(labels, np.argmax(given[0].reshape(5, -1), axis=1))

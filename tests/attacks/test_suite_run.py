@@ -248,7 +248,7 @@ def test_gradients_of_zero_are_told():
         return jnp.sign(model(x))
 
     report = Suite(stages=(ONE,), norm="linf", epsilon=0.31)(KEY, sign_network, X, Y)
-    assert report.warnings[0].startswith("The gradient is 0 at 20 of 20 images")
+    assert report.warnings[0].startswith("The gradient is 0 or not finite at 20 of 20")
 
 
 def test_random_models_are_told():
@@ -340,3 +340,45 @@ def test_bad_input_is_refused(arguments, error, message):
     suite = Suite(stages=(ONE,), norm="linf")
     with pytest.raises(error, match=message):
         suite(**({"key": KEY, "fn": model, "x": X, "y": Y} | arguments))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_targets_of_every_class_do_not_overflow(kind):
+    classes = {np.int8: 100, np.uint8: 200}[kind]
+    sure = jnp.arange(classes, dtype=jnp.float32)
+
+    def certain(x):
+        return jnp.sum(x, axis=1)[:, None] + 100 * sure[None]
+
+    y = np.full(len(X), classes - 1, kind)
+    attack = attacks.pgd(epsilon=1e-3, iterations=1, targeted=True)
+    suite = Suite(
+        stages=(Stage(name="pgd", attack=attack),),
+        norm="linf",
+        epsilon=1e-3,
+        every_class=True,
+    )
+    report = suite(KEY, certain, X, y)
+    assert report.robust_accuracy == 1
+    assert (report.queries > classes - 1).all()
+
+
+def test_a_radius_shared_by_images_may_be_numpys():
+    shared = np.full((1, *X.shape[1:]), 0.31, np.float32)
+    attack = attacks.pgd(epsilon=shared, iterations=2)
+    suite = Suite(
+        stages=(Stage(name="pgd", attack=attack),), norm="linf", epsilon=shared
+    )
+    single = dataclasses.replace(attack, epsilon=0.31)
+    wanted = single(KEY, model, X, Y)
+    np.testing.assert_array_equal(suite(KEY, model, X, Y).success, wanted.success)
+
+
+def test_radii_may_be_compared_image_by_image():
+    radii = jnp.full(len(X), 0.31)
+    attack = attacks.pgd(epsilon=radii, iterations=2)
+    stages = tuple(Stage(name=name, attack=attack) for name in ("first", "second"))
+    compared = Suite(stages=stages, norm="linf", epsilon=radii, paper="first")
+    report = compared(KEY, model, X, Y)
+    assert attack(KEY, model, X, Y).success.all()
+    assert report.success.all()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from zeroone_jax.attacks import sparse
-from zeroone_jax.attacks.perturbation import each, size
+from zeroone_jax.attacks.perturbation import each, finite, size
 from zeroone_jax.types import Array
 
 _FIRST_SHARE = 0.2
@@ -91,7 +91,7 @@ def move(point: Array, gradient: Array, moved: Array, length: Array) -> Array:
     near = 4 * float(jnp.finfo(point.dtype).eps)
     outward = (point <= near) & (gradient < 0)
     outward |= (point >= 1 - near) & (gradient > 0)
-    slope = jnp.where(outward | ~jnp.isfinite(gradient), 0, gradient)
+    slope = jnp.where(outward, 0, finite(gradient))
     count = jnp.maximum(jnp.floor(moved), 1)
     signs = jnp.sign(sparse.keep_largest(slope, count, "l0"))
     return signs * each(length / jnp.maximum(size(signs, "l1"), 1), point)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from zeroone_jax import losses, tracing
 from zeroone_jax.attacks import perturbation
@@ -67,25 +68,50 @@ def model(
     return jax.eval_shape(losses.as_logits, out).shape[1]
 
 
-def unlabelled(missing: Array) -> str:
-    """Tells of images for which a model has no label.
+def some_labelled(missing: ArrayLike) -> None:
+    """Checks that a model has a label for some images.
 
     Args:
-        missing: bool [n], which ones.
-
-    Returns:
-        A sentence; empty if there are none.
+        missing: bool [n], for which ones it has none.
 
     Raises:
-        ValueError: all are.
+        ValueError: all are missing.
     """
-    count, total = int(jnp.sum(missing)), len(missing)
-    if count == 0:
+    missing = np.asarray(missing)
+    if missing.all():
+        raise ValueError(
+            f"the model's logits are NaN or infinite at {len(missing)} of "
+            f"{len(missing)} images: look at its weights and at how images are scaled"
+        )
+
+
+def unlabelled(missing: ArrayLike, images: ArrayLike) -> str:
+    """Tells where a model has no label.
+
+    Args:
+        missing: bool [n], whether it has none for an image, or for the point that an
+            attack on it came to.
+        images: bool [n], whether it has none for the image itself.
+
+    Returns:
+        A sentence; empty if it has one everywhere.
+    """
+    missing, images = np.asarray(missing), np.asarray(images)
+    count, points = images.sum(), (missing & ~images).sum()
+    found = []
+    if count:
+        found.append(
+            f"at {count} of {len(images)} images, which count neither as right nor as "
+            "broken"
+        )
+    if points:
+        found.append(
+            f"where the attack on {points} of {len(images)} images ended, which count "
+            "as not broken"
+        )
+    if not found:
         return ""
-    found = f"the model's logits are NaN or infinite at {count} of {total} images"
-    if count == total:
-        raise ValueError(f"{found}: look at its weights and at how images are scaled")
-    return f"{found}, which count neither as right nor as broken"
+    return "the model's logits are NaN or infinite " + ", and ".join(found)
 
 
 def adversarial_start(wrong: Array) -> None:
@@ -106,7 +132,9 @@ def adversarial_start(wrong: Array) -> None:
         )
 
 
-def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
+def radius(
+    epsilon: Number, x: Array, norm: perturbation.Norm, name: str = "epsilon"
+) -> Array:
     """Checks the shape of a radius, and gives it the images' rank and type.
 
     Args:
@@ -114,6 +142,7 @@ def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
             pixel, of the rank of x and broadcasting to it.
         x: float [n, ...], the images.
         norm: of the ball.
+        name: what to call it in messages.
 
     Returns:
         float [], or of the rank of x with n rows; rounded down where it is known.
@@ -130,12 +159,12 @@ def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
     one_each = shape == x.shape[:1]
     if not one_each and not fits:
         raise ValueError(
-            f"epsilon has shape {shape}, but must be one number, one for each of the "
+            f"{name} has shape {shape}, but must be one number, one for each of the "
             f"{len(x)} images, or one for each pixel, broadcasting to {x.shape}"
         )
     if norm != "linf" and any(size > 1 for size in shape[1:]):
         raise ValueError(
-            f"epsilon has shape {shape}, but a ball of {norm} has one radius an image"
+            f"{name} has shape {shape}, but a ball of {norm} has one radius an image"
         )
     value = perturbation.radius(epsilon, x)
     return jnp.broadcast_to(value, (len(x), *value.shape[1:]))

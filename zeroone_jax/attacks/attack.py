@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from zeroone_jax import checks, losses
@@ -60,6 +61,8 @@ class Attack(Settings, abc.ABC):
     """Whether it searches a ball of radius `epsilon`, or for the least distance."""
     starts_from_adversary: ClassVar[bool] = False
     """Whether `start` must hold adversaries already."""
+    one_an_image: ClassVar[tuple[str, ...]] = ("epsilon",)
+    """Numbers that may be one for each image, or in Linf for each pixel."""
     any_layout: ClassVar[bool] = False
     """Whether nothing hangs on where in an image a value lies."""
 
@@ -187,7 +190,9 @@ class Attack(Settings, abc.ABC):
         """
         course = self.watch(key, fn, x, y, start, devices=devices)
         if not isinstance(course.unlabelled, jax.core.Tracer):
-            message = arguments.unlabelled(course.unlabelled)
+            without_label = np.isnan(course.result.distance)
+            arguments.some_labelled(without_label)
+            message = arguments.unlabelled(course.unlabelled, without_label)
             if message:
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
         return course.result
@@ -270,8 +275,8 @@ class Attack(Settings, abc.ABC):
             x: float [n, ...], the images.
 
         Returns:
-            The attack: epsilon float [], or of the rank of x with n rows, rounded down
-            where it is known; the other numbers float [].
+            The attack: `one_an_image` float [], or of the rank of x with n rows,
+            rounded down where they are known; the other numbers float [].
 
         Raises:
             ValueError: a number is of another shape.
@@ -279,8 +284,8 @@ class Attack(Settings, abc.ABC):
 
         def settle(path: Any, number: Number) -> Array:
             name = path[0].name
-            if name == "epsilon":
-                return arguments.radius(number, x, self.norm)
+            if name == "epsilon" or (name in self.one_an_image and jnp.ndim(number)):
+                return arguments.radius(number, x, self.norm, name)
             return checks.single(name, number, x.dtype)
 
         return jax.tree_util.tree_map_with_path(settle, self)
@@ -291,7 +296,7 @@ class Attack(Settings, abc.ABC):
         Args:
             function: picks them from an array [n, ...], of what is one an image.
         """
-        return run.of_images(self, function)
+        return jax.tree.map(lambda leaf: run.of_some(leaf, function), self)
 
     @property
     def as_rows(self) -> bool:

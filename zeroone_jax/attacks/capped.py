@@ -63,7 +63,8 @@ def attacks(norm: Norm, cap: int, classes: int = 10) -> Mapping[str, Attack]:
         CarliniWagner: left // (2 * CarliniWagner.search_steps),
         # At each point a gradient for all classes looked at but the image's own.
         SuperDeepFool: left // steepest,
-        DeepFool: left // steepest,
+        # It looks at one point more than it makes moves.
+        DeepFool: left // steepest - 1,
         # The same for all classes, and a look at the point that it comes to.
         FastAdaptiveBoundary: left // (classes + 1),
     }

@@ -16,7 +16,7 @@ import optax
 from zeroone_jax import checks, loops, losses
 from zeroone_jax.attacks import linearize, shorten
 from zeroone_jax.attacks.attack import Attack
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import Norm, each, finite, size
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LogitsFn, Number
@@ -312,7 +312,7 @@ class CarliniWagner(Attack, name="carlini_wagner"):
         # Adam's bias correction raises a float to a whole number.
         with jax.numpy_dtype_promotion("standard"):
             move, optimizer = jax.vmap(optax.adam(self.learning_rate).update)(
-                gradient, memory.optimizer
+                finite(gradient), memory.optimizer
             )
         # dx/dw is 1/2 at most, where the image is grey.
         full = self.learning_rate / 2 * math.sqrt(math.prod(move.shape[1:]))

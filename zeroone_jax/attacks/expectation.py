@@ -66,9 +66,11 @@ def expectation(
         if average == "logits":
             return jnp.mean(logits, axis=0)
         likely = jax.nn.log_softmax(logits, axis=1)
-        return jax.nn.logsumexp(likely, axis=0) - jnp.log(
-            jnp.asarray(samples, likely.dtype)
-        )
+        # The slope of a sum of nothing but masked classes would be NaN.
+        masked = jnp.all(jnp.isneginf(likely), axis=0)
+        total = jax.nn.logsumexp(jnp.where(masked[None], 0, likely), axis=0)
+        mean = total - jnp.log(jnp.asarray(samples, likely.dtype))
+        return jnp.where(masked, -jnp.inf, mean)
 
     def averaged(x: Array) -> Array:
         pixels = jax.lax.stop_gradient(x)

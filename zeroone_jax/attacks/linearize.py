@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from zeroone_jax import checks, losses
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import Norm, each, finite, size
 from zeroone_jax.types import Array, LogitsFn
 
 _DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
@@ -168,7 +168,7 @@ def _nearest(
         up = jax.nn.one_hot(reach, classes, dtype=z.dtype)
         down = jax.nn.one_hot(leave, classes, dtype=z.dtype)
         (gradient,) = pull_back(up - down)
-        return gradient
+        return finite(gradient)
 
     slopes = jax.vmap(slope, in_axes=1, out_axes=1)(reach)
     ahead = jnp.take_along_axis(z, reach, axis=1) - losses.of_class(z, leave)[:, None]

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from zeroone_jax import checks, loops, losses
 from zeroone_jax.attacks import shorten
 from zeroone_jax.attacks.attack import Attack
-from zeroone_jax.attacks.perturbation import Norm, each, size
+from zeroone_jax.attacks.perturbation import Norm, each, finite, size
 from zeroone_jax.attacks.shorten import Shortening
 from zeroone_jax.attacks.state import State, where
 from zeroone_jax.types import Array, Key, LogitsFn, Number
@@ -184,7 +184,7 @@ class MinimumNorm(Shortened):
         look = Look(
             point=point,
             margin=margin,
-            slope=jnp.where(jnp.isfinite(slope), slope, 0),
+            slope=finite(slope),
             broken=broken,
             found=found,
             nearest=shorten.kept_length(shortening),

@@ -70,6 +70,14 @@ def each(numbers: Array, like: Array) -> Array:
     return numbers.reshape(-1, *(1,) * (like.ndim - 1))
 
 
+def finite(slopes: Array) -> Array:
+    """Slopes float [n, ...], with 0 for those that are NaN or infinite.
+
+    A pixel without a slope shall not stop the search in the others.
+    """
+    return jnp.where(jnp.isfinite(slopes), slopes, 0)
+
+
 def direction(gradient: Array, norm: Norm) -> Array:
     """Finds the way up, of size 1: the sign, or the gradient over its norm.
 
@@ -84,7 +92,7 @@ def direction(gradient: Array, norm: Norm) -> Array:
     Returns:
         float [n, ...] of norm 1; 0 where the gradient is 0.
     """
-    gradient = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    gradient = finite(gradient)
     if norm == "linf":
         return jnp.sign(gradient)
     if norm == "l2":

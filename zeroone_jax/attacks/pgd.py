@@ -17,6 +17,7 @@ from zeroone_jax.attacks.perturbation import (
     Norm,
     direction,
     each,
+    finite,
     largest_radius,
     project,
     projection,
@@ -73,9 +74,10 @@ class ProjectedGradientDescent(Attack, name="pgd"):
 
     Attributes:
         epsilon: the ball's radius, > 0, on the [0,1] pixel scale.
-        step_size: how far a step moves, in the attack's norm, before projection; None
-            for 2.5 epsilon / iterations. Not used with an optimizer. Steps of L1 move
-            no coordinate that is at the box's border already and would leave it.
+        step_size: how far a step moves, in the attack's norm, before projection, one
+            number or one for each image; None for 2.5 epsilon / iterations. Not used
+            with an optimizer. Steps of L1 move no coordinate that is at the box's
+            border already and would leave it.
         iterations: moves in each restart.
         restarts: starting points tried; more than one only with random starts.
         random_start: whether restarts start at random, or at the image.
@@ -107,6 +109,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     early_stop: bool = True
 
     norms: ClassVar = ("linf", "l2", "l1")
+    one_an_image: ClassVar = ("epsilon", "step_size")
     any_layout: ClassVar = True
     in_ball: ClassVar = True
 
@@ -212,15 +215,17 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     def _stride(self, x: Array) -> Array:
         """How far steps go in each pixel, float [n, ...] or what broadcasts to it."""
         # In a box, in its widest pixel.
-        length = each(2.5 * largest_radius(self.epsilon, x) / self.iterations, x)
-        if self.step_size is not None:
-            length = jnp.asarray(self.step_size, x.dtype)
-        return length * climb.reach(x, self.epsilon, self.norm, self.fit_box)
+        if self.step_size is None:
+            length = 2.5 * largest_radius(self.epsilon, x) / self.iterations
+        else:
+            length = largest_radius(self.step_size, x)
+        return each(length, x) * climb.reach(x, self.epsilon, self.norm, self.fit_box)
 
     def _move(
         self, memory: Memory, gradient: Array, stride: Array
     ) -> tuple[Array, Array, Any]:
         """Where a move leads, with what velocity and state of the optimizer."""
+        gradient = finite(gradient)
         if self.norm == "l1":
             leaves = ((memory.point <= 0) & (gradient < 0)) | (
                 (memory.point >= 1) & (gradient > 0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from zeroone_jax import devices as device_mesh
 from zeroone_jax import losses
@@ -15,19 +16,20 @@ from zeroone_jax.types import Array, LabelFn, LogitsFn
 
 
 def predict(
-    fn: LogitsFn | LabelFn, x: Array, chunk: int = 256, room: int | None = None
+    fn: LogitsFn | LabelFn, x: ArrayLike, chunk: int = 256, room: int | None = None
 ) -> Array:
     """Labels images by the model as it is now.
 
     Args:
         fn: of logits or of labels.
-        x: float [n, ...], n at least 1.
+        x: float [n, ...], n at least 1, of JAX or NumPy.
         chunk: how many images are in hand at a time.
         room: how many images to compile for, at least n; None for n.
 
     Returns:
         i32 [n]; -1 where a model of logits has no label (`losses.labels`).
     """
+    x = jnp.asarray(x)
     count = len(x)
     chunk = min(chunk, room or count)
     filled = device_mesh.filled(device_mesh.filled(x, room or count), chunk)

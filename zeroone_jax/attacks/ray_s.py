@@ -60,8 +60,9 @@ class Info(NamedTuple):
 class RayS(DecisionAttack, name="ray_s"):
     """Flips blocks of signs, and shrinks the radius.
 
-    `start`, an adversary, gives the first direction: the sign of its perturbation.
-    Without it the first direction is up everywhere, and no noise is drawn.
+    `start`, an adversary, is kept until a nearer one is found, and gives the first
+    direction: the sign of its perturbation. Without it the first direction is up
+    everywhere, and no noise is drawn.
 
     Attributes:
         max_queries: when to stop: the attack has no other end.
@@ -87,11 +88,19 @@ class RayS(DecisionAttack, name="ray_s"):
     ) -> State:
         """Asks about the first direction, at the largest radius there is."""
         signs = jnp.ones_like(x)
-        if start is not None:
-            signs = jnp.where(start < x, -1, 1).astype(x.dtype)
         none, most = jnp.zeros(x.shape[:1], jnp.int32), jnp.ones(x.shape[:1], x.dtype)
-        memory = Memory(signs, most, most, none, none)
-        return self._ask(fn, State.beginning(x, y, memory), signs)[0]
+        state = State.beginning(x, y, Memory(signs, most, most, none, none))
+        if start is not None:
+            # At the largest radius its direction may lead elsewhere.
+            hit = self.hits(fn, y)(start, state.active)
+            signs = jnp.where(start < x, -1, 1).astype(x.dtype)
+            state = state._replace(
+                adversary=where(hit, start, x),
+                found=hit,
+                queries=state.queries + 1,
+                memory=state.memory._replace(signs=signs),
+            )
+        return self._ask(fn, state, signs)[0]
 
     def step(self, key: Key, fn: LabelFn, state: State) -> tuple[State, Info]:
         """Asks one question of each image: about a flip, or about a shorter radius.
@@ -133,11 +142,9 @@ class RayS(DecisionAttack, name="ray_s"):
         failed = jnp.where(halves & state.active, radius, memory.low)
         # Nothing is known of a new direction but its radius.
         low = jnp.where(hit, jnp.where(halves, memory.low, 0), failed)
-        nearer = hit
-        if self.norm == "l2":
-            # The box stops other pixels of other rays: a shorter one may lead farther.
-            before, after = (size(a - x, "l2") for a in (state.adversary, point))
-            nearer = hit & (~state.found | (after < before))
+        # The box stops other pixels of other rays: a shorter one may lead farther.
+        before, after = (size(a - x, self.norm) for a in (state.adversary, point))
+        nearer = hit & (~state.found | (after <= before))
         adversary = where(nearer, point, state.adversary)
         memory = memory._replace(
             signs=where(hit, signs, memory.signs),
@@ -146,7 +153,8 @@ class RayS(DecisionAttack, name="ray_s"):
         )
         if self.norm == "linf":
             # The box may have kept the adversary nearer than the radius.
-            cut = jnp.minimum(memory.radius, size(adversary - x, "linf"))
+            corner = jnp.clip(x + each(memory.radius, x) * memory.signs, 0, 1)
+            cut = jnp.minimum(memory.radius, size(corner - x, "linf"))
             done = (hit | halves) & ~self._halves(memory)
             memory = memory._replace(radius=jnp.where(done, cut, memory.radius))
         queries = state.queries + state.active.astype(jnp.int32)

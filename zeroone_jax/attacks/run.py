@@ -63,6 +63,13 @@ def of_images(attack: Any, function: Callable[[Array], Array]) -> Any:
     return jax.tree.map(lambda leaf: function(leaf) if jnp.ndim(leaf) else leaf, attack)
 
 
+def of_some(number: Any, function: Callable[[Array], Array]) -> Any:
+    """Applies a function to a number as a user gave it, where it is one an image."""
+    shape = jnp.shape(number)
+    is_shared = len(shape) != 1 and shape[:1] in ((), (1,))
+    return number if is_shared else function(jnp.asarray(number))
+
+
 def over(
     attack: Any,
     key: Key,

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from zeroone_jax import checks
 from zeroone_jax.attacks.perturbation import Norm, size
@@ -11,10 +12,10 @@ from zeroone_jax.types import Array, Key
 
 
 def nearest_start(
-    x: Array,
-    y: Array,
-    pool: Array,
-    labels: Array,
+    x: ArrayLike,
+    y: ArrayLike,
+    pool: ArrayLike,
+    labels: ArrayLike,
     norm: Norm = "l2",
     targeted: bool = False,
 ) -> Array:
@@ -36,7 +37,7 @@ def nearest_start(
             has a wrong shape or value.
         TypeError: an argument has a wrong type.
     """
-    fits = _fitting(x, y, pool, labels, targeted)
+    x, y, pool, fits = _fitting(x, y, pool, labels, targeted)
 
     def nearest(image: Array, fit: Array) -> Array:
         distance = size(pool - image[None], norm)
@@ -47,10 +48,10 @@ def nearest_start(
 
 def random_start(
     key: Key,
-    x: Array,
-    y: Array,
-    pool: Array,
-    labels: Array,
+    x: ArrayLike,
+    y: ArrayLike,
+    pool: ArrayLike,
+    labels: ArrayLike,
     targeted: bool = False,
 ) -> Array:
     """Picks for every image a random one that is an adversary already.
@@ -71,21 +72,21 @@ def random_start(
         TypeError: as `nearest_start`.
     """
     checks.key(key)
-    fits = _fitting(x, y, pool, labels, targeted)
-    keys = image_keys(key, x, y.astype(jnp.int32))
-    chance = jax.vmap(lambda key: jax.random.uniform(key, labels.shape))(keys)
+    x, y, pool, fits = _fitting(x, y, pool, labels, targeted)
+    keys = image_keys(key, x, y)
+    chance = jax.vmap(lambda key: jax.random.uniform(key, pool.shape[:1]))(keys)
     return pool[jnp.argmax(jnp.where(fits, chance, -1), axis=1)]
 
 
-def _fitting(x: Array, y: Array, pool: Array, labels: Array, targeted: bool) -> Array:
-    """Tells which images of the pool suit which image, bool [n, m]."""
-    checks.images("x", x)
-    checks.images("pool", pool)
+def _fitting(
+    x: ArrayLike, y: ArrayLike, pool: ArrayLike, labels: ArrayLike, targeted: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Images, labels and pool, checked, and which of it suits which, bool [n, m]."""
+    x, pool = checks.images("x", x), checks.images("pool", pool)
     if pool.shape[1:] != x.shape[1:]:
         raise ValueError(f"pool has images {pool.shape[1:]}, but x has {x.shape[1:]}")
-    checks.labels(y, len(x), None)
-    checks.labels(labels, len(pool), None, "labels")
-    y, labels = y.astype(jnp.int32), labels.astype(jnp.int32)
+    y = checks.labels(y, len(x), None).astype(jnp.int32)
+    labels = checks.labels(labels, len(pool), None, "labels").astype(jnp.int32)
     same = y[:, None] == labels[None, :]
     fits = same if targeted else ~same
     if not isinstance(fits, jax.core.Tracer):
@@ -97,4 +98,4 @@ def _fitting(x: Array, y: Array, pool: Array, labels: Array, targeted: bool) -> 
                 f"{np.unique(np.asarray(labels)).tolist()}, the image's is "
                 f"{int(y[without[0]])}"
             )
-    return fits
+    return x, y, pool, fits

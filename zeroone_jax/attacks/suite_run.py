@@ -15,12 +15,11 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from zeroone_jax import checks
-from zeroone_jax.attacks import arguments, suite_warnings
+from zeroone_jax.attacks import arguments, run, suite_warnings
 from zeroone_jax.attacks.attack import Attack
 from zeroone_jax.attacks.paid import PaidLabelFn
 from zeroone_jax.attacks.perturbation import EVERY_NORM, NORMS, Norm
 from zeroone_jax.attacks.predict import as_label_fn, predict
-from zeroone_jax.attacks.run import padded
 from zeroone_jax.attacks.state import AttackResult, Course
 from zeroone_jax.attacks.tally import SuiteReport, Tally
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn, Number
@@ -133,7 +132,7 @@ class Suite:
             if stage.attack.targeted:
                 raise ValueError(f"{stage.name} is targeted, but must not be")
             own = getattr(stage.attack, "epsilon", None)
-            if own is not None and own != self.epsilon:
+            if own is not None and not np.array_equal(own, self.epsilon):
                 raise ValueError(
                     f"{stage.name} has epsilon {own}, but the plan has {self.epsilon}"
                 )
@@ -181,7 +180,7 @@ class Suite:
         plan = self._changed(lambda stage: {"attack": stage.attack.of_images(function)})
         if self.epsilon is None or not jnp.ndim(self.epsilon):
             return plan
-        return dataclasses.replace(plan, epsilon=function(jnp.asarray(self.epsilon)))
+        return dataclasses.replace(plan, epsilon=run.of_some(self.epsilon, function))
 
     def _changed(self, change: Callable[[Stage], dict[str, Any]]) -> Self:
         stages = (dataclasses.replace(one, **change(one)) for one in self.stages)
@@ -217,7 +216,8 @@ class Suite:
         checks.key(key)
         x = checks.images("x", x)
         classes = arguments.model(fn, x, self.needs, "this suite")
-        y = checks.labels(y, len(x), classes)
+        # In a narrow type the targets of every class would overflow.
+        y = checks.labels(y, len(x), classes).astype(jnp.int32)
         if start is not None:
             start = checks.images("start", start, x.shape)
         is_paid = isinstance(fn, PaidLabelFn)
@@ -238,14 +238,14 @@ class Suite:
                 goal[left],
                 None if start is None else start[left],
                 devices=devices,
-                room=padded(len(left)),
+                room=run.padded(len(left)),
             )
 
         goals = self._goals(np.asarray(y), classes)
         tally = self._begun(fn, x, np.asarray(y))
         for place, stage in enumerate(self.stages):
             self._meet(stage, jax.random.fold_in(key, place), attacked, goals, tally)
-        missing = arguments.unlabelled(jnp.asarray(tally.unlabelled))
+        missing = arguments.unlabelled(tally.unlabelled, tally.without_label)
         if missing:
             tally.warnings.append(f"{missing[0].upper()}{missing[1:]}.")
         if is_paid:
@@ -266,7 +266,7 @@ class Suite:
     def _begun(self, fn: LogitsFn | LabelFn, x: Array, y: np.ndarray) -> Tally:
         """Looks at the images before any attack."""
         labels = np.asarray(predict(fn, x))
-        arguments.unlabelled(jnp.asarray(labels < 0))
+        arguments.some_labelled(labels < 0)
         begun = labels == y if self.targeted else (labels != y) & (labels >= 0)
         radius = None
         if self.epsilon is not None:

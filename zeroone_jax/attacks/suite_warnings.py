@@ -18,6 +18,7 @@ from zeroone_jax.attacks.apgd import AutoPGD
 from zeroone_jax.attacks.apgd_memory import Info
 from zeroone_jax.attacks.apgd_schedule import checkpoints
 from zeroone_jax.attacks.paid import model_of
+from zeroone_jax.attacks.perturbation import finite
 from zeroone_jax.attacks.state import State
 from zeroone_jax.types import Array, Key, LabelFn, LogitsFn
 
@@ -78,7 +79,8 @@ def find(
             )
     needs = np.array([attack.needs for attack in attacks])
     by_gradients = np.any((needs == "logits") & ~black_box)
-    if np.issubdtype(outputs.dtype, np.floating):
+    # NumPy does not know that bfloat16 is a type of floats.
+    if jnp.issubdtype(outputs.dtype, jnp.floating):
         if _are_probabilities(outputs):
             warnings.append(
                 "The model returns probabilities: their gradients vanish where it is "
@@ -89,8 +91,8 @@ def find(
             blind = np.asarray(_no_gradient(model, some, y[:_CHUNK]))
         if blind.any():
             warnings.append(
-                f"The gradient is 0 at {blind.sum()} of {len(blind)} images: attacks "
-                "that follow gradients are blind there."
+                f"The gradient is 0 or not finite at {blind.sum()} of {len(blind)} "
+                "images: attacks that follow gradients are blind there."
             )
     tried, found = attacked[~black_box].any(axis=0), broken[~black_box].any(axis=0)
     only = broken[black_box].any(axis=0) & tried & ~found
@@ -153,9 +155,11 @@ def _companions(model: tracing.Captured, x: Array) -> tuple[np.ndarray, np.ndarr
 
 
 def _are_probabilities(outputs: np.ndarray) -> bool:
+    rounding = max(1e-5, 4 * float(jnp.finfo(outputs.dtype).eps))
+    outputs = outputs.astype(np.float64)
     if outputs.ndim != 2 or outputs.shape[1] < 2 or not np.isfinite(outputs).all():
         return False
-    return outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() <= 1e-5
+    return outputs.min() >= 0 and np.abs(outputs.sum(axis=1) - 1).max() <= rounding
 
 
 def _not_converged(
@@ -202,7 +206,7 @@ def _outputs(model: Any, x: Array) -> Array:
 @jax.jit
 def _no_gradient(model: tracing.Captured, x: Array, y: Array) -> Array:
     gradient = jax.grad(lambda x: jnp.sum(losses.soft_margin(model(x), y)))(x)
-    return jnp.all(gradient.reshape(len(x), -1) == 0, axis=1)
+    return jnp.all(finite(gradient).reshape(len(x), -1) == 0, axis=1)
 
 
 class _Climb(NamedTuple):

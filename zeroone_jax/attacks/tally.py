@@ -110,6 +110,11 @@ class Tally:
         self._strongest = np.full(count, -1, np.int32)
 
     @property
+    def without_label(self) -> np.ndarray:
+        """Images that the model had no label for, bool [n]."""
+        return np.isnan(self._distance)
+
+    @property
     def unbroken(self) -> np.ndarray:
         """Images that were at stake and are left, bool [n]."""
         return self.at_stake & ~self._success

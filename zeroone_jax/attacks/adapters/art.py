@@ -43,7 +43,13 @@ def art_classifier(
         labels = _on_batches(jax.jit(fn))
 
         def one_hot(x: np.ndarray) -> np.ndarray:
-            return np.eye(classes, dtype=np.float32)[labels(x)]
+            found = labels(x)
+            if found.min() < 0:
+                raise ValueError(
+                    f"the function has no label for {(found < 0).sum()} of "
+                    f"{len(found)} images, which ART cannot be told"
+                )
+            return np.eye(classes, dtype=np.float32)[found]
 
         return blackbox.BlackBoxClassifier(
             one_hot, input_shape, classes, clip_values=(0.0, 1.0)
