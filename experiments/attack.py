@@ -111,6 +111,8 @@ def fill(
         name=task.work.name,
         norm=task.work.norm,
         flat=task.work.without_slope(task.images),
+        only_correct=experiment.images.only_correct,
+        targeted=task.work.wants_targets,
         split=task.split,
         arrays=attack_report.joined(chunks),
     )

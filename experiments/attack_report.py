@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
         name: the attack's.
         norm: how distances are measured.
         flat: the share of images where the logits have no gradient, if it used logits.
+        only_correct: whether all images are such as the model labels rightly.
+        targeted: whether the attack reaches for a class.
         split: the images, for their shape and the names of their classes.
         arrays: by name, each [n, ...] but "budgets" (of queries, of a curve), and of
             suites the names of "stages" and "warnings"; as in adversaries.npz.
@@ -43,6 +45,8 @@ class Outcome(NamedTuple):
     name: str
     norm: str
     flat: float | None
+    only_correct: bool
+    targeted: bool
     split: data.Split
     arrays: Mapping[str, np.ndarray]
 
@@ -130,21 +134,25 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
     """Condenses what was found.
 
     Returns:
-        Of JSON's types: how many images, how many were wrong before, how many are
-        broken in all, robust accuracy, distances of those broken by the attack, and
-        queries of those attacked.
+        Of JSON's types: how many images, how many were wrong (or at the target) before,
+        how many are broken in all, the share that is left, which is the robust accuracy
+        where the images were not selected and the attack has no targets, distances of
+        those broken by the attack, and queries of those attacked.
     """
     arrays = outcome.arrays
     success, distance = arrays["success"], arrays["distance"]
     before = success & (distance == 0)
     found = distance[success & ~before]
     queries = arrays["queries"][~before]
+    # Where the model has no label the distance is NaN.
+    left = float(np.mean(~success & ~np.isnan(distance)))
+    is_accuracy = not outcome.only_correct and not outcome.targeted
     return {
         "images": len(success),
         "wrong_before": int(before.sum()),
         "broken": int(success.sum()),
-        # Where the model has no label the distance is NaN.
-        "robust_accuracy": float(np.mean(~success & ~np.isnan(distance))),
+        "left": left,
+        "robust_accuracy": left if is_accuracy else None,
         "norm": outcome.norm,
         "distance": {
             name: float(function(found)) if len(found) else None
@@ -194,13 +202,18 @@ def _of_suite(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
     """Writes the results for people."""
     distance = summary["distance"]
+    broken, left = "wrong", "robust accuracy"
+    if outcome.targeted:
+        broken, left = "at the target", "share that does not reach the target"
+    elif outcome.only_correct:
+        left = "share left of images labelled rightly"
     overall = tables.Table(
         f"{outcome.name} on {summary['images']} images",
         ["", "all"],
         [
-            ["wrong before the attack", str(summary["wrong_before"])],
-            ["wrong after it", str(summary["broken"])],
-            ["robust accuracy", summary["robust_accuracy"]],
+            [f"{broken} before the attack", str(summary["wrong_before"])],
+            [f"{broken} after it", str(summary["broken"])],
+            [left, summary["left"]],
             *(
                 [f"{name} {outcome.norm} distance found", distance[name]]
                 for name in distance

@@ -34,7 +34,8 @@ class Images:
             first ones.
         count: how many of the first ones, where there are no indices.
         only_correct: whether images that the model labels wrongly are left out. If
-            there are no indices, the next images take their place.
+            there are no indices, the next images take their place. Robust accuracy
+            counts them; presets of attacks in a ball therefore keep them.
     """
 
     name: str = ""
@@ -125,6 +126,7 @@ def paper_a_hop_skip_jump() -> Experiment:
     return Experiment(
         attack=attacks.hop_skip_jump(norm="l2", iterations=100, law="gaussian"),
         images=Images(indices=_PAPER_A_IMAGES, only_correct=False),
+        start="noise",
     )
 
 
@@ -149,6 +151,7 @@ def paper_a_boundary() -> Experiment:
     return Experiment(
         attack=attacks.boundary(iterations=100, samples=100),
         images=Images(indices=_PAPER_A_IMAGES, only_correct=False),
+        start="noise",
     )
 
 
@@ -179,7 +182,8 @@ def _preset(name: str) -> Callable[[], Experiment]:
         settings = {}
         if "epsilon" in parameters:
             settings["epsilon"] = _EPSILON[parameters["norm"].default]
-        return Experiment(attack=make(**settings))
+        attack = make(**settings)
+        return Experiment(attack, images=Images(only_correct=not attack.in_ball))
 
     preset.__doc__ = (inspect.getdoc(make) or "").partition("\n")[0]
     return preset
@@ -210,7 +214,12 @@ def _suite_preset(name: str) -> Callable[[], Experiment]:
     tagged.register(f"suite_{name}")(settings)
 
     def preset() -> Experiment:
-        return Experiment(attack=settings(), at_a_time=_MANY_AT_A_TIME)
+        in_ball = settings().build().epsilon is not None
+        return Experiment(
+            attack=settings(),
+            images=Images(only_correct=not in_ball),
+            at_a_time=_MANY_AT_A_TIME,
+        )
 
     preset.__doc__ = "Suite: " + about.partition("\n")[0]
     return preset

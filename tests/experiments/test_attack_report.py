@@ -1,12 +1,13 @@
 """What the launcher of attacks tells of its results."""
 
 import numpy as np
+import pytest
 
 from experiments import attack_report
 from zeroone_jax import data
 
 
-def outcome(success, distance):
+def outcome(success, distance, only_correct=False, targeted=False):
     count = len(success)
     arrays = {
         "index": np.arange(count),
@@ -23,7 +24,9 @@ def outcome(success, distance):
         np.arange(count, dtype=np.int32),
         ("cat", "dog"),
     )
-    return attack_report.Outcome("Shift", "l2", None, split, arrays)
+    return attack_report.Outcome(
+        "Shift", "l2", None, only_correct, targeted, split, arrays
+    )
 
 
 def test_images_without_a_label_are_neither_robust_nor_broken():
@@ -36,6 +39,24 @@ def test_images_without_a_label_are_neither_robust_nor_broken():
     assert summary["robust_accuracy"] == 0.25
     assert summary["distance"]["median"] == 0.5
     assert summary["queries"] == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "row", "is_accuracy"),
+    [
+        ({}, "robust accuracy", True),
+        ({"only_correct": True}, "share left of images labelled rightly", False),
+        ({"targeted": True}, "share that does not reach the target", False),
+    ],
+)
+def test_a_share_is_called_what_it_is(settings, row, is_accuracy):
+    told = outcome([True, False, False, True], [0.5, np.inf, np.inf, 0.5], **settings)
+    summary = attack_report.summarize(told)
+    assert summary["left"] == 0.5
+    assert summary["robust_accuracy"] == (0.5 if is_accuracy else None)
+    text = attack_report._text(told, summary)
+    assert f"| {row} " in text
+    assert ("robust accuracy" in text) == is_accuracy
 
 
 def test_records_hold_types_of_json():
