@@ -28,6 +28,7 @@ from absl import flags, logging
 from zeroone_jax import data, hosts, models, runs, training
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.models import network as networks
+from zeroone_jax.types import Array, LogitsFn
 
 from . import (
     command_line,
@@ -110,7 +111,8 @@ def fill(
         return
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
-    rows = network_evaluation.evaluate(run, experiment, logits_fn, x, y)
+    attacked = _with_slopes(model, variables)
+    rows = network_evaluation.evaluate(run, experiment, attacked, x, y)
     images, labels = _wanted(experiment.data, split)
     if on_disk:
         images, labels = np.asarray(images[:_LOOKED_AT]), labels[:_LOOKED_AT]
@@ -183,6 +185,23 @@ def build(experiment: Experiment, split: data.Split) -> Model:
     return models.Ensemble(network, experiment.members, experiment.combine)
 
 
+def _with_slopes(model: Model, variables: models.Variables) -> LogitsFn:
+    """The network as attacks see it: shares of votes have slopes of probabilities.
+
+    So labels are those of the votes (Athalye et al. 2018, section 4.1).
+    """
+    if not isinstance(model, models.Ensemble) or model.combine != "votes":
+        return model.bind(variables)
+    mean = dataclasses.replace(model, combine="probabilities")
+
+    def attacked(x: Array) -> Array:
+        votes, climbed = model.apply(variables, x), mean.apply(variables, x)
+        # The difference is 0; only its slope is not.
+        return votes + (climbed - jax.lax.stop_gradient(climbed))
+
+    return attacked
+
+
 def _train(
     experiment: Experiment,
     run: runs.RunDirectory,
@@ -194,11 +213,8 @@ def _train(
     """Trains, and leaves metrics and checkpoints."""
     key = jax.random.key(experiment.seed)
     config, objective = experiment.training, experiment.objective
-    model = climbed = build(experiment, split)
+    model = build(experiment, split)
     network = model.network if isinstance(model, models.Ensemble) else model
-    if isinstance(model, models.Ensemble):
-        # Shares of votes have no slope to climb.
-        climbed = dataclasses.replace(model, combine="probabilities")
     images, labels = _training_images(experiment, split)
     x_test, y_test = network_evaluation.test_images(test)
     count, members = len(labels), experiment.members
@@ -226,8 +242,7 @@ def _train(
             variables = device_mesh.own(training.variables(state))
             record |= network_evaluation.watched(
                 experiment.evaluation,
-                model.bind(variables),
-                climbed.bind(variables),
+                _with_slopes(model, variables),
                 x_test,
                 y_test,
             )

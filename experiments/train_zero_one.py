@@ -120,9 +120,12 @@ def train_together(
 
     keys = [jax.random.key(experiment.seed) for experiment in experiments]
     solvers = [experiment.solver for experiment in experiments]
-    radii = _radii(experiments[0], opened[0], x, y)
     images = x.reshape(len(x), *training.images.shape[1:])
     try:
+        # Measuring a reference takes minutes: what cannot be is refused before.
+        for solver in solvers:
+            coordinate_descent.check(x, y, solver)
+        radii = _radii(experiments[0], opened[0], x, y)
         grid = coordinate_descent.Grid(
             keys, images if solvers[0].basis == "dct" else x, y, solvers, radii=radii
         )

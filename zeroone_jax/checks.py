@@ -149,6 +149,22 @@ def positive(**numbers: Number | None) -> None:
     )
 
 
+def radius(norm: str, epsilon: Number | None) -> None:
+    """Checks a ball's radius on the [0,1] pixel scale, where it is given and known.
+
+    Raises:
+        ValueError: it is not above 0 and finite, or in Linf it is above 1, as where a
+            radius in levels of 255 was not divided.
+    """
+    positive(epsilon=epsilon)
+    if norm == "linf":
+        _refuse_unless(
+            lambda known: known <= 1,
+            "be at most 1 in linf: pixels are in [0,1], and eight levels are 8/255",
+            {"epsilon": epsilon},
+        )
+
+
 def not_negative(**numbers: Number | None) -> None:
     """Checks that settings are 0 or more and finite, where they are given and known.
 

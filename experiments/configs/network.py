@@ -26,6 +26,9 @@ class Data:
     count: int = 0
     noise: float = 0.0
 
+    def __post_init__(self) -> None:
+        checks.not_negative(count=self.count, noise=self.noise)
+
 
 @tagged.register("train_network.evaluation")
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Evaluation:
     suite_images: int = 1000
 
     def __post_init__(self) -> None:
-        checks.positive(epsilon=self.epsilon)
+        checks.radius("linf", self.epsilon)
         checks.counts(images=self.images)
         checks.not_negative(suite_images=self.suite_images)
 

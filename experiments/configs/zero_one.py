@@ -32,7 +32,7 @@ class Data:
     count: int = 0
 
     def __post_init__(self) -> None:
-        checks.not_negative(count=self.count)
+        checks.not_negative(count=self.count, noise=self.noise)
 
 
 @tagged.register("train_zero_one")

@@ -111,13 +111,16 @@ class ConfigTest(parameterized.TestCase):
         ("rows", float("nan"), "in (0, 1]"),
         ("balanced_share", -0.1, "in [0, 1]"),
         ("balanced_share", 1.5, "in [0, 1]"),
-        ("output_step", 0.0, "above 0"),
-        ("output_step", float("nan"), "above 0"),
+        ("output_step", 0.0, "above 0 and finite"),
+        ("output_step", float("nan"), "above 0 and finite"),
+        ("output_step", float("inf"), "above 0 and finite"),
+        ("bins", 1, "0 or at least 2"),
         ("adversarial_step", -1.0, "at least 0"),
-        ("hidden_steps", (), "a tuple of numbers above 0"),
-        ("hidden_steps", (0.17, 0.0), "a tuple of numbers above 0"),
-        ("hidden_steps", (0.17, float("nan")), "a tuple of numbers above 0"),
-        ("hidden_steps", [0.17], "a tuple of numbers above 0"),
+        ("hidden_steps", (), "a tuple of finite numbers above 0"),
+        ("hidden_steps", (0.17, 0.0), "a tuple of finite numbers above 0"),
+        ("hidden_steps", (0.17, float("nan")), "a tuple of finite numbers above 0"),
+        ("hidden_steps", (0.17, float("inf")), "a tuple of finite numbers above 0"),
+        ("hidden_steps", [0.17], "a tuple of finite numbers above 0"),
     )
     def test_numbers_out_of_range_are_refused(self, field, value, allowed):
         self._refused({field: value}, f"{field}={value!r}: must be {allowed}")

@@ -297,6 +297,9 @@ def test_plans_follow_their_settings():
         ("auto_attack", 1000),
     ]
     assert stages[0].attack.step_size == 2 / 255
+    for epsilon, step in ((8 / 255, 2 / 255), (0.3, 0.01)):
+        standard = network_evaluation.plan(Evaluation("standard", epsilon), 10_000)
+        assert standard.stages[0].attack.step_size == pytest.approx(step)
     without = Evaluation(plan="paper", epsilon=8 / 255, suite_images=0)
     names = [
         planned.name for planned in network_evaluation.plan(without, 10_000).stages
@@ -305,6 +308,43 @@ def test_plans_follow_their_settings():
     assert "spsa" in names
     with pytest.raises(ValueError, match="suite_images is -1"):
         Evaluation(suite_images=-1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Data(noise=-0.1), "noise is -0.1, but must not be negative"),
+        (lambda: Data(noise=float("nan")), "noise is nan, but must not be negative"),
+        (lambda: Data(count=-5), "count is -5, but must not be negative"),
+        (lambda: Evaluation(epsilon=8), "epsilon is 8, but must be at most 1 in linf"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.slow("trains an ensemble")
+def test_votes_are_attacked_along_slopes_of_probabilities(experiment, tmp_path):
+    votes = dataclasses.replace(
+        experiment,
+        objective=objectives.natural(),
+        members=3,
+        combine="votes",
+        evaluation=Evaluation(plan="quick", epsilon=0.3, images=30),
+    )
+    fill(tmp_path, votes)
+    found = json.loads((tmp_path / "summary.json").read_text())
+    left = {row["attack"]: row["accuracy"] for row in found["rows"]}
+    # Without slopes PGD would find what random starts find.
+    assert left["pgd_20"] < 0.5 * found["accuracy"]["test"]
+    with opened(tmp_path / "again", votes) as run:
+        model, variables = train_network.trained(votes, run)
+    x = jax.random.uniform(jax.random.key(0), (20, *model.shape))
+    attacked = train_network._with_slopes(model, variables)
+    np.testing.assert_array_equal(attacked(x), model.apply(variables, x))
+    slope = jax.grad(lambda x: attacked(x)[:, 0].sum())(x)
+    assert np.any(slope != 0, axis=(1, 2, 3)).all()
 
 
 def test_many_hosts_take_all_devices(monkeypatch):

@@ -129,6 +129,11 @@ def test_sensible_training_takes_its_radii_from_a_reference(
     of_others = dataclasses.replace(sensible, data=Data(str(two_classes), (1, 0)))
     with pytest.raises(UserError, match="a reference must be of the same data"):
         train(tmp_path / "others", of_others)
+    few = dataclasses.replace(sensible.solver, rows=1e-4)
+    with pytest.raises(UserError, match=r"rows=0\.0001 leaves no row of class"):
+        train(tmp_path / "few", dataclasses.replace(sensible, solver=few))
+    # It was refused before the reference was measured.
+    assert not (tmp_path / "few" / "radii.npz").exists()
     nowhere = dataclasses.replace(sensible, reference=str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="There is no model at"):
         train(tmp_path / "none", nowhere)

@@ -101,7 +101,7 @@ class AutoPGD(Attack, name="apgd"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive(epsilon=self.epsilon)
+        checks.radius(self.norm, self.epsilon)
         checks.counts(
             iterations=self.iterations,
             restarts=self.restarts,

@@ -105,7 +105,7 @@ class FastAdaptiveBoundary(Attack, name="fab"):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.counts(iterations=self.iterations, restarts=self.restarts)
-        checks.positive(epsilon=self.epsilon)
+        checks.radius(self.norm, self.epsilon)
         if self.target_classes is not None:
             checks.counts(target_classes=self.target_classes)
             if self.targeted:

@@ -115,7 +115,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive(epsilon=self.epsilon)
+        checks.radius(self.norm, self.epsilon)
         checks.counts(iterations=self.iterations, restarts=self.restarts)
         checks.positive(step_size=self.step_size)
         climb.check(self.loss, tuple(climb.LOSSES))

@@ -103,7 +103,7 @@ class HyperplaneCrossing(_SignNetworkAttack, name="hyperplane_crossing"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive(epsilon=self.epsilon)
+        checks.radius(self.norm, self.epsilon)
 
     def init(
         self, key: Key, fn: Any, x: Array, y: Array, start: Array | None = None

@@ -82,9 +82,8 @@ class SimultaneousPerturbation(Attack, name="spsa"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive(
-            epsilon=self.epsilon, delta=self.delta, learning_rate=self.learning_rate
-        )
+        checks.radius(self.norm, self.epsilon)
+        checks.positive(delta=self.delta, learning_rate=self.learning_rate)
         checks.counts(
             iterations=self.iterations, samples=self.samples, block=self.block
         )

@@ -81,7 +81,7 @@ class Square(Attack, name="square"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive(epsilon=self.epsilon)
+        checks.radius(self.norm, self.epsilon)
         checks.counts(max_queries=self.max_queries)
         if self.max_queries <= self.frame_queries:
             raise ValueError(

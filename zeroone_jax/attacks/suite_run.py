@@ -97,7 +97,7 @@ class Suite:
         """
         norms = EVERY_NORM if self.epsilon is None else NORMS
         checks.one_of("norm", self.norm, norms)
-        checks.positive(epsilon=self.epsilon)
+        checks.radius(self.norm, self.epsilon)
         if self.levels is not None:
             checks.counts(levels=self.levels)
         for stage in self.stages:

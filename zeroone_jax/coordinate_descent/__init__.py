@@ -3,7 +3,7 @@
 from zeroone_jax.coordinate_descent.config import PRESETS, Config
 from zeroone_jax.coordinate_descent.ensemble import SEGMENT, Search
 from zeroone_jax.coordinate_descent.hidden_unit import draw_coordinates
-from zeroone_jax.coordinate_descent.problem import Problem, prepare
+from zeroone_jax.coordinate_descent.problem import Problem, check, prepare
 from zeroone_jax.coordinate_descent.program import Program, Tuning, program_of, split
 from zeroone_jax.coordinate_descent.sensible import CERTIFICATE, sensible_radii
 from zeroone_jax.coordinate_descent.state import Info, State
@@ -23,6 +23,7 @@ __all__ = [
     "Search",
     "State",
     "Tuning",
+    "check",
     "draw_coordinates",
     "fit",
     "init",

@@ -134,16 +134,19 @@ class Config(Choices):
             self._require(field, "at least 0", getattr(self, field) >= 0)
         self._require("rows", "in (0, 1]", 0 < self.rows <= 1)
         self._require("balanced_share", "in [0, 1]", 0 <= self.balanced_share <= 1)
-        self._require("output_step", "above 0", self.output_step > 0)
+        self._require(
+            "output_step", "above 0 and finite", 0 < self.output_step < math.inf
+        )
+        self._require("bins", "0 or at least 2", self.bins != 1)
         self._require("adversarial_step", "at least 0", self.adversarial_step >= 0)
         self._require("epsilon", "at least 0 and finite", 0 <= self.epsilon < math.inf)
         self._require("ramp", "in [0, 1)", 0 <= self.ramp < 1)
         self._require(
             "hidden_steps",
-            "a tuple of numbers above 0",
+            "a tuple of finite numbers above 0",
             isinstance(self.hidden_steps, tuple)
             and len(self.hidden_steps) > 0
-            and all(size > 0 for size in self.hidden_steps),
+            and all(0 < size < math.inf for size in self.hidden_steps),
         )
         self._require(
             "candidates",

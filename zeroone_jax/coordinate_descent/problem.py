@@ -97,7 +97,7 @@ def in_basis(
     shape = features.shape[1:]
     if config.basis == "dct" and features.ndim == 4:
         features = features.reshape(len(features), -1)
-    _check(features, labels, config)
+    check(features, labels, config)
     levels = (features * np.asarray(LEVELS, features.dtype)).astype(np.float32)
     whole = np.rint(levels)
     if np.max(np.abs(levels - whole)) < _TOLERANCE:
@@ -121,10 +121,6 @@ def in_basis(
 def _basis(levels: np.ndarray, shape: tuple[int, ...], config: Config) -> Basis | None:
     if config.basis == "pixels":
         return None
-    if config.components > levels.shape[1]:
-        raise ValueError(
-            f"components={config.components}: there are only {levels.shape[1]} pixels"
-        )
     exactly = levels.astype(np.float64)
     if config.basis == "principal":
         return bases.principal(exactly, config.components, LARGEST_NORM)
@@ -230,7 +226,18 @@ def _rounded_down(share: Share, rows: Array) -> Array:
     return rows // whole * parts + rows % whole * parts // whole
 
 
-def _check(x: np.ndarray, y: np.ndarray, config: Config) -> None:
+def check(x: ArrayLike, y: ArrayLike, config: Config) -> None:
+    """Checks that settings suit data, at once.
+
+    Args:
+        x: f32 [n, d].
+        y: integers [n], labels 0..k-1.
+        config: the settings.
+
+    Raises:
+        ValueError: where shapes, ranges, labels or settings do not fit.
+    """
+    x, y = np.asarray(x), np.asarray(y)
     check_features(x, y)
     if x.ndim != 2 or x.size == 0:
         raise ValueError(f"features must be [n, d] and not empty, not {list(x.shape)}")
@@ -242,6 +249,10 @@ def _check(x: np.ndarray, y: np.ndarray, config: Config) -> None:
         raise ValueError(
             f"labels {present.tolist()[:10]}: expected every class of 0..k-1 with "
             f"k at least 2; without rows: {missing[:10]}"
+        )
+    if config.basis != "pixels" and config.components > x.shape[1]:
+        raise ValueError(
+            f"components={config.components}: there are only {x.shape[1]} pixels"
         )
     if config.features > x.shape[1]:
         raise ValueError(

@@ -108,7 +108,8 @@ def _gap(row: Row) -> float:
 
 def _others(published: Mapping[str, Any], row: Row) -> str:
     method = row["method"]
-    name = "SENSE" if method.startswith(SENSE) else _PUBLISHED.get(method, "")
+    # Others evaluated one network of the paper, that of its main run.
+    name = "SENSE" if method == f"{SENSE}0.5" else _PUBLISHED.get(method, "")
     known: Mapping[str, Published] = published.get(name, {})
     return f"{known['natural'].text} / {known[STRONGEST].text}" if known else "-"
 

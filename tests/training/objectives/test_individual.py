@@ -211,6 +211,13 @@ def test_friendly_searches_in_evaluation_mode():
         ("friendly", {"patience": ((5, 1), (5, 2))}, "must be pairs of growing epochs"),
         ("friendly", {"patience": ((5, 1), (4, 2))}, "must be pairs of growing epochs"),
         ("friendly", {"patience": ((5, -1),)}, r"patience is \(\(5, -1\),\), but must"),
+        (
+            "friendly",
+            {"patience": (12, 1)},
+            r"patience is \(12, 1\), but must be pairs",
+        ),
+        ("friendly", {"patience": ((12, 1.5),)}, "looks that are whole numbers"),
+        ("friendly", {"epsilon": 8}, "epsilon is 8, but must be at most 1 in linf"),
     ],
 )
 def test_settings_out_of_range_are_refused(method, settings, message):

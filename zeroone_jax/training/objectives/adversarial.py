@@ -76,7 +76,8 @@ class InBall(Objective):
     def __post_init__(self) -> None:
         """Raises ValueError where a setting is out of its range."""
         checks.one_of("norm", self.norm, NORMS)
-        checks.positive(epsilon=self.epsilon, step_size=self.step_size)
+        checks.radius(self.norm, self.epsilon)
+        checks.positive(step_size=self.step_size)
         checks.counts(steps=self.steps)
         checks.not_negative(ramp=self.ramp)
 

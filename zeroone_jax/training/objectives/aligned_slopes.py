@@ -37,7 +37,7 @@ class GradientAlignment(Objective):
 
     def __post_init__(self) -> None:
         """Raises ValueError where a setting is out of its range."""
-        checks.positive(epsilon=self.epsilon)
+        checks.radius("linf", self.epsilon)
         checks.not_negative(weight=self.weight)
 
     def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:

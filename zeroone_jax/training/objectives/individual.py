@@ -1,7 +1,8 @@
 """Methods that give every image a ball, or an end, of its own: IAAT, FAT, MMA."""
 
 import dataclasses
-from typing import NamedTuple
+import operator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -128,13 +129,10 @@ class Friendly(InBall):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        epochs = [epoch for epoch, _ in self.patience]
-        if epochs != sorted(set(epochs)) or any(
-            looks < 0 for _, looks in self.patience
-        ):
+        if not _are_pairs(self.patience):
             raise ValueError(
                 f"patience is {self.patience}, but must be pairs of growing epochs and "
-                "looks that are not negative"
+                "looks that are whole numbers and not negative, as ((50, 1), (90, 2))"
             )
 
     def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
@@ -270,3 +268,12 @@ class MaxMargin(Objective):
             0, _HALVINGS, narrow, (jnp.zeros_like(radius), farthest, radius)
         )[2]
         return at(margin), margin
+
+
+def _are_pairs(patience: Any) -> bool:
+    try:
+        epochs = [epoch for epoch, _ in patience]
+        looks = [operator.index(number) for _, number in patience]
+    except (TypeError, ValueError):
+        return False
+    return epochs == sorted(set(epochs)) and min(looks, default=0) >= 0

@@ -37,7 +37,8 @@ class NoisyFastGradient(Objective):
 
     def __post_init__(self) -> None:
         """Raises ValueError where a setting is out of its range."""
-        checks.positive(epsilon=self.epsilon, noise=self.noise)
+        checks.radius("linf", self.epsilon)
+        checks.positive(noise=self.noise)
 
     def __call__(self, key: Key, params: Params, model: Model, batch: Batch) -> Loss:
         """Computes the loss; see `Objective`."""
