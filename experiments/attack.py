@@ -30,6 +30,8 @@ exactly the same files.
 """
 
 import functools
+import hashlib
+import pathlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -79,10 +81,12 @@ def fill(
         run: the open run directory.
 
     Raises:
-        command_line.UserError: the attack cannot attack this model.
+        command_line.UserError: the attack cannot attack this model; or the run goes on
+            with another model, or other images, than it began with.
     """
     began = time.monotonic()
     run.restore(None)  # Cuts the metrics: they are written again from the chunks.
+    _refuse_another(run.path / "digest.json", task)
     folder = run.path / "chunks"
     folder.mkdir(exist_ok=True)
     count = len(task.images.x)
@@ -117,6 +121,21 @@ def fill(
         arrays=attack_report.joined(chunks),
     )
     attack_report.write(run, outcome, seconds)
+
+
+def _refuse_another(path: pathlib.Path, task: attack_task.Task) -> None:
+    """Refuses to join what was found for another model or for other images."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(task.images):
+        digest.update(np.asarray(leaf).tobytes())
+    found = {"model and images": digest.hexdigest()}
+    if path.exists() and runs.read_json(path) != found:
+        raise command_line.UserError(
+            f"{path.parent}: the model or the images are not those that this run began "
+            "with: give another --run_dir"
+        )
+    if hosts.is_first():
+        runs.write_json(path, found)
 
 
 def _attacked(

@@ -114,7 +114,7 @@ def train_together(
     about = experiments[0].data
     training, test = command_line.load_both(about)
     training = training.take(slice(about.count or None))
-    x, y = map(jnp.asarray, data.as_features(training))
+    clean_x, clean_y = x, y = tuple(map(jnp.asarray, data.as_features(training)))
     if about.noise > 0:
         x, y = noise.doubled(experiments[0].seed, x, y, about.noise)
 
@@ -165,7 +165,7 @@ def train_together(
         with runs.replacing(run.path / "networks.npz") as path:
             zero_one.save(path, result.params)
     x_test, y_test = map(jnp.asarray, data.as_features(test))
-    splits = {"train": (x, y), "test": (x_test, y_test)}
+    splits = {"train": (clean_x, clean_y), "test": (x_test, y_test)}
     seconds = (time.monotonic() - began) / len(opened)
     for run, result in zip(opened, results, strict=True):
         zero_one_report.write(run, result.params, splits, training, seconds)

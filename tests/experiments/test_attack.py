@@ -118,6 +118,24 @@ def test_a_damaged_chunk_is_made_again(settings, finished, tmp_path, caplog):
     assert_same_run(path, finished)
 
 
+@pytest.mark.slow("runs a launcher")
+def test_chunks_of_another_model_are_not_joined(settings, finished, networks, tmp_path):
+    path, model = tmp_path / "run", tmp_path / "networks.npz"
+    shutil.copy(networks, model)
+    mine = dataclasses.replace(settings, model=str(model))
+    fill(path, mine)
+    (path / "summary.json").unlink()
+    params = zero_one.load(networks)
+    # The same labels, but another network.
+    doubled = dataclasses.replace(params, w1=2 * params.w1, b1=2 * params.b1)
+    zero_one.save(model, doubled)
+    with pytest.raises(UserError, match="are not those that this run began with"):
+        fill(path, mine, resume=True)
+    shutil.copy(networks, model)
+    fill(path, mine, resume=True)
+    assert (path / "results.md").read_bytes() == (finished / "results.md").read_bytes()
+
+
 @pytest.mark.parametrize("moment", ["the second chunk", "the report", "the summary"])
 @pytest.mark.slow("runs a launcher")
 def test_killed_at_a_moment_it_resumes_to_the_same(

@@ -309,6 +309,12 @@ def test_one_vs_all_with_noise(three_classes, tmp_path):
     assert params.w1.shape == (3, 2, 1, 48)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert len(summary["accuracy"]["test"]["votes"]) == 2
+    # Accuracy is of the images, not of their noisy copies.
+    with np.load(three_classes) as arrays:
+        x = (arrays["images"].reshape(-1, 48) / np.float32(255)).astype(np.float32)
+        y = arrays["labels"]
+    right = np.mean(np.asarray(zero_one.Vote.flat(params).labels(x)) == y)
+    assert summary["accuracy"]["train"]["majority"] == pytest.approx(right)
     last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["step"] == 30
     assert len(last["pocket_accuracy"]) == 6
