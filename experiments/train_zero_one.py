@@ -17,6 +17,7 @@ accuracy.md (what came out), curves.png and hidden_units.png. A killed run goes 
 
 import dataclasses
 import pathlib
+import shutil
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -125,7 +126,7 @@ def train_together(
         # Measuring a reference takes minutes: what cannot be is refused before.
         for solver in solvers:
             coordinate_descent.check(x, y, solver)
-        radii = _radii(experiments[0], opened[0], x, y)
+        radii = _radii(experiments[0], opened, x, y)
         grid = coordinate_descent.Grid(
             keys, images if solvers[0].basis == "dct" else x, y, solvers, radii=radii
         )
@@ -172,9 +173,12 @@ def train_together(
 
 
 def _radii(
-    experiment: configs.Experiment, run: runs.RunDirectory, x: Array, y: Array
+    experiment: configs.Experiment,
+    opened: Sequence[runs.RunDirectory],
+    x: Array,
+    y: Array,
 ) -> np.ndarray | None:
-    """The radii of sensible training, which the run directory keeps; None without."""
+    """The radii of sensible training, which run directories keep; None without."""
     if not experiment.reference:
         return None
     if jax.process_count() > 1:
@@ -194,9 +198,10 @@ def _radii(
         )
     progress = Progress("measuring the reference", len(y))
     norm: Any = experiment.solver.ball
+    kept, *others = (run.path / "radii.npz" for run in opened)
     try:
-        return coordinate_descent.sensible_radii(
-            run.path / "radii.npz",
+        radii = coordinate_descent.sensible_radii(
+            kept,
             model.networks,
             x,
             y,
@@ -207,6 +212,10 @@ def _radii(
         )
     except ValueError as error:
         raise command_line.UserError(f"{experiment.reference}: {error}") from error
+    for path in others:
+        with runs.replacing(path) as partial:
+            shutil.copy(kept, partial)
+    return radii
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@
         --run="runs/rows-all --config.solver.rows=1 --config.seed=1"
 
 Each --run is a run directory and the --preset and --config.FIELD flags that
-`experiments.train_zero_one` would get; the settings may differ in the solver's step
-sizes (as many in each run), rows and the seed. The directories end up as those of
-separate runs do, bit-identical networks included. The same command again skips what is
+`experiments.train_zero_one` would get; the settings may differ in the solver's
+iterations, ramp, step sizes (as many in each run), rows, balanced_share and epsilon,
+and in the seed. The directories end up as those of separate runs do, bit-identical
+networks included. The same command again skips what is
 finished and goes on with what was interrupted. `experiments.sweep` calls this for
 sweeps inside a device.
 """
@@ -71,8 +72,9 @@ def members(texts: Sequence[str]) -> dict[pathlib.Path, configs.Experiment]:
         raise command_line.UserError("--run: at least one, each with its own directory")
     if len(set(map(train_zero_one.shared, listed.values()))) > 1:
         raise command_line.UserError(
-            "These runs cannot share a program: they may differ only in step sizes, "
-            "equally many in each, rows, and, on data without noise, the seed"
+            "These runs cannot share a program: they may differ only in iterations, "
+            "ramp, step sizes, equally many in each, rows, balanced_share, epsilon, "
+            "and, on data without noise, the seed"
         )
     return listed
 

@@ -87,6 +87,24 @@ def test_directories_are_those_of_separate_runs(experiments, separate, tmp_path)
 
 
 @pytest.mark.slow("trains networks")
+def test_every_directory_keeps_the_radii_of_sensible_training(
+    experiments, separate, tmp_path
+):
+    reference = str(separate / "0")
+    sensible = [
+        dataclasses.replace(
+            one,
+            solver=dataclasses.replace(one.solver, epsilon=0.1, iterations=50),
+            reference=reference,
+        )
+        for one in experiments
+    ]
+    train(sensible, tmp_path)
+    first, *others = (tmp_path / str(one.seed) / "radii.npz" for one in sensible)
+    assert all(other.read_bytes() == first.read_bytes() for other in others)
+
+
+@pytest.mark.slow("trains networks")
 def test_killed_between_two_runs_checkpoints_all_resume(
     experiments, separate, tmp_path, monkeypatch
 ):
