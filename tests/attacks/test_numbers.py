@@ -171,7 +171,7 @@ def test_suites_take_them_too(sides):
         ({"epsilon": jnp.ones((7, 2, 2, 1))}, "one for each pixel, broadcasting to"),
         ({"epsilon": jnp.full(7, -0.1)}, "must be above 0"),
         ({"epsilon": jnp.full(X.shape, 0.1), "norm": "l2"}, "one radius an image"),
-        ({"step_size": jnp.ones(7)}, r"step_size has shape \(7,\), but must be one"),
+        ({"step_size": jnp.ones(3)}, r"step_size has shape \(3,\), but must be one"),
     ],
 )
 def test_other_shapes_are_refused(settings, message):

@@ -86,6 +86,7 @@ def test_projections_onto_ball_and_box_are_the_nearest_points(seed, radius):
     np.testing.assert_array_equal(again, found)
 
 
+@hypothesis.example(190, 0.01)
 @hypothesis.given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.01, 1.0, 100.0]))
 def test_thresholds_project_onto_the_ball_of_l1(seed, radius):
     move = np.random.default_rng(seed).normal(size=(3, 7)).astype(np.float32)

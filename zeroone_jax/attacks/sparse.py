@@ -12,6 +12,7 @@ from zeroone_jax.attacks.perturbation import (
     each,
     placed,
     radius,
+    size,
     summing_error,
 )
 from zeroone_jax.types import Array
@@ -163,6 +164,11 @@ def project_onto_l1(point: Array, x: Array, epsilon: Array) -> Array:
     shorter = epsilon * (1 - 2 * summing_error(x))
     shift = each(l1_threshold(move, shorter), x)
     shrunk = jnp.sign(move) * jnp.maximum(jnp.abs(move) - shift, 0)
+    # The threshold is as exact as the move is long, which may be far longer than the
+    # radius.
+    length = size(shrunk, "l1")
+    excess = length > shorter
+    shrunk *= each(jnp.where(excess, shorter / jnp.where(excess, length, 1), 1), x)
     return placed(point, x, shrunk, each(epsilon, x), "l1")
 
 
