@@ -20,7 +20,8 @@ of a 01 network, or a lower bound of it; their queries are nodes of the search. 
 preset attack_bench runs every attack for the least distance in a norm, each within the
 same cap of propagations, and scores them (zeroone_jax.evaluation.optimality).
 
-The run directory fills with config.json (the settings), chunks (adversaries, a file for
+The run directory fills with config.json (the settings), digest.json (of the model and
+the images, so that no others are joined with them), chunks (adversaries, a file for
 every few images), metrics.jsonl (a line for every image), and at the end with
 adversaries.npz, results.md (the table), adversaries.png, for attacks by labels
 curve.png (distance against queries), for verification certified.png (images right at
@@ -32,6 +33,7 @@ exactly the same files.
 import functools
 import hashlib
 import pathlib
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -115,6 +117,7 @@ def fill(
         name=task.work.name,
         norm=task.work.norm,
         flat=task.work.without_slope(task.images),
+        in_ball=task.work.in_ball and not experiment.images.indices,
         only_correct=experiment.images.only_correct,
         targeted=task.work.wants_targets,
         split=task.split,
@@ -125,17 +128,24 @@ def fill(
 
 def _refuse_another(path: pathlib.Path, task: attack_task.Task) -> None:
     """Refuses to join what was found for another model or for other images."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(task.images):
+    leaves, structure = jax.tree.flatten(task.images)
+    # Of functions the structure shows addresses, which every process has of its own.
+    digest = hashlib.sha256(re.sub("0x[0-9a-f]+", "", str(structure)).encode())
+    for leaf in leaves:
         digest.update(np.asarray(leaf).tobytes())
-    found = {"model and images": digest.hexdigest()}
-    if path.exists() and runs.read_json(path) != found:
+    own = {"model and images": digest.hexdigest()}
+
+    def first() -> dict[str, str]:
+        if not path.exists():
+            runs.write_json(path, own)
+        found: dict[str, str] = runs.read_json(path)
+        return found
+
+    if hosts.from_first(first, command_line.UserError) != own:
         raise command_line.UserError(
             f"{path.parent}: the model or the images are not those that this run began "
             "with: give another --run_dir"
         )
-    if hosts.is_first():
-        runs.write_json(path, found)
 
 
 def _attacked(

@@ -35,6 +35,7 @@ class Outcome(NamedTuple):
         name: the attack's.
         norm: how distances are measured.
         flat: the share of images where the logits have no gradient, if it used logits.
+        in_ball: whether the first images are attacked, within a ball.
         only_correct: whether all images are such as the model labels rightly.
         targeted: whether the attack reaches for a class.
         split: the images, for their shape and the names of their classes.
@@ -45,6 +46,7 @@ class Outcome(NamedTuple):
     name: str
     norm: str
     flat: float | None
+    in_ball: bool
     only_correct: bool
     targeted: bool
     split: data.Split
@@ -136,7 +138,7 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
     Returns:
         Of JSON's types: how many images, how many were wrong (or at the target) before,
         how many are broken in all, the share that is left, which is the robust accuracy
-        where the images were not selected and the attack has no targets, distances of
+        of attacks in a ball without targets where no images were selected, distances of
         those broken by the attack, and queries of those attacked.
     """
     arrays = outcome.arrays
@@ -146,13 +148,13 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
     queries = arrays["queries"][~before]
     # Where the model has no label the distance is NaN.
     left = float(np.mean(~success & ~np.isnan(distance)))
-    is_accuracy = not outcome.only_correct and not outcome.targeted
+    selected = outcome.only_correct or outcome.targeted or not outcome.in_ball
     return {
         "images": len(success),
         "wrong_before": int(before.sum()),
         "broken": int(success.sum()),
         "left": left,
-        "robust_accuracy": left if is_accuracy else None,
+        "robust_accuracy": None if selected else left,
         "norm": outcome.norm,
         "distance": {
             name: float(function(found)) if len(found) else None
@@ -202,11 +204,13 @@ def _of_suite(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def _text(outcome: Outcome, summary: Mapping[str, Any]) -> str:
     """Writes the results for people."""
     distance = summary["distance"]
-    broken, left = "wrong", "robust accuracy"
+    broken, left = "wrong", "share left"
     if outcome.targeted:
         broken, left = "at the target", "share that does not reach the target"
     elif outcome.only_correct:
         left = "share left of images labelled rightly"
+    elif outcome.in_ball:
+        left = "robust accuracy"
     overall = tables.Table(
         f"{outcome.name} on {summary['images']} images",
         ["", "all"],

@@ -65,6 +65,7 @@ class Work(NamedTuple):
         wants_targets: whether it is given the classes to reach in the place of labels.
         takes_starts: whether it starts from adversaries.
         follows_slopes: whether it sees nothing where logits have no gradient.
+        in_ball: whether it counts who is wrong in a ball.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Work(NamedTuple):
     wants_targets: bool = False
     takes_starts: bool = False
     follows_slopes: bool = False
+    in_ball: bool = False
 
     def without_slope(self, batch: Batch) -> float | None:
         """The share of images without gradient; None for what does not follow it."""
@@ -100,6 +102,7 @@ def work(experiment: configs.Experiment) -> Work:
             functools.partial(_by_suite, suite, experiment),
             wants_targets=suite.targeted,
             takes_starts=suite.starts_from_adversary,
+            in_ball=suite.epsilon is not None,
         )
     return Work(
         name,
@@ -108,6 +111,7 @@ def work(experiment: configs.Experiment) -> Work:
         todo.targeted,
         todo.starts_from_adversary,
         todo.needs == "logits" and not isinstance(todo, _NO_GRADIENTS),
+        todo.in_ball,
     )
 
 

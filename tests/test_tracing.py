@@ -122,9 +122,23 @@ def test_arrays_that_are_equal_in_the_first_model_are_told_apart():
     assert_is(tracing.capture(first, X), first)
 
 
-def test_arrays_that_hang_on_the_number_of_images_are_told_apart():
+@pytest.mark.parametrize(
+    "spread",
+    [
+        lambda bias, n: np.tile(bias, (n, 1)),
+        lambda bias, n: np.repeat(bias[0], n).reshape(3, n).T,
+        lambda bias, n: np.repeat(bias[0], n),
+        lambda bias, n: (bias / n).astype(np.float32),
+    ],
+    ids=["rows", "columns", "flat", "values"],
+)
+def test_arrays_that_hang_on_the_number_of_images_are_told_apart(spread):
     def of(bias):
-        return lambda x: jnp.matmul(x, W) + np.tile(bias, (len(x), 1))
+        def model(x):
+            array = jnp.asarray(spread(bias, len(x)))
+            return jnp.matmul(x, W) + jnp.sum(array) + array.reshape(-1)[:3][None]
+
+        return model
 
     for bias in np.random.default_rng(3).normal(size=(3, 1, 3)).astype(np.float32):
         assert_is(tracing.capture(of(bias), X), of(bias))

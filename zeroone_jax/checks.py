@@ -157,6 +157,15 @@ def radius(norm: str, epsilon: Number | None) -> None:
             radius in levels of 255 was not divided.
     """
     positive(epsilon=epsilon)
+    in_box(norm, epsilon)
+
+
+def in_box(norm: str, epsilon: Number | None) -> None:
+    """Checks that a radius in Linf, where it is given and known, is at most 1.
+
+    Raises:
+        ValueError: it is not, as where a radius in levels of 255 was not divided.
+    """
     if norm == "linf":
         _refuse_unless(
             lambda known: known <= 1,

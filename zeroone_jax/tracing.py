@@ -131,7 +131,7 @@ class _Program:
         closed, self.output, places = self.trace(x)
         self.arrays = tuple(_arrays(closed).values())
         reader = _Reader(places)
-        signature = [reader.read(closed), *map(reader.value, self._varying(x))]
+        signature = [reader.read(closed), reader.value(self._varying(x))]
         if sloped and reader.has_rules:
             leaves = jax.tree.leaves(self.output)
             if all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves):
@@ -159,20 +159,23 @@ class _Program:
         return self._traces[kind]
 
     def _varying(self, x: Any) -> list[Any]:
-        """Arrays that hang on the number of images, as they are for one image more.
+        """What the function has for twice the images: places of its arrays, or others.
 
-        Unlike the others they are compiled for: for other numbers of images they
-        cannot be given.
+        Others hang on the number of images. They are compiled for, because they cannot
+        be given for other numbers. Arrays of JAX that do so are known by their shape.
         """
-        if not any(array.shape[:1] == x.shape[:1] for array in self.arrays):
+        if all(
+            isinstance(array, jax.Array) and len(x) not in array.shape
+            for array in self.arrays
+        ):
             return []
-        more = jax.ShapeDtypeStruct((len(x) + 1, *x.shape[1:]), x.dtype)
+        more = jax.ShapeDtypeStruct((2 * len(x), *x.shape[1:]), x.dtype)
         try:
             closed, _, places = self.trace(more)
         except Exception:
             # The function takes this number of images only, and nothing varies.
             return []
-        return [array for key, array in _arrays(closed).items() if key not in places]
+        return [places.get(key, array) for key, array in _arrays(closed).items()]
 
 
 class _Reader:
@@ -275,7 +278,8 @@ def _places(own: Sequence[Any], met: Mapping[int, Any]) -> dict[int, int]:
     """
     ids = {id(array): place for place, array in enumerate(own)}
     found = {key: ids[key] for key in met if key in ids}
-    left = [place for place in range(len(own)) if place not in set(found.values())]
+    taken = set(found.values())
+    left = [place for place in range(len(own)) if place not in taken]
     for key, array in met.items():
         if key in found:
             continue

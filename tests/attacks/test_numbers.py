@@ -10,6 +10,7 @@ import pytest
 from tests import compiling
 from zeroone_jax import attacks, losses
 from zeroone_jax.attacks import suite
+from zeroone_jax.attacks.perturbation import size
 
 KEY = jax.random.key(3)
 GENERATOR = np.random.default_rng(1)
@@ -61,6 +62,33 @@ def test_a_radius_for_each_image_is_as_that_image_alone(name):
         one = slice(place, place + 1)
         expected = alone(KEY, model, X[one], Y[one])
         assert_same(jax.tree.map(lambda a, one=one: a[one], found), expected)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("devices", [1, 3])
+def test_a_step_for_each_image_is_as_that_image_alone(norm, devices):
+    # In the middle of a wide ball nothing cuts the only move.
+    x = 0.5 + 0.1 * (X - 0.5)
+    walk = attacks.pgd(
+        epsilon=0.4,
+        norm=norm,
+        iterations=1,
+        random_start=False,
+        fit_box=False,
+        early_stop=False,
+        chunk=3,
+    )
+    attack = dataclasses.replace(walk, step_size=RADII)
+    found = attack(KEY, model, x, Y, devices=jax.devices()[:devices])
+    for place, step in enumerate(RADII):
+        one = slice(place, place + 1)
+        alone = dataclasses.replace(walk, step_size=step)
+        expected = alone(KEY, model, x[one], Y[one])
+        np.testing.assert_allclose(
+            found.adversary[one], expected.adversary, rtol=1e-6, atol=1e-6
+        )
+    moved = np.asarray(size(found.adversary - x, norm))
+    np.testing.assert_allclose(moved, RADII, rtol=1e-4)
 
 
 BOXES = [name for name, attack in BALLS.items() if attack.norm == "linf"]

@@ -135,3 +135,11 @@ def test_a_start_is_kept_until_a_nearer_adversary_is_found() -> None:
         assert found.success.all()
         assert found.distance <= size(start - x, norm) * 1.01
         assert found.queries <= 300
+
+
+def test_a_start_is_asked_about_within_the_budget() -> None:
+    x, y = models.images(3, 6)
+    pool = models.images(40, 6)[0]
+    start = attacks.nearest_start(x, y, pool, models.linear(pool))
+    found = attacks.ray_s(max_queries=20)(KEY, models.linear, x, y, start)
+    assert (found.queries <= 20).all()

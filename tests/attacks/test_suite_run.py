@@ -342,25 +342,27 @@ def test_bad_input_is_refused(arguments, error, message):
         suite(**({"key": KEY, "fn": model, "x": X, "y": Y} | arguments))
 
 
-@pytest.mark.parametrize("kind", [np.int8, np.uint8])
-def test_targets_of_every_class_do_not_overflow(kind):
-    classes = {np.int8: 100, np.uint8: 200}[kind]
-    sure = jnp.arange(classes, dtype=jnp.float32)
+@pytest.mark.parametrize(("kind", "classes"), [(np.int8, 100), (np.uint8, 200)])
+def test_targets_of_every_class_do_not_overflow(kind, classes):
+    x, y = jnp.full((3, 4), 0.5), np.full(3, classes - 1, kind)
+    # Of all targets this one alone can be reached.
+    easy = classes - 50
 
-    def certain(x):
-        return jnp.sum(x, axis=1)[:, None] + 100 * sure[None]
+    def nearly(x):
+        z = jnp.full((len(x), classes), -100.0).at[:, easy].set(jnp.sum(x, axis=1))
+        return z.at[:, classes - 1].set(2 + 1e-3)
 
-    y = np.full(len(X), classes - 1, kind)
-    attack = attacks.pgd(epsilon=1e-3, iterations=1, targeted=True)
+    attack = attacks.pgd(epsilon=0.1, iterations=1, targeted=True)
     suite = Suite(
         stages=(Stage(name="pgd", attack=attack),),
         norm="linf",
-        epsilon=1e-3,
+        epsilon=0.1,
         every_class=True,
     )
-    report = suite(KEY, certain, X, y)
-    assert report.robust_accuracy == 1
-    assert (report.queries > classes - 1).all()
+    report = suite(KEY, nearly, x, y)
+    assert report.success.all()
+    assert (report.distance > 0).all()
+    np.testing.assert_array_equal(losses.labels(nearly(report.adversary)), easy)
 
 
 def test_a_radius_shared_by_images_may_be_numpys():
@@ -382,3 +384,18 @@ def test_radii_may_be_compared_image_by_image():
     report = compared(KEY, model, X, Y)
     assert attack(KEY, model, X, Y).success.all()
     assert report.success.all()
+
+
+def test_radii_of_each_image_are_compared_within_another_suite():
+    radii = jnp.full(len(X), 0.31)
+    attack = attacks.pgd(epsilon=radii, iterations=2)
+    inner = Suite(
+        stages=(Stage(name="first", attack=attack),),
+        norm="linf",
+        epsilon=radii,
+        paper="first",
+    )
+    outer = Suite(
+        stages=(Stage(name="inner", attack=inner),), norm="linf", epsilon=radii
+    )
+    assert outer(KEY, model, X, Y).success.all()

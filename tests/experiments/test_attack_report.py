@@ -7,7 +7,7 @@ from experiments import attack_report
 from zeroone_jax import data
 
 
-def outcome(success, distance, only_correct=False, targeted=False):
+def outcome(success, distance, only_correct=False, targeted=False, in_ball=True):
     count = len(success)
     arrays = {
         "index": np.arange(count),
@@ -25,7 +25,7 @@ def outcome(success, distance, only_correct=False, targeted=False):
         ("cat", "dog"),
     )
     return attack_report.Outcome(
-        "Shift", "l2", None, only_correct, targeted, split, arrays
+        "Shift", "l2", None, in_ball, only_correct, targeted, split, arrays
     )
 
 
@@ -47,6 +47,7 @@ def test_images_without_a_label_are_neither_robust_nor_broken():
         ({}, "robust accuracy", True),
         ({"only_correct": True}, "share left of images labelled rightly", False),
         ({"targeted": True}, "share that does not reach the target", False),
+        ({"in_ball": False}, "share left", False),
     ],
 )
 def test_a_share_is_called_what_it_is(settings, row, is_accuracy):

@@ -77,11 +77,11 @@ def some_labelled(missing: ArrayLike) -> None:
     Raises:
         ValueError: all are missing.
     """
-    missing = np.asarray(missing)
-    if missing.all():
+    count = jnp.size(missing)
+    if bool(jnp.all(missing)):
         raise ValueError(
-            f"the model's logits are NaN or infinite at {len(missing)} of "
-            f"{len(missing)} images: look at its weights and at how images are scaled"
+            f"the model's logits are NaN or infinite at {count} of {count} images: "
+            "look at its weights and at how images are scaled"
         )
 
 
@@ -96,17 +96,16 @@ def unlabelled(missing: ArrayLike, images: ArrayLike) -> str:
     Returns:
         A sentence; empty if it has one everywhere.
     """
-    missing, images = np.asarray(missing), np.asarray(images)
-    count, points = images.sum(), (missing & ~images).sum()
+    total, count = jnp.size(images), int(jnp.sum(images))
+    points = int(jnp.sum(jnp.asarray(missing) & ~jnp.asarray(images)))
     found = []
     if count:
         found.append(
-            f"at {count} of {len(images)} images, which count neither as right nor as "
-            "broken"
+            f"at {count} of {total} images, which count neither as right nor as broken"
         )
     if points:
         found.append(
-            f"where the attack on {points} of {len(images)} images ended, which count "
+            f"where the attack on {points} of {total} images ended, which count "
             "as not broken"
         )
     if not found:
@@ -132,9 +131,31 @@ def adversarial_start(wrong: Array) -> None:
         )
 
 
-def radius(
-    epsilon: Number, x: Array, norm: perturbation.Norm, name: str = "epsilon"
-) -> Array:
+def one_each(name: str, number: Number, x: Array) -> Array:
+    """Checks the shape of a number that is one for each image.
+
+    Args:
+        name: what to call it in messages.
+        number: float [n], or [n, 1, ...] or [1, 1, ...] of the rank of x.
+        x: float [n, ...], the images.
+
+    Returns:
+        float [n, 1, ...].
+
+    Raises:
+        ValueError: the shape is another.
+    """
+    shape, ones = jnp.shape(number), (1,) * (x.ndim - 1)
+    if shape not in (x.shape[:1], (len(x), *ones), (1, *ones)):
+        raise ValueError(
+            f"{name} has shape {shape}, but must be one number, or one for each of the "
+            f"{len(x)} images"
+        )
+    rows = jnp.asarray(number, x.dtype).reshape(-1, *ones)
+    return jnp.broadcast_to(rows, (len(x), *ones))
+
+
+def radius(epsilon: Number, x: Array, norm: perturbation.Norm) -> Array:
     """Checks the shape of a radius, and gives it the images' rank and type.
 
     Args:
@@ -142,7 +163,6 @@ def radius(
             pixel, of the rank of x and broadcasting to it.
         x: float [n, ...], the images.
         norm: of the ball.
-        name: what to call it in messages.
 
     Returns:
         float [], or of the rank of x with n rows; rounded down where it is known.
@@ -159,12 +179,12 @@ def radius(
     one_each = shape == x.shape[:1]
     if not one_each and not fits:
         raise ValueError(
-            f"{name} has shape {shape}, but must be one number, one for each of the "
+            f"epsilon has shape {shape}, but must be one number, one for each of the "
             f"{len(x)} images, or one for each pixel, broadcasting to {x.shape}"
         )
     if norm != "linf" and any(size > 1 for size in shape[1:]):
         raise ValueError(
-            f"{name} has shape {shape}, but a ball of {norm} has one radius an image"
+            f"epsilon has shape {shape}, but a ball of {norm} has one radius an image"
         )
     value = perturbation.radius(epsilon, x)
     return jnp.broadcast_to(value, (len(x), *value.shape[1:]))

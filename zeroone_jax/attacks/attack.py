@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
 from zeroone_jax import checks, losses
@@ -61,8 +60,8 @@ class Attack(Settings, abc.ABC):
     """Whether it searches a ball of radius `epsilon`, or for the least distance."""
     starts_from_adversary: ClassVar[bool] = False
     """Whether `start` must hold adversaries already."""
-    one_an_image: ClassVar[tuple[str, ...]] = ("epsilon",)
-    """Numbers that may be one for each image, or in Linf for each pixel."""
+    one_an_image: ClassVar[tuple[str, ...]] = ()
+    """Numbers beside epsilon that may be one for each image."""
     any_layout: ClassVar[bool] = False
     """Whether nothing hangs on where in an image a value lies."""
 
@@ -190,7 +189,7 @@ class Attack(Settings, abc.ABC):
         """
         course = self.watch(key, fn, x, y, start, devices=devices)
         if not isinstance(course.unlabelled, jax.core.Tracer):
-            without_label = np.isnan(course.result.distance)
+            without_label = jnp.isnan(course.result.distance)
             arguments.some_labelled(without_label)
             message = arguments.unlabelled(course.unlabelled, without_label)
             if message:
@@ -275,8 +274,9 @@ class Attack(Settings, abc.ABC):
             x: float [n, ...], the images.
 
         Returns:
-            The attack: `one_an_image` float [], or of the rank of x with n rows,
-            rounded down where they are known; the other numbers float [].
+            The attack: epsilon float [], or of the rank of x with n rows, rounded down
+            where it is known; `one_an_image` float [] or [n, 1, ...]; the other numbers
+            float [].
 
         Raises:
             ValueError: a number is of another shape.
@@ -284,8 +284,10 @@ class Attack(Settings, abc.ABC):
 
         def settle(path: Any, number: Number) -> Array:
             name = path[0].name
-            if name == "epsilon" or (name in self.one_an_image and jnp.ndim(number)):
-                return arguments.radius(number, x, self.norm, name)
+            if name == "epsilon":
+                return arguments.radius(number, x, self.norm)
+            if name in self.one_an_image and jnp.ndim(number):
+                return arguments.one_each(name, number, x)
             return checks.single(name, number, x.dtype)
 
         return jax.tree_util.tree_map_with_path(settle, self)

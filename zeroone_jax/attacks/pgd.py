@@ -109,7 +109,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
     early_stop: bool = True
 
     norms: ClassVar = ("linf", "l2", "l1")
-    one_an_image: ClassVar = ("epsilon", "step_size")
+    one_an_image: ClassVar = ("step_size",)
     any_layout: ClassVar = True
     in_ball: ClassVar = True
 
@@ -218,7 +218,7 @@ class ProjectedGradientDescent(Attack, name="pgd"):
         if self.step_size is None:
             length = 2.5 * largest_radius(self.epsilon, x) / self.iterations
         else:
-            length = largest_radius(self.step_size, x)
+            length = largest_radius(jnp.asarray(self.step_size, x.dtype), x)
         return each(length, x) * climb.reach(x, self.epsilon, self.norm, self.fit_box)
 
     def _move(
@@ -259,12 +259,17 @@ def fast_gradient_sign_method(
 
     As in the paper the cross-entropy is climbed, and the box is not fitted.
     """
+    step = epsilon
+    if jnp.ndim(epsilon) > 1:
+        # Each pixel goes as far as its own share of the widest one's step.
+        pixels = tuple(range(1, jnp.ndim(epsilon)))
+        step = jnp.max(jnp.asarray(epsilon), axis=pixels, keepdims=True)
     return ProjectedGradientDescent(
         norm=norm,
         targeted=targeted,
         chunk=chunk,
         epsilon=epsilon,
-        step_size=epsilon,
+        step_size=step,
         iterations=1,
         random_start=random_start,
         fit_box=False,

@@ -98,6 +98,7 @@ class RayS(DecisionAttack, name="ray_s"):
                 adversary=where(hit, start, x),
                 found=hit,
                 queries=state.queries + 1,
+                active=state.active & (state.queries + 1 < self.budget(x)),
                 memory=state.memory._replace(signs=signs),
             )
         return self._ask(fn, state, signs)[0]

@@ -177,10 +177,12 @@ class Suite:
 
     def of_images(self, function: Callable[[Array], Array]) -> Self:
         """The plan for some of the images; see `Attack.of_images`."""
-        plan = self._changed(lambda stage: {"attack": stage.attack.of_images(function)})
-        if self.epsilon is None or not jnp.ndim(self.epsilon):
-            return plan
-        return dataclasses.replace(plan, epsilon=run.of_some(self.epsilon, function))
+        stages = tuple(
+            dataclasses.replace(stage, attack=stage.attack.of_images(function))
+            for stage in self.stages
+        )
+        epsilon = run.of_some(self.epsilon, function)
+        return dataclasses.replace(self, stages=stages, epsilon=epsilon)
 
     def _changed(self, change: Callable[[Stage], dict[str, Any]]) -> Self:
         stages = (dataclasses.replace(one, **change(one)) for one in self.stages)

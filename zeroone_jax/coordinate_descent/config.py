@@ -138,7 +138,11 @@ class Config(Choices):
             "output_step", "above 0 and finite", 0 < self.output_step < math.inf
         )
         self._require("bins", "0 or at least 2", self.bins != 1)
-        self._require("adversarial_step", "at least 0", self.adversarial_step >= 0)
+        self._require(
+            "adversarial_step",
+            "at least 0 and finite",
+            0 <= self.adversarial_step < math.inf,
+        )
         self._require("epsilon", "at least 0 and finite", 0 <= self.epsilon < math.inf)
         self._require("ramp", "in [0, 1)", 0 <= self.ramp < 1)
         self._require(

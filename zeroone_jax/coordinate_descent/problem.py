@@ -93,11 +93,9 @@ def in_basis(
     x: Array, y: Array, config: Config, radii: ArrayLike | None = None
 ) -> tuple[Problem, Basis | None]:
     """As `prepare`, with the basis of the coordinates, None of which are pixels."""
-    features, labels = np.asarray(x), np.asarray(y)
-    shape = features.shape[1:]
-    if config.basis == "dct" and features.ndim == 4:
-        features = features.reshape(len(features), -1)
-    check(features, labels, config)
+    check(x, y, config)
+    shape = np.shape(x)[1:]
+    features, labels = _features(x, config), np.asarray(y)
     levels = (features * np.asarray(LEVELS, features.dtype)).astype(np.float32)
     whole = np.rint(levels)
     if np.max(np.abs(levels - whole)) < _TOLERANCE:
@@ -226,18 +224,25 @@ def _rounded_down(share: Share, rows: Array) -> Array:
     return rows // whole * parts + rows % whole * parts // whole
 
 
+def _features(x: ArrayLike, config: Config) -> np.ndarray:
+    """Rows [n, d], where images are given to a basis that takes them."""
+    features = np.asarray(x)
+    takes_images = config.basis == "dct" and features.ndim == 4
+    return features.reshape(len(features), -1) if takes_images else features
+
+
 def check(x: ArrayLike, y: ArrayLike, config: Config) -> None:
-    """Checks that settings suit data, at once.
+    """Checks that settings suit data.
 
     Args:
-        x: f32 [n, d].
+        x: f32 [n, d], or images [n, h, w, c] for the basis "dct".
         y: integers [n], labels 0..k-1.
         config: the settings.
 
     Raises:
         ValueError: where shapes, ranges, labels or settings do not fit.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = _features(x, config), np.asarray(y)
     check_features(x, y)
     if x.ndim != 2 or x.size == 0:
         raise ValueError(f"features must be [n, d] and not empty, not {list(x.shape)}")

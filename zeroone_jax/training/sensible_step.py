@@ -61,6 +61,7 @@ class Settings:
                 f"steps is {steps!r}, but must be a whole number, 0 or more"
             )
         checks.not_negative(epsilon=self.epsilon, step_size=self.step_size)
+        checks.in_box(self.norm, self.epsilon)
         checks.within("(0,1]", confidence=self.confidence)
 
 

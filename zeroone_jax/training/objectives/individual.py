@@ -1,6 +1,7 @@
 """Methods that give every image a ball, or an end, of its own: IAAT, FAT, MMA."""
 
 import dataclasses
+import itertools
 import operator
 from typing import Any, NamedTuple
 
@@ -274,6 +275,7 @@ def _are_pairs(patience: Any) -> bool:
     try:
         epochs = [epoch for epoch, _ in patience]
         looks = [operator.index(number) for _, number in patience]
+        growing = all(later - epoch > 0 for epoch, later in itertools.pairwise(epochs))
     except (TypeError, ValueError):
         return False
-    return epochs == sorted(set(epochs)) and min(looks, default=0) >= 0
+    return growing and min(looks, default=0) >= 0
