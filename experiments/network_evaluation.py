@@ -97,7 +97,7 @@ def watched(
 
     Args:
         settings: with the ball's radius.
-        logits_fn: the network, with slopes to climb.
+        logits_fn: the network.
         x: float [n, height, width, channels] in [0,1], the test images.
         y: i32 [n].
 

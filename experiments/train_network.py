@@ -15,7 +15,6 @@ did), accuracy.md, curves.png and summary.json. A killed run goes on with --resu
 the same settings, and ends with exactly the same network on the same hardware.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -28,7 +27,6 @@ from absl import flags, logging
 from zeroone_jax import data, hosts, models, runs, training
 from zeroone_jax import devices as device_mesh
 from zeroone_jax.models import network as networks
-from zeroone_jax.types import Array, LogitsFn
 
 from . import (
     command_line,
@@ -111,8 +109,7 @@ def fill(
         return
     x, y = network_evaluation.test_images(test)
     logits_fn = model.bind(variables)
-    attacked = _with_slopes(model, variables)
-    rows = network_evaluation.evaluate(run, experiment, attacked, x, y)
+    rows = network_evaluation.evaluate(run, experiment, logits_fn, x, y)
     images, labels = _wanted(experiment.data, split)
     if on_disk:
         images, labels = np.asarray(images[:_LOOKED_AT]), labels[:_LOOKED_AT]
@@ -185,23 +182,6 @@ def build(experiment: Experiment, split: data.Split) -> Model:
     return models.Ensemble(network, experiment.members, experiment.combine)
 
 
-def _with_slopes(model: Model, variables: models.Variables) -> LogitsFn:
-    """The network as attacks see it: shares of votes have slopes of probabilities.
-
-    So labels are those of the votes (Athalye et al. 2018, section 4.1).
-    """
-    if not isinstance(model, models.Ensemble) or model.combine != "votes":
-        return model.bind(variables)
-    mean = dataclasses.replace(model, combine="probabilities")
-
-    def attacked(x: Array) -> Array:
-        votes, climbed = model.apply(variables, x), mean.apply(variables, x)
-        # The difference is 0; only its slope is not.
-        return votes + (climbed - jax.lax.stop_gradient(climbed))
-
-    return attacked
-
-
 def _train(
     experiment: Experiment,
     run: runs.RunDirectory,
@@ -242,7 +222,7 @@ def _train(
             variables = device_mesh.own(training.variables(state))
             record |= network_evaluation.watched(
                 experiment.evaluation,
-                _with_slopes(model, variables),
+                model.bind(variables),
                 x_test,
                 y_test,
             )

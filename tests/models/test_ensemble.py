@@ -52,6 +52,16 @@ def test_votes_are_counted_and_the_lower_class_wins_a_tie():
     np.testing.assert_array_equal(label_fn(X), counts.argmax(1))
 
 
+def test_votes_have_the_slopes_of_probabilities():
+    variables = ensemble().init(jax.random.key(1))
+
+    def slope(combine):
+        made = ensemble(combine)
+        return jax.grad(lambda x: made.apply(variables, x)[:, 0].sum())(jnp.asarray(X))
+
+    chex.assert_trees_all_equal(slope("votes"), slope("probabilities"))
+
+
 def test_functions_of_equal_ones_are_compiled_once():
     """JAX compiles for every structure of arguments: here they are the same."""
     variables = networks.Variables({}, {})

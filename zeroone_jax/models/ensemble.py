@@ -52,15 +52,19 @@ class Ensemble:
 
         Returns:
             [n, classes]: the logarithm of the mean of the softmax probabilities; or
-            the share of members that vote for each class, which has no slope.
+            the share of members that vote for each class. Shares are constant almost
+            everywhere; they are given the slopes of that logarithm, so that attacks
+            have something to follow (Athalye et al. 2018, section 4.1).
         """
         logits = self.members_logits(variables, x)
-        if self.combine == "votes":
-            labels = jax.vmap(losses.labels)(logits)
-            votes = jax.nn.one_hot(labels, logits.shape[2], dtype=x.dtype)
-            return jnp.mean(votes, axis=0)
         total = jax.nn.logsumexp(jax.nn.log_softmax(logits, axis=2), axis=0)
-        return total - math.log(self.members)
+        mean = total - math.log(self.members)
+        if self.combine != "votes":
+            return mean
+        labels = jax.vmap(losses.labels)(logits)
+        votes = jax.nn.one_hot(labels, logits.shape[2], dtype=x.dtype)
+        # The difference is 0; only its slope is not.
+        return jnp.mean(votes, axis=0) + (mean - jax.lax.stop_gradient(mean))
 
     def bind(self, variables: Variables) -> Trained:
         """Makes the callable of the ensemble and its variables; see `Trained`."""
