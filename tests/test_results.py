@@ -27,6 +27,7 @@ DRAWN = {
     "paper_b.transfer": "paper_b",
     "paper_b.mnist": "paper_b",
     "paper_b.speedrun": "paper_b",
+    "paper_b.capacity": "paper_b",
     "paper_b.contrast": "paper_b",
     "paper_b.comparison": "paper_b",
     "paper_b.comparison/overnight": "paper_b",
