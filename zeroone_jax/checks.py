@@ -116,6 +116,7 @@ def within(interval: str, **numbers: Number | None) -> None:
         **numbers: the settings; arrays in all their numbers.
 
     Raises:
+        TypeError: one is a list or a tuple.
         ValueError: one does not, or is not a number.
 
     Example:
@@ -140,6 +141,7 @@ def positive(**numbers: Number | None) -> None:
     In an array 0 is allowed, of an image or a pixel that stays as it is.
 
     Raises:
+        TypeError: one is a list or a tuple.
         ValueError: one is not.
     """
     _refuse_unless(
@@ -153,6 +155,7 @@ def radius(norm: str, epsilon: Number | None) -> None:
     """Checks a ball's radius on the [0,1] pixel scale, where it is given and known.
 
     Raises:
+        TypeError: one is a list or a tuple.
         ValueError: it is not above 0 and finite, or in Linf it is above 1, as where a
             radius in levels of 255 was not divided.
     """
@@ -178,6 +181,7 @@ def not_negative(**numbers: Number | None) -> None:
     """Checks that settings are 0 or more and finite, where they are given and known.
 
     Raises:
+        TypeError: one is a list or a tuple.
         ValueError: one is not.
     """
     _refuse_unless(

@@ -1,7 +1,6 @@
-"""Suites: who leaves, who is kept, what is counted, and what the warnings say."""
+"""Suites: who leaves, who is kept, what is counted."""
 
 import dataclasses
-from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,73 +8,10 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from tests.attacks.shifts import KEY, NEAR, ONE, TWO, N, Shift, W, X, Y, breaks, model
 from zeroone_jax import attacks, losses
 from zeroone_jax.attacks import run
 from zeroone_jax.attacks.suite_run import Stage, Suite
-
-KEY = jax.random.key(0)
-N, D = 20, 6
-X = jnp.asarray(np.random.default_rng(0).uniform(0.2, 0.8, (N, D)), jnp.float32)
-W = jnp.linspace(-1.0, 1.0, D)
-
-
-def model(x):
-    """Three classes; class 2 never."""
-    score = jnp.matmul(x - 0.5, W, precision="highest")
-    return jnp.stack([-score, score, jnp.full_like(score, -9.0)], axis=1)
-
-
-Y = losses.labels(model(X)).at[0].add(1) % 2
-RIGHT = np.arange(1, N)
-
-
-class Nothing(NamedTuple):
-    """An `Info` of nothing."""
-
-
-class Shift(attacks.Attack):
-    """Turns images with `x[which] > above` by moving along the slope, `far` enough."""
-
-    which: int = 0
-    above: float = 0.0
-    far: float = 0.2
-    needs: ClassVar = "logits"
-    norms: ClassVar = ("linf", "l2")
-    in_ball: ClassVar = False
-
-    def init(self, key, fn, x, y, start=None):
-        nothing = jnp.zeros(len(x), bool)
-        zero = jnp.zeros(len(x), jnp.int32)
-        return attacks.State(
-            x, y, x, nothing, ~nothing, zero, jnp.asarray(0, jnp.int32), ()
-        )
-
-    def step(self, key, fn, state):
-        sign = jnp.where(state.y == 1, -1.0, 1.0)[:, None]
-        point = jnp.clip(state.x + self.far * sign * jnp.sign(W)[None], 0, 1)
-        wrong = self.broken(self.labels(fn, point), state.y)
-        found = wrong & state.active & (state.x[:, self.which] > self.above)
-        return state._replace(
-            adversary=jnp.where(found[:, None], point, state.adversary),
-            found=found,
-            active=jnp.zeros_like(state.active),
-            queries=state.queries + 1,
-            iteration=state.iteration + 1,
-        ), Nothing()
-
-
-def breaks(which, above, far=0.3):
-    """Which images that attack breaks, by hand."""
-    x = np.asarray(X)
-    sign = np.where(np.asarray(Y) == 1, -1.0, 1.0)[:, None]
-    point = np.clip(x + far * sign * np.sign(np.asarray(W)), 0, 1)
-    wrong = np.asarray(losses.labels(model(jnp.asarray(point, jnp.float32)))) != Y
-    return np.array(wrong & (x[:, which] > above))
-
-
-ONE = Stage(name="one", attack=Shift(which=0, above=0.5, far=0.3))
-TWO = Stage(name="two", attack=Shift(which=1, above=0.5, far=0.3), black_box=True)
-NEAR = Stage(name="near", attack=Shift(which=2, above=0.5, far=0.25))
 
 
 @pytest.mark.slow("compiles a suite of attacks")
@@ -228,80 +164,6 @@ def test_starts_go_with_their_images():
     assert jnp.all(report.distance <= distance + 1e-6)
     with pytest.raises(ValueError, match="starting points are no adversaries"):
         suite(KEY, label_fn, X, Y, X)
-
-
-def test_black_boxes_that_beat_gradients_are_told():
-    suite = Suite(stages=(ONE, TWO), norm="linf", epsilon=0.31)
-    report = suite(KEY, model, X, Y)
-    only = report.stages[1].broken
-    assert only > 0
-    assert any(f"broke {only} images" in warning for warning in report.warnings)
-    white = dataclasses.replace(TWO, black_box=False)
-    calm = dataclasses.replace(suite, stages=(ONE, white))(KEY, model, X, Y)
-    assert calm.warnings == ()
-    alone = dataclasses.replace(suite, stages=(TWO,))(KEY, model, X, Y)
-    assert alone.warnings == ()
-
-
-def test_gradients_of_zero_are_told():
-    def sign_network(x):
-        return jnp.sign(model(x))
-
-    report = Suite(stages=(ONE,), norm="linf", epsilon=0.31)(KEY, sign_network, X, Y)
-    assert report.warnings[0].startswith("The gradient is 0 or not finite at 20 of 20")
-
-
-def test_random_models_are_told():
-    calls = []
-
-    def host(x):
-        calls.append(len(x))
-        return np.asarray(x[:, :3] + np.float32(len(calls)), np.float32)
-
-    def random(x):
-        shape = jax.ShapeDtypeStruct((len(x), 3), jnp.float32)
-        noise = jax.pure_callback(host, shape, x, vmap_method="sequential")
-        return model(x) + 1e-3 * jax.lax.stop_gradient(noise)
-
-    report = Suite(stages=(TWO,), norm="linf", epsilon=0.31)(KEY, random, X, Y)
-    assert report.warnings[0].startswith("The model is random: asked twice, it gave 20")
-
-
-def test_probabilities_are_told():
-    def probabilities(x):
-        return jax.nn.softmax(model(x))
-
-    report = Suite(stages=(ONE,), norm="linf", epsilon=0.31)(KEY, probabilities, X, Y)
-    assert report.warnings[0].startswith("The model returns probabilities")
-
-
-@pytest.mark.parametrize(
-    ("iterations", "warned"),
-    [(3, True), pytest.param(100, False, marks=pytest.mark.slow("converges"))],
-)
-@pytest.mark.slow("long attacks")
-def test_an_attack_that_has_not_converged_is_told(iterations, warned):
-    """A narrow ridge that bends: a few moves do not get far along it."""
-
-    def ridge(x):
-        z = x - 0.5
-        height = 4 * z[:, 0] - 60 * jnp.sum((z[:, 1:] - z[:, :1] ** 2) ** 2, axis=1)
-        return jnp.stack([jnp.full_like(height, 9.0), height], axis=1)
-
-    x, y = 0.5 + 0.02 * (X - 0.5), jnp.zeros(N, jnp.int32)
-    suite = Suite(
-        stages=(
-            Stage(
-                name="apgd",
-                attack=attacks.apgd(norm="l2", epsilon=0.4, iterations=iterations),
-            ),
-        ),
-        norm="l2",
-        epsilon=0.4,
-    )
-    report = suite(KEY, ridge, x, y)
-    assert report.robust_accuracy == 1
-    assert any("has not converged" in text for text in report.warnings) == warned
 
 
 @pytest.mark.parametrize(
